@@ -1,0 +1,27 @@
+"""What every activation shares, written once: dtype rule, kink rule, derivative rule, catalogue, decorator, errors."""
+
+from .catalogue import Activation, Facts, Kink, Line, catalogue, entry_of, get
+from .decorator import activation, with_kink_slope
+from .dtypes import as_mask, checked_axis, compute_dtype, down, up
+from .errors import nearest, unknown_name
+from .pieces import Pieces
+
+__all__ = [
+    "Activation",
+    "Facts",
+    "Kink",
+    "Line",
+    "Pieces",
+    "activation",
+    "as_mask",
+    "catalogue",
+    "checked_axis",
+    "compute_dtype",
+    "down",
+    "entry_of",
+    "get",
+    "nearest",
+    "unknown_name",
+    "up",
+    "with_kink_slope",
+]

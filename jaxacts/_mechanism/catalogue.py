@@ -1,0 +1,174 @@
+"""What is known of an activation: its entry, the facts it declares, and what is computed from its slopes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from .errors import unknown_name
+from .pieces import Pieces
+from .rule import SlopeFormula, slope_at
+
+__all__ = ["Activation", "Facts", "Kink", "Line", "catalogue", "entry_of", "get"]
+
+
+class Line(NamedTuple):
+    """The line ``slope * x + intercept``."""
+
+    slope: float
+    intercept: float
+
+
+class Kink(NamedTuple):
+    """A point where the slope jumps, with the slopes on both sides and the one taken there."""
+
+    at: float
+    left: float
+    right: float
+    taken: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Claims about a curve that cannot be read off its formula by a program; each is checked by the contract.
+
+    ``image`` is (infimum, supremum) of the values over the real line, ``left`` and ``right`` are the asymptotes at -inf
+    and +inf, ``lipschitz`` is the supremum of the absolute slope (None: not known in closed form).
+    """
+
+    image: tuple[float, float]
+    left: Line
+    right: Line
+    lipschitz: float | None
+
+
+FactsOf: TypeAlias = Facts | Callable[..., Facts]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One entry of the catalogue.
+
+    ``parameters`` are the array arguments after ``x``, ``static`` the keyword options, ``typical`` the values used in
+    plots and benchmarks for parameters that have no default.
+    """
+
+    name: str
+    function: Callable[..., Array]
+    parameters: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    slope: SlopeFormula | None = None
+    declared: FactsOf | None = None
+    typical: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def family(self) -> str:
+        """The module that holds the formula: rectifiers, exponentials, ..."""
+        return self.function.__module__.rpartition(".")[2]
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether the value at an element depends on that element (and the parameters) alone."""
+        return self.declared is not None
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @property
+    def formula(self) -> str:
+        """The LaTeX of the docstring's first ``.. math::`` block."""
+        found = re.search(r"\.\. math::\n\n((?:[ ]+.*\n|\n)+)", (inspect.getdoc(self.function) or "") + "\n")
+        return inspect.cleandoc(found[1]) if found else ""
+
+    def arguments(self, **given: Any) -> dict[str, Any]:
+        """All arguments after ``x``: the given ones, then the typical ones, then the defaults."""
+        signature = inspect.signature(self.function).parameters
+        own = (*self.parameters, *self.static)
+        defaults = {n: p.default for n, p in signature.items() if n in own and p.default is not p.empty}
+        return {**defaults, **self.typical, **given}
+
+    def facts(self, **given: Any) -> Facts:
+        """The declared facts at these parameters (at the typical ones where not given)."""
+        if self.declared is None:
+            raise ValueError(f"{self.name}: has no facts, it is not elementwise.")
+        return self.declared(**self.arguments(**given)) if callable(self.declared) else self.declared
+
+    def kinks(self, **given: Any) -> tuple[Kink, ...]:
+        """The points where the slope jumps, computed from the slope formula, in rising order."""
+        pieces = self._pieces(**given)
+        if pieces is None:
+            return ()
+        found: list[Kink] = []
+        for i, (knot, taken) in enumerate(zip(pieces.knots, pieces.at_knots(None), strict=True)):
+            kink = Kink(float(knot), *(float(jnp.asarray(s)[i] if jnp.ndim(s) else s) for s in (*pieces.slopes[i : i + 2], taken)))
+            if kink.left != kink.right:
+                found.append(kink)
+        return tuple(found)
+
+    def knots(self, **given: Any) -> tuple[float, ...]:
+        """The points where the formula switches: the kinks, and those where only a higher derivative jumps."""
+        pieces = self._pieces(**given)
+        return () if pieces is None else tuple(float(k) for k in pieces.knots)
+
+    def _pieces(self, **given: Any) -> Pieces | None:
+        if self.slope is None:
+            return None
+        arguments = self.arguments(**given)
+        static = tuple((n, arguments[n]) for n in self.static)
+        parameters = [jnp.asarray(arguments[n], jnp.result_type(float)) for n in self.parameters]
+        evaluate = functools.partial(slope_at, self.slope, parameters=parameters, static=static)
+        with jax.ensure_compile_time_eval():
+            pieces = evaluate(jnp.zeros(1))
+            return evaluate(jnp.asarray(pieces.knots, float)) if isinstance(pieces, Pieces) else None
+
+
+def entry_of(function: Callable[..., Any]) -> Activation:
+    """The entry of a function that came from ``@activation``."""
+    found = getattr(function, "__activation__", None)
+    if not isinstance(found, Activation):
+        name = getattr(function, "__name__", repr(function))
+        raise TypeError(f"{name} is no activation of this library; decorate it with jaxacts.activation first.")
+    return found
+
+
+def catalogue() -> Mapping[str, Activation]:
+    """Every activation of the library by name, in alphabetical order.
+
+    Example:
+        >>> import jaxacts
+        >>> jaxacts.catalogue()["relu6"].kinks()
+        (Kink(at=0.0, left=0.0, right=1.0, taken=0.0), Kink(at=6.0, left=1.0, right=0.0, taken=0.0))
+    """
+    from jaxacts import activations
+
+    entries = (entry_of(getattr(activations, name)) for name in sorted(activations.__all__))
+    return MappingProxyType({entry.name: entry for entry in entries})
+
+
+def get(name: str) -> Callable[..., Array]:
+    """The activation of this name (``swish`` and ``hard_swish`` included).
+
+    Raises:
+        ValueError: the name is not in the catalogue; the message has the nearest known names.
+
+    Example:
+        >>> import jaxacts
+        >>> jaxacts.get("relu") is jaxacts.relu
+        True
+    """
+    from jaxacts import activations
+
+    if name not in activations.__all__:
+        raise unknown_name("get", "activation", name, activations.__all__)
+    return getattr(activations, name)

@@ -1,0 +1,164 @@
+"""``@activation``: from a documented formula and its slopes to a jitted function with all that the house promises."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import jax
+from jax import Array
+from jax.typing import ArrayLike
+
+from .catalogue import Activation, FactsOf, entry_of
+from .dtypes import as_floating, broadcast
+from .pieces import Choice
+from .rule import SlopeFormula, elementwise
+
+__all__ = ["activation", "with_kink_slope"]
+
+P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Array])
+Formula = Callable[Concatenate[Array, P], Array]
+Public = Callable[Concatenate[ArrayLike, P], Array]
+
+_choice: contextvars.ContextVar[Choice] = contextvars.ContextVar("kink choice", default=None)
+
+
+def activation(
+    *,
+    slope: SlopeFormula | None = None,
+    partials: Mapping[str, SlopeFormula] | None = None,
+    facts: FactsOf | None = None,
+    static: tuple[str, ...] = (),
+    typical: Mapping[str, Any] | None = None,
+) -> Callable[[Formula[P]], Public[P]]:
+    r"""Make a formula into an activation: jitted, dtype-keeping, with one derivative rule per array argument.
+
+    The formula is an ordinary documented function ``f(x, *parameters, *static)``. It sees floating arrays of 32 or 64
+    bits that broadcast against ``x``, and its result is rounded once to the dtype of the caller's ``x``.
+
+    Args:
+        slope: the derivative with respect to ``x``, a function of the same arguments. Where it jumps it returns
+            :class:`jaxacts.Pieces`, and the least slope in magnitude is taken at each kink. ``x`` is finite there: at
+            ±inf the slope of the largest finite number stands for the limit. Without ``slope`` the function must be
+            composed of operations whose derivatives are right already, and it sees its arguments as they come.
+        partials: for each array parameter its derivative, by name, in the order of the signature.
+        facts: the declared :class:`jaxacts.Facts`, or a function from the arguments after ``x`` to them.
+        static: the names of arguments that are Python values (axes, flags): a new one compiles anew.
+        typical: parameter values for plots and benchmarks where the signature has no default.
+
+    Returns:
+        A decorator. The decorated function keeps its name, signature and docstring, and can be pickled.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxacts
+        >>> @jaxacts.activation(slope=lambda x: jaxacts.Pieces((0.0,), (0.0, 2 * x)))
+        ... def relu_squared(x):
+        ...     return jnp.where(x > 0, x * x, 0 * x)
+        >>> jax.grad(relu_squared)(3.0)
+        Array(6., dtype=float32, weak_type=True)
+    """
+
+    def decorate(formula: Formula[P]) -> Public[P]:
+        name, signature = formula.__name__, inspect.signature(formula)
+        first, *rest = signature.parameters
+        slopes = dict(partials or {})
+        parameters = tuple(n for n in rest if n not in static) if slope else tuple(slopes)
+        if slope and parameters != tuple(slopes):
+            raise TypeError(f"{name}: partials must name the array parameters {parameters}, got {tuple(slopes)}.")
+        core = elementwise(formula, slope, slopes) if slope else None
+
+        def traced(choice: Choice, *args: Any, **kwargs: Any) -> Array:
+            bound = _bind(name, signature, args, kwargs)
+            bound[first] = as_floating(name, first, bound[first])
+            if core is None:
+                token = _choice.set(choice)
+                try:
+                    return formula(**bound)
+                finally:
+                    _choice.reset(token)
+            names = (first, *parameters)
+            arrays = broadcast(name, names, [as_floating(name, n, bound[n]) for n in names])
+            return core(tuple((n, bound[n]) for n in static), choice, *arrays)
+
+        traced.__name__ = traced.__qualname__ = name
+        jitted = jax.jit(traced, static_argnums=0, static_argnames=static)
+
+        @functools.wraps(formula)
+        def public(*args: Any, **kwargs: Any) -> Array:
+            try:
+                return jitted(_choice.get(), *args, **kwargs)
+            except TypeError as error:
+                _explain(name, signature, static, args, kwargs, error)
+                raise
+
+        public.__signature__ = signature.replace(  # pyright: ignore[reportFunctionMemberAccess]
+            parameters=[p.replace(annotation="ArrayLike") if n == first else p for n, p in signature.parameters.items()]
+        )
+        public.__activation__ = Activation(  # pyright: ignore[reportFunctionMemberAccess]
+            name, public, parameters, static, slope, facts, dict(typical or {})
+        )
+        return public
+
+    return decorate
+
+
+def _bind(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> dict[str, Any]:
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}; the signature is {name}{signature}.") from None
+    bound.apply_defaults()
+    return bound.arguments
+
+
+def _explain(name: str, signature: inspect.Signature, static: tuple[str, ...], args: Any, kwargs: Any, error: TypeError) -> None:
+    """Raise a better TypeError than jit's where an argument is no array at all (a string, a list, an object)."""
+    if str(error).startswith(name):
+        return
+    for argument, value in _bind(name, signature, args, kwargs).items():
+        if argument not in static and value is not None:
+            as_floating(name, argument, value)
+
+
+def with_kink_slope(function: F, choice: Choice) -> F:
+    """The same activation with another slope at its kinks.
+
+    Args:
+        function: an activation of this library.
+        choice: ``"left"``, ``"right"``, or the weight in [0, 1] of the right slope in the convex combination of both;
+            None gives the default back (the least in magnitude).
+
+    Returns:
+        A function with the signature and values of ``function``; only its derivative at the kinks differs.
+
+    Raises:
+        TypeError: ``function`` is no activation.
+        ValueError: ``choice`` is none of those.
+
+    Example:
+        >>> import jax, jaxacts
+        >>> [float(jax.grad(jaxacts.with_kink_slope(jaxacts.relu, c))(0.0)) for c in ("left", "right", 0.5)]
+        [0.0, 1.0, 0.5]
+
+    References:
+        Bertoin et al. 2021, "Numerical influence of ReLU'(0) on backpropagation",
+        https://arxiv.org/abs/2106.12915
+    """
+    entry_of(function)
+    known = choice in ("left", "right", None) if isinstance(choice, str | None) else 0.0 <= choice <= 1.0
+    if not known:
+        raise ValueError(f"with_kink_slope: choice must be 'left', 'right' or a weight from 0 to 1, got {choice!r}.")
+    chosen: Any = functools.partial(_call_with, choice, function)
+    return functools.update_wrapper(chosen, function)
+
+
+def _call_with(choice: Choice, function: Callable[..., Array], /, *args: Any, **kwargs: Any) -> Array:
+    token = _choice.set(choice)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        _choice.reset(token)

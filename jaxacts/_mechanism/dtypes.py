@@ -1,0 +1,85 @@
+"""The dtype rule: floating inputs keep their dtype, arithmetic below 32 bits runs in float32, one rounding at the end.
+
+Integers and bools become the default float dtype; complex and non-arrays raise. Everything here runs while tracing, so
+it costs nothing per call.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import DTypeLike
+
+__all__ = ["as_floating", "as_mask", "broadcast", "checked_axis", "compute_dtype", "down", "up"]
+
+
+def as_floating(function: str, argument: str, value: object) -> Array:
+    """``value`` as a real floating array, or a TypeError that names the function and the argument."""
+    if not isinstance(value, (Array, bool, int, float, complex)) and not hasattr(value, "dtype"):
+        raise TypeError(
+            f"{function}: {argument} must be a real array or number, got {type(value).__name__}; "
+            f"convert it with jnp.asarray first."
+        )
+    array = jnp.asarray(value)
+    if jnp.issubdtype(array.dtype, jnp.floating):
+        return array
+    if jnp.issubdtype(array.dtype, jnp.integer) or array.dtype == jnp.bool_:
+        return array.astype(jnp.result_type(float))
+    raise TypeError(
+        f"{function}: {argument} must be real, got dtype {array.dtype}; "
+        f"apply {function} to the real and imaginary parts, or to the modulus."
+    )
+
+
+def compute_dtype(dtype: DTypeLike) -> DTypeLike:
+    """The dtype in which arithmetic for ``dtype`` is done: float64 for itself, float32 for all that is narrower."""
+    return jnp.float64 if dtype == jnp.float64 else jnp.float32
+
+
+def up(value: Array, dtype: DTypeLike) -> Array:
+    """``value`` in the compute dtype of ``dtype``."""
+    return jax.lax.convert_element_type(value, compute_dtype(dtype))
+
+
+def down(value: Array | float, dtype: DTypeLike) -> Array:
+    """The one rounding: a result of the compute dtype in the dtype of the input."""
+    return jax.lax.convert_element_type(value, dtype)
+
+
+def broadcast(function: str, names: tuple[str, ...], arrays: list[Array]) -> list[Array]:
+    """The first array broadcast to the common shape, the others with as many axes (of length 1) as it has."""
+    try:
+        shape = jnp.broadcast_shapes(*(a.shape for a in arrays))
+    except ValueError:
+        shapes = ", ".join(f"{n}: {a.shape}" for n, a in zip(names, arrays, strict=True))
+        raise ValueError(
+            f"{function}: the arguments must broadcast together, got {shapes}; "
+            f"give a parameter one value, or one per entry of the last axes of {names[0]} "
+            f"(reshape it to (..., n, 1, 1) for an earlier axis)."
+        ) from None
+    first, *rest = arrays
+    first = first if first.shape == shape else jnp.broadcast_to(first, shape)
+    return [first, *(a.reshape((1,) * (len(shape) - a.ndim) + a.shape) if a.ndim else a for a in rest)]
+
+
+def as_mask(function: str, value: object, x: Array) -> Array:
+    """The argument ``where`` as booleans of the shape of ``x``; all True for None."""
+    if value is None:
+        return jnp.ones(x.shape, bool)
+    mask = jnp.asarray(value)
+    if mask.dtype != jnp.bool_:
+        raise TypeError(f"{function}: where must be boolean, got dtype {mask.dtype}; compare it with 0 first.")
+    try:
+        return jnp.broadcast_to(mask, x.shape)
+    except ValueError:
+        raise ValueError(
+            f"{function}: where must broadcast to the shape {x.shape} of x, got {mask.shape}; add axes of length 1."
+        ) from None
+
+
+def checked_axis(function: str, axis: int, ndim: int) -> int:
+    """``axis`` counted from the front, or a ValueError."""
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{function}: axis {axis} is out of range for an array of {ndim} axes; pass one of {-ndim} to {ndim - 1}.")
+    return axis % ndim

@@ -1,0 +1,23 @@
+"""Error messages: they name the function, the argument, what was expected, what came, and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["nearest", "unknown_name"]
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """The names among ``known`` that look most like ``name``, best first (possibly none)."""
+    by_folded = {k.casefold(): k for k in known}
+    found = difflib.get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.5)
+    return [by_folded[f] for f in found]
+
+
+def unknown_name(function: str, argument: str, got: object, known: Iterable[str]) -> ValueError:
+    """A ValueError for a name that is not in ``known``, with the nearest ones."""
+    names = sorted(known)
+    close = nearest(str(got), names)
+    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    return ValueError(f"{function}: unknown {argument} {got!r}; {hint}Known: {', '.join(names)}.")

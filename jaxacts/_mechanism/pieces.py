@@ -1,0 +1,131 @@
+"""Slopes that jump: the kink rule, and what a piecewise slope keeps for the backward pass.
+
+A slope formula returns :class:`Pieces` where it jumps. From the pieces follow the slope at each knot (the subgradient of
+least magnitude, unless the caller chose otherwise), the list of kinks, and the linear map ``tangent -> slope * tangent``,
+which keeps boolean masks instead of floats where every piece is constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import DTypeLike
+
+from .dtypes import down, up
+
+__all__ = ["Choice", "Pieces", "apply", "choice_rule", "is_nan", "least", "materialise"]
+
+Choice: TypeAlias = Literal["left", "right"] | float | None
+"""Which slope to take at a kink: one side, a weight of the right side in [0, 1], or None for the least in magnitude."""
+
+Slope: TypeAlias = Array | float
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A slope that is ``slopes[i]`` between ``knots[i-1]`` and ``knots[i]``.
+
+    ``tie="left"`` takes the left slope at every knot whatever its size: for slopes that are known only when the
+    function runs, where finding the smaller one would cost a second mask.
+    """
+
+    knots: tuple[Slope, ...]
+    slopes: tuple[Slope, ...]
+    tie: Literal["least", "left"] = "least"
+
+    def __post_init__(self) -> None:
+        if len(self.slopes) != len(self.knots) + 1:
+            raise ValueError(f"Pieces: {len(self.knots)} knots need {len(self.knots) + 1} slopes, got {len(self.slopes)}.")
+
+    def at_knots(self, choice: Choice) -> list[Slope]:
+        """The slope taken at each knot."""
+        rule = choice_rule("left" if choice is None and self.tie == "left" else choice)
+        return [rule(left, right) for left, right in zip(self.slopes, self.slopes[1:], strict=False)]
+
+
+def least(left: Slope, right: Slope) -> Slope:
+    """The number of least magnitude between ``left`` and ``right``: 0 if they differ in sign, else the smaller."""
+    if isinstance(left, float) and isinstance(right, float):
+        return 0.0 if left * right <= 0 else min(left, right, key=abs)
+    smaller = jnp.where(jnp.abs(left) < jnp.abs(right), left, right)
+    return jnp.where(jnp.sign(left) * jnp.sign(right) > 0, smaller, 0.0)
+
+
+def choice_rule(choice: Choice) -> Callable[[Slope, Slope], Slope]:
+    """The function (left slope, right slope) -> slope at the kink."""
+    if choice is None:
+        return least
+    weight = {"left": 0.0, "right": 1.0}[choice] if isinstance(choice, str) else choice
+    if weight in (0.0, 1.0):
+        return lambda left, right: right if weight else left
+    return lambda left, right: (1.0 - weight) * left + weight * right
+
+
+def is_nan(x: Array) -> Array:
+    return x != x
+
+
+def _runs(x: Array, pieces: Pieces, choice: Choice) -> Iterator[tuple[Array | None, Slope]]:
+    """(where it begins, slope) of each maximal run of equal slope, from left to right; the first begins nowhere."""
+    last = pieces.slopes[0]
+    yield None, last
+    for knot, here, right in zip(pieces.knots, pieces.at_knots(choice), pieces.slopes[1:], strict=True):
+        if not _same(here, last):
+            yield x >= knot, here
+        if not _same(right, here):
+            yield x > knot, right
+        last = right
+
+
+def _same(a: Slope, b: Slope) -> bool:
+    return a is b or (isinstance(a, float) and isinstance(b, float) and a == b)
+
+
+def materialise(x: Array, slope: Array | Pieces, choice: Choice) -> Array:
+    """The slope as an array of the shape of ``x``; NaN where ``x`` is."""
+    if not isinstance(slope, Pieces):
+        return slope
+    (_, out), *later = _runs(x, slope, choice)
+    for begins, value in later:
+        assert begins is not None
+        out = jnp.where(begins, value, out)
+    return jnp.where(is_nan(x), jnp.nan, out)
+
+
+def apply(x: Array, slope: Array | Pieces, tangent: Array, choice: Choice, parameters: list[Array]) -> Array:
+    """``slope * tangent`` in the dtype of ``tangent``, keeping one array of that dtype, or masks, for its transpose.
+
+    Masks serve where every piece is a number or one of the ``parameters`` that is not as large as ``x``.
+    """
+    dtype = tangent.dtype
+    small = [p for p in parameters if p.size == 1 or p.size < x.size]
+    if not isinstance(slope, Pieces) or not all(isinstance(s, float) or any(s is p for p in small) for s in slope.slopes):
+        return down(materialise(x, slope, choice), dtype) * tangent
+    (_, first), *later = _runs(x, slope, choice)
+    groups: list[tuple[Array | None, Slope]] = [(None, first)]
+    for i, (begins, value) in enumerate(later):
+        assert begins is not None
+        ends = later[i + 1][0] if i + 1 < len(later) else None
+        mask = begins if ends is None else begins & ~ends
+        same = next((j for j, (_, v) in enumerate(groups) if _same(v, value)), None)
+        if same is None:
+            groups.append((mask, value))
+        elif same > 0:
+            groups[same] = (groups[same][0] | mask, value)  # pyright: ignore[reportOptionalOperand]
+    out = _scaled(tangent, first, dtype)
+    for mask, value in groups[1:]:
+        out = jnp.where(mask, _scaled(tangent, value, dtype), out)
+    return jnp.where(is_nan(x), jnp.nan, out)
+
+
+def _scaled(tangent: Array, slope: Slope, dtype: DTypeLike) -> Array:
+    if isinstance(slope, float):
+        if slope == 0.0:
+            return jnp.zeros_like(tangent)
+        if slope == 1.0:
+            return tangent
+    return down(up(tangent, dtype) * slope, dtype)

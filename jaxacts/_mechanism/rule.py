@@ -1,0 +1,69 @@
+"""The derivative rule, written once: value in the dtype of ``x``, one tangent term per array argument.
+
+``elementwise`` turns a formula and its slopes into a ``custom_jvp`` function. A term is added only for an argument that
+is being differentiated, so nothing is kept for the others. Each slope is rounded to the dtype of ``x`` before it meets
+its tangent: that rounded slope is all the backward pass keeps. Slopes are ordinary differentiable code, so every higher
+order follows from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.custom_derivatives import SymbolicZero
+
+from jaxacts._numerics import finite
+
+from .dtypes import compute_dtype, down, up
+from .pieces import Choice, Pieces, apply, materialise
+
+__all__ = ["Static", "elementwise", "slope_at"]
+
+Formula: TypeAlias = Callable[..., Array]
+SlopeFormula: TypeAlias = Callable[..., Array | Pieces]
+Static: TypeAlias = tuple[tuple[str, Any], ...]
+
+
+def slope_at(slope: SlopeFormula, x: Array, parameters: list[Array], static: Static) -> Array | Pieces:
+    """The slope formula by ``x``, where it sees the largest finite numbers for ±inf: the limit without inf - inf."""
+    return slope(finite(x), *parameters, **dict(static))
+
+
+def elementwise(formula: Formula, slope: SlopeFormula, partials: Mapping[str, SlopeFormula]) -> Callable[..., Array]:
+    """The ``custom_jvp`` of ``formula(x, *parameters, **static)``.
+
+    The result is called as ``f(static, choice, x, *parameters)``. ``slope`` and ``partials`` (in the order of the
+    parameters) take the arguments of the formula; a parameter without an entry in ``partials`` gets no derivative.
+    """
+
+    def value(static: Static, choice: Choice, x: Array, *parameters: Array) -> Array:
+        wide = [up(p, x.dtype) for p in parameters]
+        return down(formula(up(x, x.dtype), *wide, **dict(static)), x.dtype)
+
+    function = jax.custom_jvp(value, nondiff_argnums=(0, 1))
+
+    def rule(static: Static, choice: Choice, primals: tuple[Array, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+        x, *parameters = primals
+        out = function(static, choice, *primals)
+        x_wide, wide = up(x, x.dtype), [up(p, x.dtype) for p in parameters]
+        terms: list[Array] = []
+        if not isinstance(tangents[0], SymbolicZero):
+            terms.append(apply(x_wide, slope_at(slope, x_wide, wide, static), tangents[0], choice, wide))
+        for partial, tangent in zip(partials.values(), tangents[1:], strict=True):
+            if not isinstance(tangent, SymbolicZero):
+                steepness = materialise(x_wide, partial(x_wide, *wide, **dict(static)), choice)
+                terms.append(down(steepness, x.dtype) * _spread(tangent, out))
+        return out, sum(terms[1:], terms[0]) if terms else jnp.zeros_like(out)
+
+    function.defjvp(rule, symbolic_zeros=True)
+    return function
+
+
+def _spread(tangent: Array, out: Array) -> Array:
+    """A parameter's tangent at every element, ordered so that its transpose sums in the compute dtype."""
+    wide = tangent.astype(jnp.promote_types(tangent.dtype, compute_dtype(out.dtype)))
+    return jnp.broadcast_to(wide, out.shape).astype(out.dtype)

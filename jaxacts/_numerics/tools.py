@@ -1,0 +1,65 @@
+"""Selections and products with defined derivatives, and error-free products of two floats."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+__all__ = ["clip", "exact_product", "exact_square", "finite", "leading", "negative_part", "positive_part", "product", "where"]
+
+
+def where(condition: Array, yes: ArrayLike, no: ArrayLike) -> Array:
+    """``jnp.where``, typed for formulas."""
+    return jnp.where(condition, yes, no)
+
+
+def positive_part(x: Array) -> Array:
+    """x where x > 0, else 0 (NaN for NaN): max(x, 0) with a derivative that is 0 at 0."""
+    return jnp.where(x <= 0, jnp.zeros_like(x), x)
+
+
+def negative_part(x: Array) -> Array:
+    """x where x < 0, else 0 (NaN for NaN): min(x, 0) with a derivative that is 0 at 0."""
+    return jnp.where(x >= 0, jnp.zeros_like(x), x)
+
+
+def clip(x: Array, limit: float) -> Array:
+    """x between -limit and limit (NaN for NaN), with derivative 0 from there on."""
+    return jax.lax.clamp(jnp.asarray(-limit, x.dtype), x, jnp.asarray(limit, x.dtype))
+
+
+def finite(x: Array) -> Array:
+    """x with the largest finite numbers for ±inf (NaN for NaN)."""
+    largest = jnp.finfo(x.dtype).max
+    return jax.lax.clamp(-largest, x, largest)
+
+
+def product(x: Array, factor: ArrayLike) -> Array:
+    """x · factor where a factor of 0 wins over an infinite x: the limit of x·g(x) with g that falls faster than 1/x."""
+    return jnp.where(jnp.equal(factor, 0) & jnp.isinf(x), jnp.zeros_like(x), x * factor)
+
+
+def leading(x: Array) -> Array:
+    """The upper half of the significand of x, so that products of two such numbers are exact."""
+    exponent, mantissa = (11, 25) if x.dtype == jnp.float64 else (8, 11)
+    return jax.lax.reduce_precision(x, exponent, mantissa)
+
+
+def exact_square(x: Array) -> tuple[Array, Array]:
+    """(high, low) with high + low = x² to twice the working precision, high exact."""
+    high = leading(x)
+    low = x - high
+    return high * high, low * (x + high)
+
+
+def exact_product(x: Array, y: Array) -> tuple[Array, Array]:
+    """(high, low) with high = x·y rounded and high + low = x·y to twice the working precision.
+
+    The partial products of the halves are exact, so it makes no difference whether they are contracted with the sums.
+    """
+    high = x * y
+    x_high, y_high = leading(x), leading(y)
+    x_low, y_low = x - x_high, y - y_high
+    return high, ((x_high * y_high - high) + x_high * y_low + x_low * y_high) + x_low * y_low

@@ -1,0 +1,91 @@
+"""Exact values and slopes from an mpmath formula, and errors in units in the last place. Used by ``jaxacts.testing``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+from jax.typing import DTypeLike
+from numpy.typing import NDArray
+
+__all__ = ["Exact", "directional", "errors_in_ulps", "evaluate", "ulp"]
+
+Formula: TypeAlias = Callable[..., Any]
+Reals: TypeAlias = NDArray[np.float64]
+
+_DIGITS = 160
+"""Enough for differences with a step of 1e-45 of functions that cancel to 1e-76, as squareplus does at -1e38."""
+
+
+class Exact:
+    """Real numbers as unevaluated sums of two float64, which is 30 digits more than any dtype here can tell apart."""
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self.high: Reals = np.array([_float(v) for v in values])
+        self.low: Reals = np.array([_float(v - h) if np.isfinite(h) else 0.0 for v, h in zip(values, self.high, strict=True)])
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else -float("inf")
+
+
+def _rows(formula: Formula, elementwise: bool, xs: Sequence[Any], arguments: dict[str, Any]) -> list[Any]:
+    return [formula(x, **arguments) for x in xs] if elementwise else list(formula(list(xs), **arguments))
+
+
+def _exactly(value: Any) -> Any:
+    return mp.mpf(float(value)) if isinstance(value, float | np.floating) else value
+
+
+def evaluate(formula: Formula, elementwise: bool, xs: Reals, arguments: dict[str, Any]) -> Exact:
+    """The formula at each x."""
+    with mp.workdps(_DIGITS):
+        exact = {n: _exactly(v) for n, v in arguments.items()}
+        return Exact(_rows(formula, elementwise, [mp.mpf(float(x)) for x in xs], exact))
+
+
+def directional(
+    formula: Formula, elementwise: bool, xs: Reals, arguments: dict[str, Any], tangent: Reals, by: str | None = None
+) -> Exact:
+    """The derivative of the formula along ``tangent`` in x, or by the parameter ``by``, from a central difference."""
+    with mp.workdps(_DIGITS):
+        exact = {n: _exactly(v) for n, v in arguments.items()}
+        points = [mp.mpf(float(x)) for x in xs]
+        step = mp.mpf(10) ** -45
+        if by is not None:
+            sides = [_rows(formula, elementwise, points, {**exact, by: exact[by] + s * step}) for s in (1, -1)]
+            return Exact([(p - m) / (2 * step) for p, m in zip(*sides, strict=True)])
+        # Relative to the point where the formula is elementwise, so that the step is small beside tiny arguments too.
+        steps = [step * (mp.fabs(x) if elementwise and x else 1) for x in points]
+        moved = [[x + s * h * float(t) for x, h, t in zip(points, steps, tangent, strict=True)] for s in (1, -1)]
+        sides = [_rows(formula, elementwise, m, exact) for m in moved]
+        width = steps if elementwise else [step] * len(sides[0])
+        return Exact([(p - m) / (2 * h) for p, m, h in zip(*sides, width, strict=True)])
+
+
+def ulp(values: Reals, dtype: DTypeLike) -> Reals:
+    """The unit in the last place of the dtype at these magnitudes, that of the smallest normal number below it."""
+    info = jnp.finfo(dtype)
+    exponent = np.frexp(np.maximum(np.abs(values), float(info.smallest_normal)))[1]
+    return np.ldexp(float(info.eps), exponent - 1)
+
+
+def errors_in_ulps(got: Reals, exact: Exact, dtype: DTypeLike, floor: Reals | float = 0.0) -> Reals:
+    """|got - exact| in ulps of the exact result (of ``floor`` where that is larger).
+
+    A result below the smallest normal number may be flushed, and one beyond the largest may be infinite.
+    """
+    info = jnp.finfo(dtype)
+    unit = ulp(np.maximum(np.abs(exact.high), floor), dtype)
+    with np.errstate(invalid="ignore"):
+        error = np.abs((got - exact.high) - exact.low) / unit
+    tiny = (np.abs(exact.high) < float(info.smallest_normal)) & (np.abs(got) <= float(info.smallest_normal))
+    huge = (np.abs(exact.high) > float(info.max)) & (got == np.sign(exact.high) * np.inf)
+    same = (got == exact.high) & (exact.low == 0)
+    return np.where(tiny | huge | same, 0.0, error)

@@ -1,0 +1,19 @@
+"""The activation functions, one module a family. A name listed in a family's ``__all__`` is in the catalogue."""
+
+from . import adaptive, exponentials, gated, over_axis, rectifiers, self_gated, sigmoids
+from .adaptive import *
+from .exponentials import *
+from .gated import *
+from .over_axis import *
+from .rectifiers import *
+from .self_gated import *
+from .sigmoids import *
+
+__all__: list[str] = []
+__all__ += adaptive.__all__
+__all__ += exponentials.__all__
+__all__ += gated.__all__
+__all__ += over_axis.__all__
+__all__ += rectifiers.__all__
+__all__ += self_gated.__all__
+__all__ += sigmoids.__all__

@@ -1,0 +1,246 @@
+r"""Exponential units: smooth relatives of ReLU whose left side saturates or vanishes.
+
+ELU and its scaled and continuously differentiable forms let the mean of a layer's outputs come near zero, which ReLU
+cannot; softplus and squareplus are ReLU with the corner rounded. Slopes on the left are computed from the exponential
+itself, never from the value plus a constant, so they keep every digit where the curve is already flat.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxacts._mechanism import Facts, Line, Pieces, activation
+from jaxacts._numerics import decay, decay_of_quotient, expm1_negative, negative_part, sigmoid, where
+from jaxacts._numerics import softplus as _softplus
+
+__all__ = ["celu", "elu", "selu", "softplus", "squareplus"]
+
+# Exact fixed point (mean 0, variance 1) of Klambauer et al. 2017, equation 14, to float64.
+_SELU_ALPHA = 1.6732632423543772
+_SELU_SCALE = 1.0507009873554805
+
+
+def _elu(x: Array, alpha: ArrayLike) -> Array:
+    return where(x > 0, x, expm1_negative(x) * alpha)
+
+
+@activation(
+    slope=lambda x, alpha: Pieces((0.0,), (decay(negative_part(x)).times(alpha), 1.0)),
+    partials={"alpha": lambda x, alpha: expm1_negative(x)},
+    facts=lambda alpha: Facts((-alpha, inf), Line(0, -alpha), Line(1, 0), lipschitz=max(1.0, alpha)),
+)
+def elu(x: Array, alpha: ArrayLike = 1.0) -> Array:
+    r"""Exponential linear unit: the identity to the right, a saturating exponential to the left.
+
+    .. math::
+
+        f(x) = \begin{cases} x & x > 0 \\ \alpha (e^x - 1) & x \le 0 \end{cases}
+
+    Args:
+        x: array of any shape and real dtype.
+        alpha: minus the limit at :math:`-\infty`, :math:`\alpha \ge 0`, broadcasts against ``x``; differentiable.
+
+    Returns:
+        Array of the common shape and the dtype of ``x``, in :math:`(-\alpha, \infty)`.
+
+    Raises:
+        TypeError: an argument is complex or no array.
+        ValueError: the shapes do not broadcast.
+
+    Note:
+        For :math:`\alpha \ne 1` a kink at 0, where the slope is the lesser of :math:`\alpha` and 1 (always
+        :math:`\alpha` in jax.nn and torch). The default 1 is that of the paper's experiments, jax, torch and keras.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> [round(y, 4) for y in jaxacts.elu(jnp.array([-1.0, 0.0, 2.0])).tolist()]
+        [-0.6321, 0.0, 2.0]
+
+    References:
+        Clevert et al. 2015, "Fast and accurate deep network learning by exponential linear units",
+        https://arxiv.org/abs/1511.07289
+    """
+    return _elu(x, alpha)
+
+
+@activation(
+    slope=lambda x: Pieces((0.0,), (decay(negative_part(x)).times(_SELU_SCALE * _SELU_ALPHA), _SELU_SCALE)),
+    facts=Facts(
+        image=(-_SELU_SCALE * _SELU_ALPHA, inf),
+        left=Line(0, -_SELU_SCALE * _SELU_ALPHA),
+        right=Line(_SELU_SCALE, 0),
+        lipschitz=_SELU_SCALE * _SELU_ALPHA,
+    ),
+)
+def selu(x: Array) -> Array:
+    r"""Scaled exponential linear unit: ELU with constants that keep mean 0 and variance 1 through the layers.
+
+    .. math::
+
+        f(x) = \lambda \begin{cases} x & x > 0 \\ \alpha (e^x - 1) & x \le 0 \end{cases}
+        \qquad \alpha = 1.6732632423543772,\ \lambda = 1.0507009873554805
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`(-\lambda\alpha, \infty)`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        Kink at 0, where the slope is :math:`\lambda` (:math:`\lambda\alpha` in jax.nn). Use it with
+        :func:`jaxacts.initializers.lecun_normal`, for which the constants were derived.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> [round(y, 4) for y in jaxacts.selu(jnp.array([-1.0, 1.0])).tolist()]
+        [-1.1113, 1.0507]
+
+    References:
+        Klambauer et al. 2017, "Self-normalizing neural networks", https://arxiv.org/abs/1706.02515
+    """
+    return _SELU_SCALE * _elu(x, _SELU_ALPHA)
+
+
+def _celu_by_alpha(x: Array, alpha: Array) -> Array:
+    """expm1(r) - r·exp(r) at r = x/alpha < 0; near 0, where that cancels, minus the sum of r^k (k-1)/k! for k >= 2."""
+    r = negative_part(jnp.maximum(x / alpha, -1e4))
+    near = where(r > -0.5, r, 0)
+    term, series = near, jnp.zeros_like(near)
+    for k in range(2, 18 if x.dtype == jnp.float64 else 11):
+        term = term * near / k
+        series = series - term * (k - 1)
+    return where(r > -0.5, series, expm1_negative(r) - r * decay(r).value)
+
+
+@activation(
+    slope=lambda x, alpha: Pieces((0.0,), (decay_of_quotient(negative_part(x), alpha).value, 1.0)),
+    partials={"alpha": _celu_by_alpha},
+    facts=lambda alpha: Facts((-alpha, inf), Line(0, -alpha), Line(1, 0), lipschitz=1.0),
+)
+def celu(x: Array, alpha: ArrayLike = 1.0) -> Array:
+    r"""Continuously differentiable exponential linear unit: ELU whose slope is 1 at 0 for every alpha.
+
+    .. math::
+
+        f(x) = \begin{cases} x & x > 0 \\ \alpha (e^{x/\alpha} - 1) & x \le 0 \end{cases}
+
+    Args:
+        x: array of any shape and real dtype.
+        alpha: minus the limit at :math:`-\infty`, :math:`\alpha > 0`, broadcasts against ``x``; differentiable.
+
+    Returns:
+        Array of the common shape and the dtype of ``x``, in :math:`(-\alpha, \infty)`.
+
+    Raises:
+        TypeError: an argument is complex or no array.
+        ValueError: the shapes do not broadcast.
+
+    Note:
+        No kinks. The default 1 is that of jax and torch, where it equals :func:`elu`.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> [round(y, 4) for y in jaxacts.celu(jnp.array([-2.0, 3.0]), 2.0).tolist()]
+        [-1.2642, 3.0]
+
+    References:
+        Barron 2017, "Continuously differentiable exponential linear units", https://arxiv.org/abs/1704.07483
+    """
+    return where(x > 0, x, expm1_negative(x / alpha) * alpha)
+
+
+@activation(
+    slope=lambda x: sigmoid(x),
+    facts=Facts(image=(0, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.0),
+)
+def softplus(x: Array) -> Array:
+    r"""Smooth ReLU whose slope is the sigmoid.
+
+    .. math::
+
+        f(x) = \log(1 + e^x)
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`(0, \infty)`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        No kinks. Both tails keep every digit; torch switches to the identity above 20.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> [round(y, 4) for y in jaxacts.softplus(jnp.array([-1.0, 0.0, 1.0])).tolist()]
+        [0.3133, 0.6931, 1.3133]
+
+    References:
+        Dugas et al. 2001, "Incorporating second-order functional knowledge for better option pricing",
+        https://papers.nips.cc/paper/1920
+    """
+    return _softplus(x)
+
+
+def _root(x: Array, b: ArrayLike) -> Array:
+    """sqrt(x² + b) without overflow; beyond 2^60 a b below 2^90 makes no difference."""
+    far = jnp.abs(x) > 2.0**60
+    near, scale = where(far, x * 2.0**-60, x), where(far, 2.0**60, 1.0)
+    return jnp.sqrt(near * near + where(far, 0, jnp.asarray(b, x.dtype))) * scale
+
+
+def _squareplus_slope(x: Array, b: Array) -> Array:
+    a, root = where(x < 0, -x, x), _root(x, b)
+    root = where(root == 0, 1, root)
+    tail = 0.5 * (b / (root + a)) / root
+    return where(x < 0, tail, 1 - tail)
+
+
+@activation(
+    slope=_squareplus_slope,
+    partials={"b": lambda x, b: 0.25 / _root(x, b)},
+    facts=Facts(image=(0, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.0),
+)
+def squareplus(x: Array, b: ArrayLike = 4) -> Array:
+    r"""Algebraic softplus: a hyperbola, with no exponential to compute.
+
+    .. math::
+
+        f(x) = \tfrac12 \left( x + \sqrt{x^2 + b} \right)
+
+    Args:
+        x: array of any shape and real dtype.
+        b: how round the corner is, :math:`b > 0`, broadcasts against ``x``; differentiable.
+
+    Returns:
+        Array of the common shape and the dtype of ``x``, in :math:`(0, \infty)`.
+
+    Raises:
+        TypeError: an argument is complex or no array.
+        ValueError: the shapes do not broadcast.
+
+    Note:
+        No kinks for :math:`b > 0`. The default 4 is that of jax; it gives the second derivative of softplus at 0.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.squareplus(jnp.array([-1.5, 0.0, 1.5]))
+        Array([0.5, 1. , 2. ], dtype=float32)
+
+    References:
+        Barron 2021, "Squareplus: a softplus-like algebraic rectifier", https://arxiv.org/abs/2112.11687
+    """
+    root = _root(x, b)
+    # Where x + root would cancel, multiply by (root - x)/(root - x); halves first, so that nothing overflows.
+    left = jnp.asarray(b, x.dtype) / (root - x) / 2
+    return where(x < 0, where(jnp.isinf(x), 0, left), x / 2 + root / 2)

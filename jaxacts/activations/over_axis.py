@@ -1,0 +1,180 @@
+r"""Functions over an axis: softmax turns scores into probabilities, maxout takes the best of several linear pieces."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxacts._mechanism import activation, as_mask, checked_axis, compute_dtype, down, up
+
+__all__ = ["log_softmax", "maxout", "softmax"]
+
+Axes = int | tuple[int, ...] | None
+
+
+def _axes(function: str, axis: Axes, ndim: int) -> tuple[int, ...]:
+    given = range(ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    return tuple(checked_axis(function, a, ndim) for a in given)
+
+
+def _shifted(x: Array, axes: tuple[int, ...], mask: Array) -> tuple[Array, Array, Array]:
+    """x minus its maximum over the mask, its exponential (0 off the mask), and the sum of that."""
+    largest = jnp.max(x, axes, keepdims=True, initial=-jnp.inf, where=mask)
+    shifted = x - jnp.where(jnp.isneginf(largest) & ~mask.any(axes, keepdims=True), 0, largest)
+    exponential = jnp.where(mask, jnp.exp(shifted), 0)
+    return shifted, exponential, jnp.sum(exponential, axes, keepdims=True)
+
+
+def _weighted_sum(p: Array, t: Array, axes: tuple[int, ...]) -> Array:
+    """The sum of p·t over the axes, added up in the compute dtype, in the dtype of t."""
+    return down(jnp.sum((p * t).astype(compute_dtype(t.dtype)), axes, keepdims=True), t.dtype)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _softmax(axes: tuple[int, ...], x: Array, mask: Array) -> Array:
+    _, exponential, total = _shifted(up(x, x.dtype), axes, mask)
+    return down(exponential / jnp.where(total == 0, 1, total), x.dtype)
+
+
+@_softmax.defjvp
+def _(axes: tuple[int, ...], primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
+    (x, mask), (t, _) = primals, tangents
+    p = _softmax(axes, x, mask)
+    t = jnp.where(mask, t, 0)
+    return p, p * (t - _weighted_sum(p, t, axes))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _log_softmax(axes: tuple[int, ...], x: Array, mask: Array) -> Array:
+    shifted, _, total = _shifted(up(x, x.dtype), axes, mask)
+    return down(jnp.where(mask, shifted - jnp.log(total), -jnp.inf), x.dtype)
+
+
+@_log_softmax.defjvp
+def _(axes: tuple[int, ...], primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
+    (x, mask), (t, _) = primals, tangents
+    t = jnp.where(mask, t, 0)
+    spread = jnp.where(mask, _weighted_sum(_softmax(axes, x, mask), t, axes), 0)
+    return _log_softmax(axes, x, mask), t - spread
+
+
+@activation(static=("axis",))
+def softmax(x: Array, axis: int | tuple[int, ...] | None = -1, where: ArrayLike | None = None) -> Array:
+    r"""Normalized exponentials along an axis: probabilities from logits.
+
+    .. math::
+
+        f(x)_i = \frac{e^{x_i}}{\sum_j e^{x_j}}
+
+    Args:
+        x: array of any shape and real dtype.
+        axis: the axis or axes to sum over; None for all.
+        where: booleans that broadcast against ``x``: which elements take part.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`[0, 1]`, with sum 1 along ``axis``. Elements that take no part
+        are 0, and so is a row in which none does.
+
+    Raises:
+        TypeError: ``x`` is complex or no array, or ``where`` is not boolean.
+        ValueError: ``axis`` is out of range, or ``where`` does not broadcast to ``x``.
+
+    Note:
+        The largest element is subtracted first, so nothing overflows. A row without any element to take part has
+        gradient 0, not NaN. The backward pass keeps the result alone.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.softmax(jnp.array([0.0, 0.0, 100.0]), where=jnp.array([True, True, False]))
+        Array([0.5, 0.5, 0. ], dtype=float32)
+
+    References:
+        Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs",
+        https://doi.org/10.1007/978-3-642-76153-9_28
+    """
+    return _softmax(_axes("softmax", axis, x.ndim), x, as_mask("softmax", where, x))
+
+
+@activation(static=("axis",))
+def log_softmax(x: Array, axis: int | tuple[int, ...] | None = -1, where: ArrayLike | None = None) -> Array:
+    r"""Logarithm of softmax, for cross-entropy.
+
+    .. math::
+
+        f(x)_i = x_i - \log \sum_j e^{x_j}
+
+    Args:
+        x: array of any shape and real dtype.
+        axis: the axis or axes to sum over; None for all.
+        where: booleans that broadcast against ``x``: which elements take part.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`[-\infty, 0]`. Elements that take no part are :math:`-\infty`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array, or ``where`` is not boolean.
+        ValueError: ``axis`` is out of range, or ``where`` does not broadcast to ``x``.
+
+    Note:
+        Finite where softmax itself underflows to 0. The gradient is 0 for elements that take no part.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.log_softmax(jnp.array([0.0, 1000.0]))
+        Array([-1000.,     0.], dtype=float32)
+
+    References:
+        Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs",
+        https://doi.org/10.1007/978-3-642-76153-9_28
+    """
+    return _log_softmax(_axes("log_softmax", axis, x.ndim), x, as_mask("log_softmax", where, x))
+
+
+@activation(static=("pieces", "axis"), typical={"pieces": 2})
+def maxout(x: Array, pieces: int, axis: int = -1) -> Array:
+    r"""Maximum over groups of neighbouring features: a convex piecewise linear function of learned pieces.
+
+    .. math::
+
+        f(x)_i = \max_{0 \le j < k} x_{ik + j}
+
+    Args:
+        x: array of any real dtype whose ``axis`` has a length divisible by ``pieces``.
+        pieces: how many neighbours :math:`k \ge 1` compete for one output.
+        axis: the axis that holds the pieces.
+
+    Returns:
+        Array of the dtype of ``x`` with ``axis`` shorter by the factor ``pieces``.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+        ValueError: ``axis`` is out of range, or ``pieces`` does not divide its length.
+
+    Note:
+        The gradient goes to the first of the equal maxima, whole, where ``jnp.max`` splits it. With pieces
+        :math:`(0, x)` it is ReLU, with :math:`(ax, x)` leaky ReLU, slope at 0 included.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.maxout(jnp.array([1.0, 2.0, 4.0, 3.0]), pieces=2)
+        Array([2., 4.], dtype=float32)
+
+    References:
+        Goodfellow et al. 2013, "Maxout networks", https://arxiv.org/abs/1302.4389
+    """
+    axis = checked_axis("maxout", axis, x.ndim)
+    length = x.shape[axis]
+    if pieces < 1 or length % pieces:
+        raise ValueError(
+            f"maxout: pieces must be positive and divide the length {length} of axis {axis}, got {pieces}; "
+            f"give the layer before it units * pieces features."
+        )
+    grouped = x.reshape(*x.shape[:axis], length // pieces, pieces, *x.shape[axis + 1 :])
+    winner = jnp.argmax(grouped, axis + 1, keepdims=True)
+    first = jax.lax.broadcasted_iota(winner.dtype, grouped.shape, axis + 1) == winner
+    return jnp.sum(jnp.where(first, grouped, 0), axis + 1)

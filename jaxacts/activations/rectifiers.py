@@ -1,0 +1,339 @@
+r"""Rectifiers: straight lines joined at a kink.
+
+:math:`\max(x, 0)` and its relatives cost one comparison, do not saturate to the right, and give exact zeros: about half
+of the units of a freshly initialized ReLU layer are silent on any input. A unit that is silent on *every* input gets no
+gradient any more; the leaky, parametric and randomized forms keep a small slope on the left so that it can come back.
+At the kink the slope is the subgradient of least magnitude: 0 for ReLU, the leak for leaky ReLU.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxacts._mechanism import Facts, Line, Pieces, activation
+from jaxacts._numerics import negative_part, product, where
+
+__all__ = ["abs", "identity", "leaky_relu", "prelu", "relu", "relu6", "rrelu", "sparse_plus"]
+
+
+@activation(
+    slope=lambda x: Pieces((), (1.0,)),
+    facts=Facts(image=(-inf, inf), left=Line(1, 0), right=Line(1, 0), lipschitz=1.0),
+)
+def identity(x: Array) -> Array:
+    r"""The straight line, for layers without an activation.
+
+    .. math::
+
+        f(x) = x
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        ``x``; integers become the default float dtype.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        No kinks. Unlike ``jax.nn.identity`` it turns integers into floats, as every activation here does.
+
+    Example:
+        >>> import jaxacts
+        >>> jaxacts.identity(2.5)
+        Array(2.5, dtype=float32)
+
+    References:
+        Kunc & Kléma 2024, "Three decades of activations", https://arxiv.org/abs/2402.09092
+    """
+    return x
+
+
+@activation(
+    slope=lambda x: Pieces((0.0,), (0.0, 1.0)),
+    facts=Facts(image=(0, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.0),
+)
+def relu(x: Array) -> Array:
+    r"""Rectified linear unit: zero to the left of 0, the identity to the right.
+
+    .. math::
+
+        f(x) = \max(x, 0)
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`[0, \infty)`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        Kink at 0, where the slope is 0 as in jax.nn and torch. Half of its outputs are exactly 0 when the inputs are
+        symmetric around 0.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.relu(jnp.array([-1.0, 0.0, 2.0]))
+        Array([0., 0., 2.], dtype=float32)
+
+    References:
+        Nair & Hinton 2010, "Rectified linear units improve restricted Boltzmann machines",
+        https://www.cs.toronto.edu/~hinton/absps/reluICML.pdf
+    """
+    return jnp.maximum(x, 0)
+
+
+@activation(
+    slope=lambda x: Pieces((0.0, 6.0), (0.0, 1.0, 0.0)),
+    facts=Facts(image=(0, 6), left=Line(0, 0), right=Line(0, 6), lipschitz=1.0),
+)
+def relu6(x: Array) -> Array:
+    r"""Rectified linear unit capped at 6, for low-precision inference.
+
+    .. math::
+
+        f(x) = \min(\max(x, 0), 6)
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`[0, 6]`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        Kinks at 0 and 6, where the slope is 0 as in jax.nn and torch.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.relu6(jnp.array([-1.0, 3.0, 8.0]))
+        Array([0., 3., 6.], dtype=float32)
+
+    References:
+        Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10",
+        https://www.cs.toronto.edu/~kriz/conv-cifar10-aug2010.pdf
+    """
+    return jnp.clip(x, 0, 6)
+
+
+def _leaky(x: Array, negative_slope: ArrayLike) -> Array:
+    return where(x < 0, product(x, negative_slope), x)
+
+
+def _leaky_slope(x: Array, negative_slope: Array) -> Pieces:
+    return Pieces((0.0,), (negative_slope, 1.0), tie="left")
+
+
+def _leaky_facts(negative_slope: float) -> Facts:
+    lowest = -inf if negative_slope > 0 else 0
+    return Facts((lowest, inf), Line(negative_slope, 0), Line(1, 0), lipschitz=max(1.0, -negative_slope, negative_slope))
+
+
+_LEAKY_PARTIALS = {"negative_slope": lambda x, negative_slope: negative_part(x)}
+
+
+@activation(slope=_leaky_slope, partials=_LEAKY_PARTIALS, facts=_leaky_facts)
+def leaky_relu(x: Array, negative_slope: ArrayLike = 0.01) -> Array:
+    r"""Leaky rectified linear unit: a small fixed slope to the left of 0.
+
+    .. math::
+
+        f(x) = \begin{cases} x & x > 0 \\ a x & x \le 0 \end{cases}
+
+    Args:
+        x: array of any shape and real dtype.
+        negative_slope: the slope :math:`a`, any real number or an array that broadcasts against ``x``; differentiable.
+
+    Returns:
+        Array of the common shape and the dtype of ``x``.
+
+    Raises:
+        TypeError: an argument is complex or no array.
+        ValueError: the shapes do not broadcast.
+
+    Note:
+        Kink at 0, where the slope is ``negative_slope``, as in torch (1 in jax.nn). That is the subgradient of least
+        magnitude for :math:`0 \le a \le 1`; outside that range it is the left slope all the same. The default 0.01 is
+        that of the paper, jax and torch; keras has 0.3, its function 0.2.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.leaky_relu(jnp.array([-2.0, 3.0]), 0.25)
+        Array([-0.5,  3. ], dtype=float32)
+
+    References:
+        Maas et al. 2013, "Rectifier nonlinearities improve neural network acoustic models",
+        https://ai.stanford.edu/~amaas/papers/relu_hybrid_icml2013_final.pdf
+    """
+    return _leaky(x, negative_slope)
+
+
+@activation(slope=_leaky_slope, partials=_LEAKY_PARTIALS, facts=_leaky_facts, typical={"negative_slope": 0.25})
+def prelu(x: Array, negative_slope: ArrayLike) -> Array:
+    r"""Parametric rectified linear unit: leaky ReLU whose left slope is learned.
+
+    .. math::
+
+        f(x) = \begin{cases} x & x > 0 \\ a x & x \le 0 \end{cases}
+
+    Args:
+        x: array of any shape and real dtype.
+        negative_slope: the slope :math:`a`, one number, one per channel of the last axis (shape ``(channels,)``), or
+            any array that broadcasts against ``x``; differentiable.
+
+    Returns:
+        Array of the common shape and the dtype of ``x``.
+
+    Raises:
+        TypeError: an argument is complex or no array.
+        ValueError: the shapes do not broadcast.
+
+    Note:
+        Kink at 0, where the slope is ``negative_slope``, as in torch. The Flax modules ``jaxacts.linen.PReLU`` and
+        ``jaxacts.nnx.PReLU`` hold the slope; the paper starts it at 0.25 (flax at 0.01, keras at 0) and trains it
+        without weight decay.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxacts
+        >>> x = jnp.array([[-2.0, -2.0], [1.0, 1.0]])
+        >>> jaxacts.prelu(x, jnp.array([0.25, 0.5]))
+        Array([[-0.5, -1. ],
+               [ 1. ,  1. ]], dtype=float32)
+        >>> jax.grad(lambda a: jaxacts.prelu(x, a).sum())(jnp.array([0.25, 0.5]))
+        Array([-2., -2.], dtype=float32)
+
+    References:
+        He et al. 2015, "Delving deep into rectifiers", https://arxiv.org/abs/1502.01852
+    """
+    return _leaky(x, negative_slope)
+
+
+@activation(static=("deterministic",), typical={"deterministic": True})
+def rrelu(
+    x: Array,
+    key: Array | None = None,
+    lower: ArrayLike = 1 / 8,
+    upper: ArrayLike = 1 / 3,
+    deterministic: bool = False,
+) -> Array:
+    r"""Randomized leaky rectified linear unit: every element draws its own left slope while training.
+
+    .. math::
+
+        f(x) = \begin{cases} x & x > 0 \\ a x & x \le 0 \end{cases}
+        \qquad a \sim U(l, u), \text{ or } a = \tfrac{l + u}{2} \text{ when deterministic}
+
+    Args:
+        x: array of any shape and real dtype.
+        key: a JAX random key; needed unless ``deterministic``.
+        lower: the least slope :math:`l`; differentiable.
+        upper: the greatest slope :math:`u`; differentiable.
+        deterministic: take the mean slope, for evaluation.
+
+    Returns:
+        Array of the shape and dtype of ``x``. The gradient uses the slopes that were drawn.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+        ValueError: there is no ``key`` and ``deterministic`` is False.
+
+    Note:
+        Kink at 0, where the slope is the drawn one. The defaults are those of torch; the paper divides by a number
+        drawn from 3 to 8, which gives slopes in the same range. The same key gives the same slopes.
+
+    Example:
+        >>> import jax, jaxacts
+        >>> -0.34 < float(jaxacts.rrelu(-1.0, jax.random.key(0))) < -0.12
+        True
+        >>> jaxacts.rrelu(-48.0, deterministic=True)
+        Array(-11., dtype=float32)
+
+    References:
+        Xu et al. 2015, "Empirical evaluation of rectified activations in convolutional network",
+        https://arxiv.org/abs/1505.00853
+    """
+    if deterministic:
+        return leaky_relu(x, (jnp.asarray(lower) + upper) / 2)
+    if key is None:
+        raise ValueError("rrelu: needs a random key to draw slopes; pass key=jax.random.key(0) or deterministic=True.")
+    drawn = jax.random.uniform(key, x.shape, jnp.promote_types(x.dtype, jnp.float32))
+    return leaky_relu(x, lower + drawn * (jnp.asarray(upper) - lower))
+
+
+@activation(
+    slope=lambda x: Pieces((0.0,), (-1.0, 1.0)),
+    facts=Facts(image=(0, inf), left=Line(-1, 0), right=Line(1, 0), lipschitz=1.0),
+)
+def abs(x: Array) -> Array:
+    r"""Absolute value rectification: the same response to a feature and its negative.
+
+    .. math::
+
+        f(x) = |x|
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`[0, \infty)`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        Kink at 0, where the slope is 0 (1 in ``jnp.abs``, 0 in torch). It is :func:`leaky_relu` at slope -1.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.abs(jnp.array([-2.0, 3.0]))
+        Array([2., 3.], dtype=float32)
+
+    References:
+        Jarrett et al. 2009, "What is the best multi-stage architecture for object recognition?",
+        https://yann.lecun.com/exdb/publis/pdf/jarrett-iccv-09.pdf
+    """
+    return jnp.abs(x)
+
+
+@activation(
+    slope=lambda x: Pieces((-1.0, 1.0), (0.0, (x + 1) / 2, 1.0)),
+    facts=Facts(image=(0, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.0),
+)
+def sparse_plus(x: Array) -> Array:
+    r"""Sparse counterpart of softplus: zero, then a parabola, then the identity.
+
+    .. math::
+
+        f(x) = \begin{cases} 0 & x \le -1 \\ \tfrac14 (x + 1)^2 & -1 < x < 1 \\ x & x \ge 1 \end{cases}
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`[0, \infty)`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        No kinks: the slope is continuous, the curvature jumps at -1 and 1.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.sparse_plus(jnp.array([-2.0, 0.0, 2.0]))
+        Array([0.  , 0.25, 2.  ], dtype=float32)
+
+    References:
+        Martins & Astudillo 2016, "From softmax to sparsemax", https://arxiv.org/abs/1602.02068
+    """
+    return where(x >= 1, x, where(x <= -1, 0, jnp.square(x + 1) / 4))

@@ -1,0 +1,208 @@
+r"""Self-gated units: x times a gate that opens with x.
+
+:math:`x \cdot g(x)` with a sigmoid-like g is smooth, dips below zero on the left and tends to the identity on the right.
+The forms below never multiply an infinite x by a vanished gate, and compute the left tail from the exponential, so that
+value and slope keep their digits until they leave the range of the dtype.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxacts._mechanism import Facts, Line, Pieces, activation
+from jaxacts._numerics import Decay, cubic_decay, cubic_slope, decay, finite, gelu_curve, gelu_slope, product, where
+
+__all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
+
+
+def _logistic_gated(x: Array, e: Decay) -> Array:
+    """x·σ(y) for y of the sign of x, with e = exp(-|y|)."""
+    return where(x < 0, e.times(finite(x)), x) / (1 + e.value)
+
+
+def _logistic_gated_slope(x: Array, e: Decay, steepness: Array) -> Array:
+    """σ(y) + x·y'·σ(y)·σ(-y), with e = exp(-|y|) and x·y' given."""
+    n = e.value
+    return where(x < 0, e.times(1 + n + steepness), 1 + n + e.times(steepness)) / jnp.square(1 + n)
+
+
+@activation(
+    slope=lambda x: _logistic_gated_slope(x, decay(x), x),
+    facts=Facts(
+        image=(-0.278464542761073795, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.09983932012886692
+    ),
+)
+def silu(x: Array) -> Array:
+    r"""Sigmoid-weighted linear unit, also called swish.
+
+    .. math::
+
+        f(x) = x\,\sigma(x) = \frac{x}{1 + e^{-x}}
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`[-0.2785, \infty)`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        No kinks. The minimum is at -1.2785, the greatest slope 1.0998 at 2.3994. At -inf the value is 0 (NaN in jax.nn).
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> [round(y, 4) for y in jaxacts.silu(jnp.array([-1.0, 0.0, 1.0])).tolist()]
+        [-0.2689, 0.0, 0.7311]
+
+    References:
+        Elfwing et al. 2017, "Sigmoid-weighted linear units for neural network function approximation",
+        https://arxiv.org/abs/1702.03118
+    """
+    return _logistic_gated(x, decay(x))
+
+
+swish = silu
+
+
+def _gelu_facts(approximate: bool) -> Facts:
+    least, steepest = (
+        (-0.170040750571254051, 1.12899306865877177) if approximate else (-0.169971207479903662, 1.12890414518515479)
+    )
+    return Facts((least, inf), Line(0, 0), Line(1, 0), lipschitz=steepest)
+
+
+@activation(
+    slope=lambda x, approximate: (
+        _logistic_gated_slope(x, cubic_decay(x), x * cubic_slope(x)) if approximate else gelu_slope(x)
+    ),
+    facts=_gelu_facts,
+    static=("approximate",),
+)
+def gelu(x: Array, approximate: bool = True) -> Array:
+    r"""Gaussian error linear unit: x times the probability that a standard normal variable is below x.
+
+    .. math::
+
+        f(x) = x\,\Phi(x) \quad\text{or}\quad
+        \frac{x}{2} \left( 1 + \tanh\!\left( \sqrt{2/\pi}\,(x + 0.044715\,x^3) \right) \right)
+
+    Args:
+        x: array of any shape and real dtype.
+        approximate: take the tanh form (the second); False takes the exact one.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`[-0.1701, \infty)`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        **The default is the tanh form, as in jax.nn; torch and keras default to the exact one.** They differ by up to
+        4.7e-4, so pass ``approximate=False`` for weights trained there. No kinks. The minimum is at -0.752. The exact
+        form costs no more than the other here.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> [round(y, 4) for y in jaxacts.gelu(jnp.array([-1.0, 0.0, 1.0])).tolist()]
+        [-0.1588, 0.0, 0.8412]
+        >>> [round(y, 4) for y in jaxacts.gelu(jnp.array([-1.0, 0.0, 1.0]), approximate=False).tolist()]
+        [-0.1587, 0.0, 0.8413]
+
+    References:
+        Hendrycks & Gimpel 2016, "Gaussian error linear units", https://arxiv.org/abs/1606.08415
+    """
+    if not approximate:
+        return gelu_curve(x)
+    return _logistic_gated(x, cubic_decay(x))
+
+
+def _mish_slope(x: Array) -> Array:
+    e = decay(x)
+    n = e.value
+    left = e.times(((n + 2) * (n * n + 2 * n + 2) + 4 * x * (n + 1)) / jnp.square(n * n + 2 * n + 2))
+    common = 1 + 2 * n + 2 * n * n
+    right = (1 + 2 * n) / common + 4 * x * n * n * (1 + n) / jnp.square(common)
+    return where(x < 0, left, right)
+
+
+@activation(
+    slope=_mish_slope,
+    facts=Facts(
+        image=(-0.308843413017250407, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.08849816125172786
+    ),
+)
+def mish(x: Array) -> Array:
+    r"""Self-regularized unit: x gated by the tanh of its softplus.
+
+    .. math::
+
+        f(x) = x \tanh(\log(1 + e^x))
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`[-0.3089, \infty)`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        No kinks. The minimum is at -1.1924. Computed as a rational function of one exponential instead of three
+        transcendental functions. At -inf the value is 0 (NaN in jax.nn).
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> [round(y, 4) for y in jaxacts.mish(jnp.array([-1.0, 0.0, 1.0])).tolist()]
+        [-0.3034, 0.0, 0.8651]
+
+    References:
+        Misra 2019, "Mish: a self regularized non-monotonic activation function", https://arxiv.org/abs/1908.08681
+    """
+    e = decay(x)  # tanh(softplus(x)) = (m² + 2m)/(m² + 2m + 2) with m = exp(x), which is n or 1/n
+    n = e.value
+    left = e.times(finite(x) * (n + 2) / (n * (n + 2) + 2))
+    return where(x < 0, left, x * ((1 + 2 * n) / (1 + 2 * n + 2 * n * n)))
+
+
+@activation(
+    slope=lambda x: Pieces((-3.0, 3.0), (0.0, x / 3 + 0.5, 1.0)),
+    facts=Facts(image=(-0.375, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.5),
+)
+def hard_silu(x: Array) -> Array:
+    r"""Piecewise quadratic silu, also called hard swish.
+
+    .. math::
+
+        f(x) = x \, \frac{\min(\max(x + 3, 0), 6)}{6}
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`[-3/8, \infty)`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        Kinks at -3 (slopes -1/2 and 0; 0 is taken) and 3 (slopes 3/2 and 1; 1 is taken), as in jax.nn. At -inf the
+        value is 0 (NaN in jax.nn).
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.hard_silu(jnp.array([-4.0, -1.5, 4.0]))
+        Array([-0.   , -0.375,  4.   ], dtype=float32)
+
+    References:
+        Howard et al. 2019, "Searching for MobileNetV3", https://arxiv.org/abs/1905.02244
+    """
+    return product(x, jnp.clip(x + 3, 0, 6) / 6)
+
+
+hard_swish = hard_silu

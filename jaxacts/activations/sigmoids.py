@@ -1,0 +1,281 @@
+r"""Sigmoids: S-shaped curves that saturate on both sides, and their piecewise relatives.
+
+They turn a score into a bounded response. Where they saturate the slope vanishes: that of the logistic sigmoid is at most
+1/4, so a gradient that passes through a few such layers is gone. Slopes are computed from the exponential in the tail,
+not as :math:`y(1-y)`, which loses every digit there.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxacts._mechanism import Facts, Line, Pieces, activation
+from jaxacts._numerics import sigmoid as _sigmoid
+from jaxacts._numerics import softplus, tanh_slope, where
+from jaxacts._numerics import tanh as _tanh
+
+__all__ = ["hard_sigmoid", "hard_tanh", "log_sigmoid", "sigmoid", "soft_sign", "sparse_sigmoid", "tanh"]
+
+
+@activation(
+    slope=lambda x: _sigmoid(x) * _sigmoid(-x),
+    facts=Facts(image=(0, 1), left=Line(0, 0), right=Line(0, 1), lipschitz=0.25),
+)
+def sigmoid(x: Array) -> Array:
+    r"""Logistic sigmoid: a probability from a logit.
+
+    .. math::
+
+        f(x) = \frac{1}{1 + e^{-x}}
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`(0, 1)`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        No kinks. The slope :math:`\sigma(x)\sigma(-x) \le 1/4` keeps its digits in both tails, where jax.nn and torch
+        compute :math:`y(1-y)` and return 0 once y rounds to 1.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> [round(y, 4) for y in jaxacts.sigmoid(jnp.array([-1.0, 0.0, 1.0])).tolist()]
+        [0.2689, 0.5, 0.7311]
+
+    References:
+        Cybenko 1989, "Approximation by superpositions of a sigmoidal function",
+        https://doi.org/10.1007/BF02551274
+    """
+    return _sigmoid(x)
+
+
+@activation(
+    slope=lambda x: tanh_slope(x),
+    facts=Facts(image=(-1, 1), left=Line(0, -1), right=Line(0, 1), lipschitz=1.0),
+)
+def tanh(x: Array) -> Array:
+    r"""Hyperbolic tangent: the sigmoid that is odd and has slope 1 at 0.
+
+    .. math::
+
+        f(x) = \frac{e^x - e^{-x}}{e^x + e^{-x}} = 2\sigma(2x) - 1
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`(-1, 1)`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        No kinks. The slope :math:`1/\cosh^2 x` keeps its digits in both tails, where jax and torch compute
+        :math:`1 - y^2`.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> [round(y, 4) for y in jaxacts.tanh(jnp.array([-1.0, 0.0, 1.0])).tolist()]
+        [-0.7616, 0.0, 0.7616]
+
+    References:
+        LeCun et al. 1998, "Efficient backprop", https://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf
+    """
+    return _tanh(x)
+
+
+@activation(
+    slope=lambda x: _sigmoid(-x),
+    facts=Facts(image=(-inf, 0), left=Line(1, 0), right=Line(0, 0), lipschitz=1.0),
+)
+def log_sigmoid(x: Array) -> Array:
+    r"""Logarithm of the logistic sigmoid: a log-probability from a logit.
+
+    .. math::
+
+        f(x) = \log \sigma(x) = -\log(1 + e^{-x})
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`(-\infty, 0)`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        No kinks.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> [round(y, 4) for y in jaxacts.log_sigmoid(jnp.array([-1.0, 0.0, 1.0])).tolist()]
+        [-1.3133, -0.6931, -0.3133]
+
+    References:
+        Dugas et al. 2001, "Incorporating second-order functional knowledge for better option pricing",
+        https://papers.nips.cc/paper/1920
+    """
+    return -softplus(-x)
+
+
+def _soft_sign_slope(x: Array) -> Array:
+    return jnp.square(1 / (1 + where(x < 0, -x, x)))
+
+
+@activation(
+    slope=_soft_sign_slope,
+    facts=Facts(image=(-1, 1), left=Line(0, -1), right=Line(0, 1), lipschitz=1.0),
+)
+def soft_sign(x: Array) -> Array:
+    r"""Algebraic sigmoid that saturates slowly, like 1/x.
+
+    .. math::
+
+        f(x) = \frac{x}{1 + |x|}
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`(-1, 1)`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        No kinks; the curvature jumps at 0. At ±inf the value is ±1 (NaN in jax.nn).
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.soft_sign(jnp.array([-1.0, 0.0, 3.0]))
+        Array([-0.5 ,  0.  ,  0.75], dtype=float32)
+
+    References:
+        Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks",
+        https://proceedings.mlr.press/v9/glorot10a.html
+    """
+    return where(jnp.isinf(x), jnp.sign(x), x / (1 + jnp.abs(x)))
+
+
+_HARD_TANH_PARTIALS = {
+    "min": lambda x, min, max: where(x < min, 1.0, 0.0),
+    "max": lambda x, min, max: where(x > max, 1.0, 0.0),
+}
+
+
+@activation(
+    slope=lambda x, min, max: Pieces((min, max), (0.0, 1.0, 0.0)),
+    partials=_HARD_TANH_PARTIALS,
+    facts=lambda min, max: Facts((min, max), Line(0, min), Line(0, max), lipschitz=1.0),
+)
+def hard_tanh(x: Array, min: ArrayLike = -1.0, max: ArrayLike = 1.0) -> Array:
+    r"""Piecewise linear tanh: the identity between two bounds, constant outside.
+
+    .. math::
+
+        f(x) = \begin{cases} a & x \le a \\ x & a < x < b \\ b & x \ge b \end{cases}
+
+    Args:
+        x: array of any shape and real dtype.
+        min: the lower bound :math:`a`, broadcasts against ``x``; differentiable.
+        max: the upper bound :math:`b > a`, broadcasts against ``x``; differentiable.
+
+    Returns:
+        Array of the common shape and the dtype of ``x``, in :math:`[a, b]`.
+
+    Raises:
+        TypeError: an argument is complex or no array.
+        ValueError: the shapes do not broadcast.
+
+    Note:
+        Kinks at both bounds, where the slope is 0, as in torch (1 in jax.nn). The derivatives by ``min`` and ``max``
+        are 0 at the bounds too. The defaults are those of jax and torch.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.hard_tanh(jnp.array([-2.0, 0.5, 2.0]))
+        Array([-1. ,  0.5,  1. ], dtype=float32)
+
+    References:
+        Collobert 2004, "Large scale machine learning" (thesis),
+        https://ronan.collobert.com/pub/matos/2004_phdthesis_lip6.pdf
+    """
+    return jnp.minimum(jnp.maximum(x, min), max)
+
+
+@activation(
+    slope=lambda x: Pieces((-3.0, 3.0), (0.0, 1 / 6, 0.0)),
+    facts=Facts(image=(0, 1), left=Line(0, 0), right=Line(0, 1), lipschitz=1 / 6),
+)
+def hard_sigmoid(x: Array) -> Array:
+    r"""Piecewise linear sigmoid.
+
+    .. math::
+
+        f(x) = \frac{\min(\max(x + 3, 0), 6)}{6}
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`[0, 1]`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        Kinks at -3 and 3, where the slope is 0, as in jax.nn and torch. The slope 1/6 is that of MobileNetV3, jax, torch
+        and keras 3; keras 2 had 0.2.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.hard_sigmoid(jnp.array([-4.0, 0.0, 1.5]))
+        Array([0.  , 0.5 , 0.75], dtype=float32)
+
+    References:
+        Howard et al. 2019, "Searching for MobileNetV3", https://arxiv.org/abs/1905.02244
+    """
+    return jnp.clip(x + 3, 0, 6) / 6
+
+
+@activation(
+    slope=lambda x: Pieces((-1.0, 1.0), (0.0, 0.5, 0.0)),
+    facts=Facts(image=(0, 1), left=Line(0, 0), right=Line(0, 1), lipschitz=0.5),
+)
+def sparse_sigmoid(x: Array) -> Array:
+    r"""Slope of sparse_plus: exactly 0 and 1 outside [-1, 1].
+
+    .. math::
+
+        f(x) = \frac{\min(\max(x + 1, 0), 2)}{2}
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`[0, 1]`.
+
+    Raises:
+        TypeError: ``x`` is complex or no array.
+
+    Note:
+        Kinks at -1 and 1, where the slope is 0 (0.25 in jax.nn).
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.sparse_sigmoid(jnp.array([-2.0, 0.0, 0.5]))
+        Array([0.  , 0.5 , 0.75], dtype=float32)
+
+    References:
+        Martins & Astudillo 2016, "From softmax to sparsemax", https://arxiv.org/abs/1602.02068
+    """
+    return jnp.clip(x + 1, 0, 2) / 2
