@@ -5,6 +5,7 @@ from .decorator import activation, with_kink_slope
 from .dtypes import as_mask, checked_axis, compute_dtype, down, up
 from .errors import nearest, unknown_name
 from .pieces import Pieces
+from .scaling import scale
 
 __all__ = [
     "Activation",
@@ -21,6 +22,7 @@ __all__ = [
     "entry_of",
     "get",
     "nearest",
+    "scale",
     "unknown_name",
     "up",
     "with_kink_slope",

@@ -42,10 +42,10 @@ class Facts:
     """Claims about a curve that cannot be read off its formula by a program; each is checked by the contract.
 
     ``image`` is (infimum, supremum) of the values over the real line, ``left`` and ``right`` are the asymptotes at -inf
-    and +inf, ``lipschitz`` is the supremum of the absolute slope (None: not known in closed form).
+    and +inf, ``lipschitz`` is the supremum of the absolute slope. None stands for what is not known in closed form.
     """
 
-    image: tuple[float, float]
+    image: tuple[float, float] | None
     left: Line
     right: Line
     lipschitz: float | None
@@ -94,8 +94,7 @@ class Activation:
     def arguments(self, **given: Any) -> dict[str, Any]:
         """All arguments after ``x``: the given ones, then the typical ones, then the defaults."""
         signature = inspect.signature(self.function).parameters
-        own = (*self.parameters, *self.static)
-        defaults = {n: p.default for n, p in signature.items() if n in own and p.default is not p.empty}
+        defaults = {n: p.default for n, p in signature.items() if p.default is not p.empty}
         return {**defaults, **self.typical, **given}
 
     def facts(self, **given: Any) -> Facts:
@@ -135,7 +134,9 @@ class Activation:
 
 def entry_of(function: Callable[..., Any]) -> Activation:
     """The entry of a function that came from ``@activation``."""
-    found = getattr(function, "__activation__", None)
+    found = getattr(function, "__activation__", None) or getattr(
+        getattr(function, "__wrapped__", None), "__activation__", None
+    )
     if not isinstance(found, Activation):
         name = getattr(function, "__name__", repr(function))
         raise TypeError(f"{name} is no activation of this library; decorate it with jaxacts.activation first.")

@@ -153,7 +153,7 @@ def with_kink_slope(function: F, choice: Choice) -> F:
     if not known:
         raise ValueError(f"with_kink_slope: choice must be 'left', 'right' or a weight from 0 to 1, got {choice!r}.")
     chosen: Any = functools.partial(_call_with, choice, function)
-    return functools.update_wrapper(chosen, function)
+    return functools.update_wrapper(chosen, function, updated=())
 
 
 def _call_with(choice: Choice, function: Callable[..., Array], /, *args: Any, **kwargs: Any) -> Array:

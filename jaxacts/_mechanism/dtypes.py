@@ -63,10 +63,10 @@ def broadcast(function: str, names: tuple[str, ...], arrays: list[Array]) -> lis
     return [first, *(a.reshape((1,) * (len(shape) - a.ndim) + a.shape) if a.ndim else a for a in rest)]
 
 
-def as_mask(function: str, value: object, x: Array) -> Array:
-    """The argument ``where`` as booleans of the shape of ``x``; all True for None."""
+def as_mask(function: str, value: object, x: Array) -> Array | None:
+    """The argument ``where`` as booleans of the shape of ``x``, or None for all of it."""
     if value is None:
-        return jnp.ones(x.shape, bool)
+        return None
     mask = jnp.asarray(value)
     if mask.dtype != jnp.bool_:
         raise TypeError(f"{function}: where must be boolean, got dtype {mask.dtype}; compare it with 0 first.")

@@ -2,20 +2,21 @@
 
 A slope formula returns :class:`Pieces` where it jumps. From the pieces follow the slope at each knot (the subgradient of
 least magnitude, unless the caller chose otherwise), the list of kinks, and the linear map ``tangent -> slope * tangent``,
-which keeps boolean masks instead of floats where every piece is constant.
+which keeps one byte an element where every piece is constant.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import DTypeLike
 
-from .dtypes import down, up
+from .dtypes import down
+from .scaling import scale
 
 __all__ = ["Choice", "Pieces", "apply", "choice_rule", "is_nan", "least", "materialise"]
 
@@ -97,35 +98,18 @@ def materialise(x: Array, slope: Array | Pieces, choice: Choice) -> Array:
 
 
 def apply(x: Array, slope: Array | Pieces, tangent: Array, choice: Choice, parameters: list[Array]) -> Array:
-    """``slope * tangent`` in the dtype of ``tangent``, keeping one array of that dtype, or masks, for its transpose.
+    """``slope · tangent`` in the dtype of ``tangent``, keeping one array of that dtype for its transpose.
 
-    Masks serve where every piece is a number or one of the ``parameters`` that is not as large as ``x``.
+    One byte an element does where every piece is a number or one of the ``parameters`` that is not as large as ``x``.
     """
-    dtype = tangent.dtype
     small = [p for p in parameters if p.size == 1 or p.size < x.size]
     if not isinstance(slope, Pieces) or not all(isinstance(s, float) or any(s is p for p in small) for s in slope.slopes):
-        return down(materialise(x, slope, choice), dtype) * tangent
-    (_, first), *later = _runs(x, slope, choice)
-    groups: list[tuple[Array | None, Slope]] = [(None, first)]
-    for i, (begins, value) in enumerate(later):
-        assert begins is not None
-        ends = later[i + 1][0] if i + 1 < len(later) else None
-        mask = begins if ends is None else begins & ~ends
-        same = next((j for j, (_, v) in enumerate(groups) if _same(v, value)), None)
-        if same is None:
-            groups.append((mask, value))
-        elif same > 0:
-            groups[same] = (groups[same][0] | mask, value)  # pyright: ignore[reportOptionalOperand]
-    out = _scaled(tangent, first, dtype)
-    for mask, value in groups[1:]:
-        out = jnp.where(mask, _scaled(tangent, value, dtype), out)
-    return jnp.where(is_nan(x), jnp.nan, out)
-
-
-def _scaled(tangent: Array, slope: Slope, dtype: DTypeLike) -> Array:
-    if isinstance(slope, float):
-        if slope == 0.0:
-            return jnp.zeros_like(tangent)
-        if slope == 1.0:
-            return tangent
-    return down(up(tangent, dtype) * slope, dtype)
+        return down(materialise(x, slope, choice), tangent.dtype) * tangent
+    code, table = jnp.zeros(x.shape, jnp.uint8), list[Slope]()
+    for begins, value in _runs(x, slope, choice):
+        index = next((i for i, known in enumerate(table) if _same(known, value)), len(table))
+        if index == len(table):
+            table.append(value)
+        code = code if begins is None else jnp.where(begins, jnp.uint8(index), code)
+    code = jnp.where(is_nan(x), jnp.uint8(len(table)), code)
+    return scale(code, tangent, [*table, math.nan])

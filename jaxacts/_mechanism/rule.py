@@ -65,5 +65,5 @@ def elementwise(formula: Formula, slope: SlopeFormula, partials: Mapping[str, Sl
 
 def _spread(tangent: Array, out: Array) -> Array:
     """A parameter's tangent at every element, ordered so that its transpose sums in the compute dtype."""
-    wide = tangent.astype(jnp.promote_types(tangent.dtype, compute_dtype(out.dtype)))
+    wide = tangent if jnp.finfo(tangent.dtype).bits >= 32 else tangent.astype(compute_dtype(out.dtype))
     return jnp.broadcast_to(wide, out.shape).astype(out.dtype)

@@ -5,23 +5,26 @@ every order of derivative stays finite. The unit of the error bounds is the unit
 measured over a dense sample in ``tests/numerics``.
 """
 
-from .cubic import cubic_decay, cubic_slope
+from .cubic import cubic_decay, cubic_steepness
 from .exponential import Decay, decay, decay_of_quotient, expm1_negative, sigmoid, softplus, tanh, tanh_slope
 from .normal import gelu_curve, gelu_slope
-from .tools import clip, finite, negative_part, positive_part, product, where
+from .tools import clip, exact_product, exact_sum, finite, negative_part, opaque, positive_part, product, where
 
 __all__ = [
     "Decay",
     "clip",
     "cubic_decay",
-    "cubic_slope",
+    "cubic_steepness",
     "decay",
     "decay_of_quotient",
+    "exact_product",
+    "exact_sum",
     "expm1_negative",
     "finite",
     "gelu_curve",
     "gelu_slope",
     "negative_part",
+    "opaque",
     "positive_part",
     "product",
     "sigmoid",

@@ -15,9 +15,9 @@ import numpy as np
 from jax import Array
 
 from .exponential import Decay, exp_of_minus
-from .tools import clip, exact_product, where
+from .tools import clip, exact_product, exact_sum, opaque, where
 
-__all__ = ["cubic_decay", "cubic_slope"]
+__all__ = ["cubic_decay", "cubic_steepness"]
 
 _LARGEST = 30.0  # y(30) = 1974, far below the least exponent of float64
 _LINEAR = math.sqrt(8 / math.pi)
@@ -28,10 +28,9 @@ _CUBE_REST = 2.1960211427085595e-18
 
 
 def _constant(value: float, rest: float, like: Array) -> tuple[Array, Array]:
-    """A constant as two floats of the dtype of ``like``, kept opaque: (x + C) - C would be folded into x."""
+    """A constant as two floats of the dtype of ``like``."""
     high = float(np.asarray(value, like.dtype))
-    nan = like != like
-    return where(nan, like, high), where(nan, like, (value - high) + rest)
+    return opaque(high, like), opaque((value - high) + rest, like)
 
 
 def _cubic(a: Array) -> tuple[Array, Array]:
@@ -40,10 +39,8 @@ def _cubic(a: Array) -> tuple[Array, Array]:
     cube, cube_rest = _constant(_CUBE, _CUBE_REST, a)
     term, term_low = exact_product(square, cube)
     term_low = term_low + square_low * cube + square * cube_rest
-    one, _ = _constant(1.0, 0.0, a)
-    total = term + one
-    part = total - one
-    total_low = ((one - (total - part)) + (term - part)) + term_low
+    total, total_low = exact_sum(term, opaque(1.0, a))
+    total_low = total_low + term_low
     linear, linear_rest = _constant(_LINEAR, _LINEAR_REST, a)
     scaled, scaled_low = exact_product(a, linear)
     scaled_low = scaled_low + a * linear_rest
@@ -62,7 +59,7 @@ def _scaled(x: Array) -> tuple[Array, Array]:
 def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     (x,), (t,) = primals, tangents
     factor, unit = _scaled(x)
-    return (factor, unit), (where(x < 0, factor, -factor) * cubic_slope(x) * t, jnp.zeros_like(unit))
+    return (factor, unit), (where(x < 0, factor, -factor) * _cubic_slope(x) * t, jnp.zeros_like(unit))
 
 
 def cubic_decay(x: Array) -> Decay:
@@ -70,6 +67,11 @@ def cubic_decay(x: Array) -> Decay:
     return Decay(*_scaled(x))
 
 
-def cubic_slope(x: Array) -> Array:
+def _cubic_slope(x: Array) -> Array:
     """y'(x), constant where exp(-|y|) has vanished."""
     return _LINEAR * (1 + 3 * _CUBE * jnp.square(clip(x, _LARGEST)))
+
+
+def cubic_steepness(x: Array) -> Array:
+    """x·y'(x), constant where exp(-|y|) has vanished."""
+    return clip(x, _LARGEST) * _cubic_slope(x)

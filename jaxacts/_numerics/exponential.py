@@ -50,11 +50,12 @@ def decay(x: Array) -> Decay:
     return exp_of_minus(where(x < 0, -x, x))
 
 
-def decay_of_quotient(x: Array, y: ArrayLike) -> Decay:
-    """exp(-|x/y|), with the rounding error of the quotient made good to first order."""
+def decay_of_quotient(x: Array, y: Array, x_low: ArrayLike = 0.0, y_low: ArrayLike = 0.0) -> Decay:
+    """exp(-|(x + x_low)/(y + y_low)|) for y > 0, with all rounding errors of the quotient made good to first order."""
     q = x / y
-    back, back_low = exact_product(q, jnp.broadcast_to(jnp.asarray(y, x.dtype), q.shape))
-    error = jax.lax.stop_gradient(where(jnp.abs(q) < 1e4, ((x - back) - back_low) / y, 0.0))
+    back, back_low = exact_product(q, jnp.broadcast_to(y, q.shape))
+    rest = (x - back) - back_low + (x_low - q * y_low)
+    error = jax.lax.stop_gradient(where(jnp.abs(q) < 1e4, rest / y, 0.0))
     return decay(q).scaled(1 - where(q < 0, -error, error))
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-__all__ = ["clip", "exact_product", "exact_square", "finite", "leading", "negative_part", "positive_part", "product", "where"]
+__all__ = ["clip", "exact_product", "exact_square", "exact_sum", "finite", "leading", "opaque", "negative_part", "positive_part", "product", "where"]
 
 
 def where(condition: Array, yes: ArrayLike, no: ArrayLike) -> Array:
@@ -41,6 +41,11 @@ def product(x: Array, factor: ArrayLike) -> Array:
     return jnp.where(jnp.equal(factor, 0) & jnp.isinf(x), jnp.zeros_like(x), x * factor)
 
 
+def opaque(constant: float, like: Array) -> Array:
+    """The constant as data (NaN where ``like`` is): XLA would fold (x + C) - C into x and with it the rounding error."""
+    return jnp.where(like != like, like, constant)
+
+
 def leading(x: Array) -> Array:
     """The upper half of the significand of x, so that products of two such numbers are exact."""
     exponent, mantissa = (11, 25) if x.dtype == jnp.float64 else (8, 11)
@@ -63,3 +68,10 @@ def exact_product(x: Array, y: Array) -> tuple[Array, Array]:
     x_high, y_high = leading(x), leading(y)
     x_low, y_low = x - x_high, y - y_high
     return high, ((x_high * y_high - high) + x_high * y_low + x_low * y_high) + x_low * y_low
+
+
+def exact_sum(x: Array, y: Array) -> tuple[Array, Array]:
+    """(high, low) with high = x + y rounded and high + low = x + y exactly. Neither may be a constant, see opaque."""
+    high = x + y
+    part = high - x
+    return high, (x - (high - part)) + (y - part)

@@ -2,60 +2,90 @@ r"""Activations that adapt to the distribution of their input."""
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, sqrt
 
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._mechanism import Facts, Line, activation
-from jaxacts._numerics import decay, finite, product, sigmoid, where
+from jaxacts._numerics import (
+    Decay,
+    clip,
+    decay_of_quotient,
+    exact_product,
+    exact_sum,
+    finite,
+    opaque,
+    product,
+    where,
+)
 
 __all__ = ["dice"]
 
 
-def _standardized(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float) -> tuple[Array, Array]:
-    """((x - mean)/s, s) with s = sqrt(variance + epsilon); 0 where x is the mean, even if s is 0."""
-    s = jnp.sqrt(jnp.asarray(variance, x.dtype) + epsilon)
-    centred = finite(x - mean)
-    return where(centred == 0, 0, centred / s), s
+def _standardized(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float) -> tuple[Array, Array, Decay]:
+    """z = (x - mean)/s with s = sqrt(variance + epsilon), then s, and exp(-|z|); z is 0 at the mean, even if s is 0.
+
+    Difference, sum, root and quotient are all carried to twice the precision: far from the mean an error of z would be
+    multiplied by z.
+    """
+    centred, centred_low = exact_sum(finite(x), jnp.broadcast_to(-jnp.asarray(mean, x.dtype), x.shape))
+    v = jnp.broadcast_to(jnp.asarray(variance, x.dtype), x.shape)
+    total, total_low = exact_sum(v, opaque(epsilon, v))
+    s = jnp.sqrt(total)
+    square, square_low = exact_product(s, s)
+    s_low = where(s == 0, 0, (total - square - square_low + total_low) / (2 * s))
+    z = where(centred == 0, 0, centred / s)
+    e = decay_of_quotient(centred, s, centred_low, s_low)
+    near = (s > 0) & ~(jnp.abs(z) >= 1e4)
+    return z, s, Decay(where(near, e.factor, where(centred == 0, 1, 0)), e.unit)
 
 
-def _upper_tail(x: Array, z: Array) -> Array:
+def _upper_tail(x: Array, z: Array, e: Decay) -> Array:
     """x·σ(-z)."""
-    e = decay(z)
     return where(z < 0, finite(x), e.times(finite(x))) / (1 + e.value)
 
 
-def _bump(x: Array, z: Array, s: Array) -> Array:
-    """x·σ(z)·σ(-z)/s, 0 where s is."""
-    e = decay(z)
-    return where(s == 0, 0, e.times(finite(x) / s) / jnp.square(1 + e.value))
+def _steepness(x: Array, s: Array, e: Decay) -> Array:
+    """x·exp(-|z|)/s, 0 where s or the exponential is."""
+    return e.times(where((s == 0) | (e.factor == 0), 0, x / s))
+
+
+def _bump(x: Array, s: Array, e: Decay) -> Array:
+    """x·σ(z)·σ(-z)/s."""
+    return _steepness(x, s, e) / jnp.square(1 + e.value)
 
 
 def _by_x(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
-    z, s = _standardized(x, mean, variance, epsilon)
-    return sigmoid(z) + alpha * sigmoid(-z) + (1 - alpha) * _bump(x, z, s)
+    z, s, e = _standardized(x, mean, variance, epsilon)
+    n = e.value
+    share = where(z < 0, n + alpha, 1 + alpha * n)
+    return (share * (1 + n) + (1 - alpha) * _steepness(x, s, e)) / jnp.square(1 + n)
 
 
 def _by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
-    return _upper_tail(x, _standardized(x, mean, variance, epsilon)[0])
+    z, _, e = _standardized(x, mean, variance, epsilon)
+    return _upper_tail(x, z, e)
 
 
 def _by_mean(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
-    return (alpha - 1) * _bump(x, *_standardized(x, mean, variance, epsilon))
+    _, s, e = _standardized(x, mean, variance, epsilon)
+    return (alpha - 1) * _bump(x, s, e)
 
 
 def _by_variance(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
-    z, s = _standardized(x, mean, variance, epsilon)
-    return where(s == 0, 0, (alpha - 1) * _bump(x * jnp.clip(z, -1e4, 1e4), z, s) / (2 * s))
+    z, s, e = _standardized(x, mean, variance, epsilon)
+    return where(s == 0, 0, (alpha - 1) * _bump(x * clip(z, 1e4), s, e) / (2 * s))
 
 
 def _facts(alpha: float, mean: float, variance: float, epsilon: float) -> Facts:
     # With mean 0 the slope is that of alpha·z + (1 - alpha)·silu(z), whose extremes are those of silu.
     slopes = [alpha + (1 - alpha) * s for s in (1.09983932012886692, -0.09983932012886692)]
     steepest = max(map(abs, slopes)) if mean == 0 else None
-    return Facts((-inf, inf), Line(alpha, 0), Line(1, 0), steepest)
+    lowest = -inf if alpha > 0 else -0.278464542761073795 * sqrt(variance + epsilon)
+    image = (lowest, inf) if alpha > 0 or alpha == mean == 0 else None
+    return Facts(image, Line(alpha, 0), Line(1, 0), steepest)
 
 
 @activation(
@@ -100,5 +130,6 @@ def dice(
     References:
         Zhou et al. 2017, "Deep interest network for click-through rate prediction", https://arxiv.org/abs/1706.06978
     """
-    z, _ = _standardized(x, mean, variance, epsilon)
-    return where(z < 0, product(x, alpha), x) - (1 - alpha) * where(z < 0, -1, 1) * _upper_tail(x, jnp.abs(z))
+    z, _, e = _standardized(x, mean, variance, epsilon)
+    outer = where(z < 0, product(x, alpha), x)
+    return outer + where(z < 0, 1 - alpha, alpha - 1) * e.times(finite(x)) / (1 + e.value)

@@ -154,7 +154,8 @@ def celu(x: Array, alpha: ArrayLike = 1.0) -> Array:
     References:
         Barron 2017, "Continuously differentiable exponential linear units", https://arxiv.org/abs/1704.07483
     """
-    return where(x > 0, x, expm1_negative(x / alpha) * alpha)
+    r = x / alpha
+    return where((x > 0) | (jnp.abs(r) < 1e-20), x, expm1_negative(r) * alpha)
 
 
 @activation(
@@ -193,17 +194,18 @@ def softplus(x: Array) -> Array:
 
 
 def _root(x: Array, b: ArrayLike) -> Array:
-    """sqrt(x² + b) without overflow; beyond 2^60 a b below 2^90 makes no difference."""
+    """sqrt(x² + b); beyond 2^60 no b below 2^60 makes a difference, and x² may overflow."""
     far = jnp.abs(x) > 2.0**60
-    near, scale = where(far, x * 2.0**-60, x), where(far, 2.0**60, 1.0)
-    return jnp.sqrt(near * near + where(far, 0, jnp.asarray(b, x.dtype))) * scale
+    near = where(far, 0, x)
+    return where(far, where(x < 0, -x, x), jnp.sqrt(near * near + b))
 
 
 def _squareplus_slope(x: Array, b: Array) -> Array:
-    a, root = where(x < 0, -x, x), _root(x, b)
+    root = _root(x, b)
     root = where(root == 0, 1, root)
-    tail = 0.5 * (b / (root + a)) / root
-    return where(x < 0, tail, 1 - tail)
+    tail = 0.5 * (b / (root + where(x < 0, -x, x))) / root
+    # tail or 1 - tail, with one use of tail: with two, XLA would store it
+    return where(x < 0, 0.0, 1.0) + where(x < 0, 1.0, -1.0) * tail
 
 
 @activation(

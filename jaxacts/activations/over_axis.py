@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._mechanism import activation, as_mask, checked_axis, compute_dtype, down, up
+from jaxacts._mechanism import activation, as_mask, checked_axis, compute_dtype, down, scale, up
 
 __all__ = ["log_softmax", "maxout", "softmax"]
 
@@ -22,12 +22,22 @@ def _axes(function: str, axis: Axes, ndim: int) -> tuple[int, ...]:
     return tuple(checked_axis(function, a, ndim) for a in given)
 
 
-def _shifted(x: Array, axes: tuple[int, ...], mask: Array) -> tuple[Array, Array, Array]:
+def _masked(mask: Array | None, x: Array, fill: float) -> Array:
+    return x if mask is None else jnp.where(mask, x, fill)
+
+
+def _shifted(x: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[Array, Array, Array]:
     """x minus its maximum over the mask, its exponential (0 off the mask), and the sum of that."""
-    largest = jnp.max(x, axes, keepdims=True, initial=-jnp.inf, where=mask)
-    shifted = x - jnp.where(jnp.isneginf(largest) & ~mask.any(axes, keepdims=True), 0, largest)
-    exponential = jnp.where(mask, jnp.exp(shifted), 0)
-    return shifted, exponential, jnp.sum(exponential, axes, keepdims=True)
+    largest = jnp.max(_masked(mask, x, -jnp.inf), axes, keepdims=True)
+    if mask is not None:
+        largest = jnp.where(mask.any(axes, keepdims=True), largest, 0)
+    exponential = _masked(mask, jnp.exp(x - largest), 0)
+    return x - largest, exponential, jnp.sum(exponential, axes, keepdims=True)
+
+
+def _only(mask: Array | None, t: Array) -> Array:
+    """The tangent t where the mask is True, 0 elsewhere; the mask alone is kept."""
+    return t if mask is None else scale(mask.astype(jnp.uint8), t, (0.0, 1.0))
 
 
 def _weighted_sum(p: Array, t: Array, axes: tuple[int, ...]) -> Array:
@@ -36,31 +46,28 @@ def _weighted_sum(p: Array, t: Array, axes: tuple[int, ...]) -> Array:
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _softmax(axes: tuple[int, ...], x: Array, mask: Array) -> Array:
+def _softmax(axes: tuple[int, ...], x: Array, mask: Array | None) -> Array:
     _, exponential, total = _shifted(up(x, x.dtype), axes, mask)
     return down(exponential / jnp.where(total == 0, 1, total), x.dtype)
 
 
 @_softmax.defjvp
-def _(axes: tuple[int, ...], primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
+def _(axes: tuple[int, ...], primals: tuple[Array, Array | None], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
     (x, mask), (t, _) = primals, tangents
     p = _softmax(axes, x, mask)
-    t = jnp.where(mask, t, 0)
-    return p, p * (t - _weighted_sum(p, t, axes))
+    return p, _only(mask, p * (t - _weighted_sum(p, t, axes)))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _log_softmax(axes: tuple[int, ...], x: Array, mask: Array) -> Array:
+def _log_softmax(axes: tuple[int, ...], x: Array, mask: Array | None) -> Array:
     shifted, _, total = _shifted(up(x, x.dtype), axes, mask)
-    return down(jnp.where(mask, shifted - jnp.log(total), -jnp.inf), x.dtype)
+    return down(_masked(mask, shifted - jnp.log(total), -jnp.inf), x.dtype)
 
 
 @_log_softmax.defjvp
-def _(axes: tuple[int, ...], primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
+def _(axes: tuple[int, ...], primals: tuple[Array, Array | None], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
     (x, mask), (t, _) = primals, tangents
-    t = jnp.where(mask, t, 0)
-    spread = jnp.where(mask, _weighted_sum(_softmax(axes, x, mask), t, axes), 0)
-    return _log_softmax(axes, x, mask), t - spread
+    return _log_softmax(axes, x, mask), _only(mask, t - _weighted_sum(_softmax(axes, x, mask), t, axes))
 
 
 @activation(static=("axis",))
@@ -177,4 +184,4 @@ def maxout(x: Array, pieces: int, axis: int = -1) -> Array:
     grouped = x.reshape(*x.shape[:axis], length // pieces, pieces, *x.shape[axis + 1 :])
     winner = jnp.argmax(grouped, axis + 1, keepdims=True)
     first = jax.lax.broadcasted_iota(winner.dtype, grouped.shape, axis + 1) == winner
-    return jnp.sum(jnp.where(first, grouped, 0), axis + 1)
+    return jnp.sum(scale(first.astype(jnp.uint8), grouped, (0.0, 1.0)), axis + 1)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._mechanism import Facts, Line, Pieces, activation
+from jaxacts._mechanism import Facts, Line, Pieces, activation, compute_dtype
 from jaxacts._numerics import negative_part, product, where
 
 __all__ = ["abs", "identity", "leaky_relu", "prelu", "relu", "relu6", "rrelu", "sparse_plus"]
@@ -266,7 +266,7 @@ def rrelu(
         return leaky_relu(x, (jnp.asarray(lower) + upper) / 2)
     if key is None:
         raise ValueError("rrelu: needs a random key to draw slopes; pass key=jax.random.key(0) or deterministic=True.")
-    drawn = jax.random.uniform(key, x.shape, jnp.promote_types(x.dtype, jnp.float32))
+    drawn = jax.random.uniform(key, x.shape, compute_dtype(x.dtype))
     return leaky_relu(x, lower + drawn * (jnp.asarray(upper) - lower))
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxacts._mechanism import Facts, Line, Pieces, activation
-from jaxacts._numerics import Decay, cubic_decay, cubic_slope, decay, finite, gelu_curve, gelu_slope, product, where
+from jaxacts._numerics import Decay, clip, cubic_decay, cubic_steepness, decay, finite, gelu_curve, gelu_slope, product, where
 
 __all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
 
@@ -78,7 +78,7 @@ def _gelu_facts(approximate: bool) -> Facts:
 
 @activation(
     slope=lambda x, approximate: (
-        _logistic_gated_slope(x, cubic_decay(x), x * cubic_slope(x)) if approximate else gelu_slope(x)
+        _logistic_gated_slope(x, cubic_decay(x), cubic_steepness(x)) if approximate else gelu_slope(x)
     ),
     facts=_gelu_facts,
     static=("approximate",),
@@ -123,10 +123,10 @@ def gelu(x: Array, approximate: bool = True) -> Array:
 
 def _mish_slope(x: Array) -> Array:
     e = decay(x)
-    n = e.value
-    left = e.times(((n + 2) * (n * n + 2 * n + 2) + 4 * x * (n + 1)) / jnp.square(n * n + 2 * n + 2))
-    common = 1 + 2 * n + 2 * n * n
-    right = (1 + 2 * n) / common + 4 * x * n * n * (1 + n) / jnp.square(common)
+    n, y = e.value, clip(x, 1e4)  # where exp(-|x|) has vanished, 4x must not overflow
+    outer, inner = n * (n + 2) + 2, 1 + 2 * n * (1 + n)
+    left = e.times(((n + 2) * outer + 4 * y * (n + 1)) / jnp.square(outer))
+    right = (1 + 2 * n) / inner + 4 * y * n * n * (1 + n) / jnp.square(inner)
     return where(x < 0, left, right)
 
 
@@ -166,8 +166,8 @@ def mish(x: Array) -> Array:
     """
     e = decay(x)  # tanh(softplus(x)) = (m² + 2m)/(m² + 2m + 2) with m = exp(x), which is n or 1/n
     n = e.value
-    left = e.times(finite(x) * (n + 2) / (n * (n + 2) + 2))
-    return where(x < 0, left, x * ((1 + 2 * n) / (1 + 2 * n + 2 * n * n)))
+    left = e.times(finite(x) * ((n + 2) / (n * (n + 2) + 2)))
+    return where(x < 0, left, x * ((1 + 2 * n) / (1 + 2 * n * (1 + n))))
 
 
 @activation(

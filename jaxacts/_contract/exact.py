@@ -1,4 +1,4 @@
-"""Exact values and slopes from an mpmath formula, and errors in units in the last place. Used by ``jaxacts.testing``."""
+"""Exact values and slopes from an mpmath formula, and errors in units in the last place. """
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
-__all__ = ["Exact", "directional", "errors_in_ulps", "evaluate", "ulp"]
+__all__ = ["Exact", "Reals", "directional", "errors_in_ulps", "evaluate", "ulp"]
 
 Formula: TypeAlias = Callable[..., Any]
 Reals: TypeAlias = NDArray[np.float64]
@@ -43,6 +43,11 @@ def _exactly(value: Any) -> Any:
     return mp.mpf(float(value)) if isinstance(value, float | np.floating) else value
 
 
+def _difference(a: Any, b: Any) -> Any:
+    """a - b, and 0 for equal infinities."""
+    return mp.mpf(0) if a == b else a - b
+
+
 def evaluate(formula: Formula, elementwise: bool, xs: Reals, arguments: dict[str, Any]) -> Exact:
     """The formula at each x."""
     with mp.workdps(_DIGITS):
@@ -60,13 +65,13 @@ def directional(
         step = mp.mpf(10) ** -45
         if by is not None:
             sides = [_rows(formula, elementwise, points, {**exact, by: exact[by] + s * step}) for s in (1, -1)]
-            return Exact([(p - m) / (2 * step) for p, m in zip(*sides, strict=True)])
+            return Exact([_difference(p, m) / (2 * step) for p, m in zip(*sides, strict=True)])
         # Relative to the point where the formula is elementwise, so that the step is small beside tiny arguments too.
         steps = [step * (mp.fabs(x) if elementwise and x else 1) for x in points]
         moved = [[x + s * h * float(t) for x, h, t in zip(points, steps, tangent, strict=True)] for s in (1, -1)]
         sides = [_rows(formula, elementwise, m, exact) for m in moved]
         width = steps if elementwise else [step] * len(sides[0])
-        return Exact([(p - m) / (2 * h) for p, m, h in zip(*sides, width, strict=True)])
+        return Exact([_difference(p, m) / (2 * h) for p, m, h in zip(*sides, width, strict=True)])
 
 
 def ulp(values: Reals, dtype: DTypeLike) -> Reals:
@@ -86,6 +91,6 @@ def errors_in_ulps(got: Reals, exact: Exact, dtype: DTypeLike, floor: Reals | fl
     with np.errstate(invalid="ignore"):
         error = np.abs((got - exact.high) - exact.low) / unit
     tiny = (np.abs(exact.high) < float(info.smallest_normal)) & (np.abs(got) <= float(info.smallest_normal))
-    huge = (np.abs(exact.high) > float(info.max)) & (got == np.sign(exact.high) * np.inf)
+    huge = (np.abs(exact.high) > float(info.max)) & np.isinf(got) & (np.sign(got) == np.sign(exact.high))
     same = (got == exact.high) & (exact.low == 0)
     return np.where(tiny | huge | same, 0.0, error)

@@ -1,0 +1,259 @@
+"""The pages that follow from the package: reference, tables of differences, gallery. Nothing here names a function
+that the catalogue or a module's ``__all__`` can name; an entry of ``SLICES`` only improves on the standard picture."""
+
+import importlib
+import inspect
+import math
+import pkgutil
+import textwrap
+
+import jax
+import jax.numpy as jnp
+
+import jaxacts
+
+CATALOGUE = jaxacts.catalogue()
+FAMILIES = sorted({entry.family for entry in CATALOGUE.values()})
+
+
+def pages(docs):
+    """Everything but the gallery, into ``docs/reference/generated``."""
+    out = docs / "reference" / "generated"
+    out.mkdir(parents=True, exist_ok=True)
+    for family in FAMILIES:
+        module = importlib.import_module(f"jaxacts.activations.{family}")
+        _write(out / f"activations-{family}.md", _page(_title(family), module, "jaxacts"))
+    for found in pkgutil.iter_modules(jaxacts.__path__):
+        if not found.name.startswith("_") and found.name != "activations":
+            module = importlib.import_module(f"jaxacts.{found.name}")
+            _write(out / f"{found.name}.md", _page(module.__name__, module, module.__name__))
+    own = [
+        n for n in jaxacts.__all__ if n not in jaxacts.activations.__all__ and not inspect.ismodule(getattr(jaxacts, n))
+    ]
+    _write(out / "mechanism.md", "# Mechanism and catalogue\n\n" + _members("jaxacts", own, jaxacts))
+    _write(out / "_kinks.md", _kinks())
+    _write(out / "_infinities.md", _infinities())
+    _write(out / "_notes.md", _notes())
+
+
+def gallery(out):
+    """One page with a picture, the formula and the facts of every activation."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    out.mkdir(parents=True, exist_ok=True)
+    with plt.rc_context({"svg.hashsalt": "jaxacts", "font.size": 11, "font.family": "DejaVu Sans"}):
+        for name in CATALOGUE:
+            figure, caption = _picture(CATALOGUE[name])
+            figure.savefig(out / f"{name}.svg", metadata={"Date": None})
+            plt.close(figure)
+            CAPTIONS[name] = caption
+    parts = [
+        "# Gallery",
+        "Value (solid) and slope (dashed) of every activation. Where the slope jumps, the filled dot is the slope that"
+        " is taken and the open ones are the limits from both sides; {doc}`../conventions` says why. Pictures like"
+        " these: {py:func}`jaxacts.plotting.plot_activation`.",
+        ":::{container} thumbnails",
+        *(f"[![]({name}.svg) {name}](#gallery-{name})" for name in CATALOGUE),
+        ":::",
+    ]
+    for family in FAMILIES:
+        parts.append(f"## {_title(family)}")
+        parts += [_card(entry) for entry in CATALOGUE.values() if entry.family == family]
+    _write(out / "index.md", "\n\n".join(parts))
+
+
+# Reference ------------------------------------------------------------------------------------------------------------
+
+
+def _title(family):
+    return family.replace("_", " ").capitalize()
+
+
+def _page(title, module, exported_by):
+    introduction = f"```{{eval-rst}}\n.. automodule:: {module.__name__}\n   :no-members:\n```\n\n"
+    return f"# {title}\n\n{introduction}{_members(exported_by, module.__all__, module)}"
+
+
+def _members(exported_by, names, module):
+    parts = []
+    for name in names:
+        member = getattr(module, name)
+        own_name = getattr(member, "__name__", name)
+        full = f"{exported_by}.{name}"
+        if inspect.isclass(member):
+            text = f".. autoclass:: {full}\n   :members:"
+        elif not callable(member) or not hasattr(member, "__name__"):
+            text = f".. autodata:: {full}\n   :no-value:"
+        elif own_name != name and own_name in names:
+            text = f".. py:function:: {full}\n\n   Another name of :func:`{exported_by}.{own_name}`."
+        else:
+            text = f".. autofunction:: {full}"
+        if name in CATALOGUE and exported_by == "jaxacts":
+            text += f"\n\n   :ref:`Picture and facts <gallery-{name}>`"
+        parts.append(f"```{{eval-rst}}\n{text}\n```\n")
+    return "\n".join(parts)
+
+
+# Conventions ----------------------------------------------------------------------------------------------------------
+
+
+def _theirs(entry):
+    """The function of jax of the same name, at the same arguments."""
+    theirs = getattr(jax.nn, entry.name, None) or getattr(jnp, entry.name, None)
+    if theirs is None or not entry.elementwise:
+        return None
+    known = inspect.signature(theirs).parameters
+    arguments = {n: v for n, v in entry.arguments().items() if n in known}
+    return lambda x: theirs(x, **arguments)
+
+
+def _ours(entry):
+    return lambda x: entry.function(x, **entry.arguments())
+
+
+def _kinks():
+    rows = []
+    for entry in CATALOGUE.values():
+        theirs = _theirs(entry)
+        for kink in entry.kinks():
+            slope = _number(jax.grad(theirs)(kink.at)) if theirs else "none of this name"
+            taken = _number(kink.taken)
+            mark = "" if slope == taken or not theirs else "**"
+            cells = (f":func:`jaxacts.{entry.name}`", kink.at, kink.left, kink.right)
+            rows.append((cells[0], *map(_number, cells[1:]), taken, f"{mark}{slope}{mark}"))
+    heads = ("function", "kink at", "slope left", "slope right", "taken here", f"jax {jax.__version__}")
+    return _table(heads, rows)
+
+
+def _infinities():
+    rows = []
+    for entry in CATALOGUE.values():
+        theirs = _theirs(entry)
+        for x in (-math.inf, math.inf) if theirs else ():
+            here, there = ([_number(f(x)), _number(jax.grad(f)(x))] for f in (_ours(entry), theirs))
+            if here != there:
+                rows.append((f":func:`jaxacts.{entry.name}`", _number(x), *here, *there))
+    jax_nn = f"jax {jax.__version__}"
+    return _table(("function", "at", "value here", "slope here", f"value in {jax_nn}", f"slope in {jax_nn}"), rows)
+
+
+def _notes():
+    """What the docstrings say of other libraries."""
+    rows = []
+    for entry in CATALOGUE.values():
+        lines = inspect.getdoc(entry.function).split("\nNote:\n")[1].split("\n\n")[0]
+        note = " ".join(textwrap.dedent(lines).split())
+        if any(library in note for library in ("jax", "torch", "keras", "flax")):
+            rows.append((f":func:`jaxacts.{entry.name}`", note))
+    return _table(("function", "note"), rows, widths="15 85")
+
+
+def _table(heads, rows, widths="auto"):
+    lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
+    for row in (heads, *rows):
+        lines += [f"   {'-' if i else '* -'} {cell}" if not i else f"     - {cell}" for i, cell in enumerate(row)]
+    return "```{eval-rst}\n" + "\n".join(lines) + "\n```\n"
+
+
+def _number(value):
+    value = float(value)
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:.4g}".replace("-", "−") if value else "0"
+
+
+# Gallery --------------------------------------------------------------------------------------------------------------
+
+CAPTIONS = {}
+
+
+def _glu():
+    return _plot(
+        lambda x: jaxacts.glu(jnp.stack([jnp.full_like(x, 2), x]))[0]
+    ), "as the gate moves; the value it gates is 2"
+
+
+def _maxout():
+    three = _plot(
+        lambda x: jaxacts.maxout(jnp.stack([-x / 2, jnp.full_like(x, 0.5), x]), pieces=3)[0], kinks=(-1.0, 0.5)
+    )
+    return three, "of the three pieces $-x/2$, $1/2$ and $x$"
+
+
+def _rrelu():
+    figure = _plot(lambda x: jaxacts.rrelu(x, deterministic=True), kinks=(0.0,))
+    x = jnp.linspace(-4, 4, 81)
+    (axes,) = figure.axes
+    axes.plot(x, jaxacts.rrelu(x, jax.random.key(0)), ".", color="#0072B2", markersize=3, alpha=0.5)
+    return figure, "deterministic; the points are drawn with a key"
+
+
+SLICES = {"glu": _glu, "maxout": _maxout, "rrelu": _rrelu}
+"""Functions that are not of one number have no curve; these say which one to show instead, and how to call it."""
+
+
+def _picture(entry):
+    if entry.name in SLICES:
+        return SLICES[entry.name]()
+    if entry.elementwise:
+        return _plot(entry.function), ""
+    first = _plot(lambda x: entry.function(jnp.append(x, jnp.asarray([1.0, 0.0, -1.0])), **entry.arguments())[0])
+    return first, "first element, as the first input moves and the others stay at 1, 0 and −1"
+
+
+def _plot(function, **options):
+    from jaxacts.plotting import plot_activation
+
+    return plot_activation(function, **options).figure
+
+
+def _card(entry):
+    return "\n\n".join(
+        [
+            f"(gallery-{entry.name})=\n### {entry.name}",
+            f"{{py:func}}`jaxacts.{entry.name}`: {entry.summary}",
+            f"$$\n{entry.formula}\n$$",
+            "::::{container} card",
+            f":::{{container}} picture\n![Value and slope of {entry.name}]({entry.name}.svg)\n:::",
+            f":::{{container}} facts\n{_facts(entry)}\n:::",
+            "::::",
+        ]
+    )
+
+
+def _facts(entry):
+    rows = []
+    shown = {n: entry.arguments()[n] for n in (*entry.parameters, *entry.static)}
+    if CAPTIONS[entry.name]:
+        rows.append(("shown", CAPTIONS[entry.name]))
+    elif shown:
+        rows.append(("at", ", ".join(f"{n} = {v}" for n, v in shown.items())))
+    if entry.elementwise:
+        facts = entry.facts()
+        rows.append(("image", " to ".join(map(_number, facts.image)) if facts.image else "–"))
+        rows.append(("asymptote at −∞", _line(facts.left)))
+        rows.append(("asymptote at ∞", _line(facts.right)))
+        rows.append(("Lipschitz constant", "–" if facts.lipschitz is None else _number(facts.lipschitz)))
+        for kink in entry.kinks():
+            left, right, taken = map(_number, kink[1:])
+            rows.append((f"kink at {_number(kink.at)}", f"slope {left} left, {right} right, **{taken} taken**"))
+        if not entry.kinks():
+            rows.append(("kinks", "none"))
+    return "\n".join(["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows)])
+
+
+def _line(line):
+    if math.isinf(line.slope):
+        return "none"
+    slope = {0.0: "", 1.0: "x", -1.0: "−x"}.get(float(line.slope), f"{_number(line.slope)} x")
+    if not slope:
+        return f"y = {_number(line.intercept)}"
+    sign = " − " if line.intercept < 0 else " + "
+    return f"y = {slope}" + (f"{sign}{_number(abs(line.intercept))}" if line.intercept else "")
+
+
+def _write(path, text):
+    path.write_text(text.rstrip() + "\n", encoding="utf-8")

@@ -1,0 +1,118 @@
+"""Clauses that compare with exact results: value, slope, derivatives by the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.test_util
+import numpy as np
+from jax import Array
+from jax.typing import DTypeLike
+
+from .case import DTYPES, Case, NotApplicableError
+from .exact import Exact, Reals, directional, errors_in_ulps, evaluate
+
+__all__ = ["numerical_derivatives", "parameter_slopes", "slope", "value"]
+
+ULPS: dict[str, tuple[float, float]] = {
+    "float64": (8.0, 16.0),
+    "float32": (5.0, 8.0),
+    "bfloat16": (0.502, 0.502),
+    "float16": (0.502, 0.502),
+}
+"""The errors allowed for value and slope. Below 32 bits 0.5 is one correct rounding, the rest that of float32 before it."""
+
+
+
+def _dtypes() -> Iterator[DTypeLike]:
+    yield from (jnp.float64,) if jax.config.read("jax_enable_x64") else DTYPES
+
+
+def _reference(case: Case) -> Callable[..., Any]:
+    if case.reference is None:
+        raise NotApplicableError("no reference formula was given")
+    return case.reference
+
+
+def _compare(what: str, got: Array, exact: Exact, xs: Reals, limit: float, floor: Reals | float = 0.0) -> None:
+    error = errors_in_ulps(np.asarray(got, float).ravel(), exact, got.dtype, floor)
+    worst = int(np.argmax(np.where(np.isnan(error), np.inf, error)))
+    at = xs[worst] if len(xs) == len(error) else f"index {worst}"
+    assert error[worst] <= limit, (
+        f"{what} in {got.dtype}: {error[worst]:.4g} ulp off at x = {at!r}, where it gives "
+        f"{np.asarray(got, float).ravel()[worst]!r} and the exact result is {exact.high[worst]!r}; {limit:g} ulp are allowed"
+    )
+
+
+def _near_roots(xs: Reals, exact: Exact, radius: float = 2.0**-4) -> Reals:
+    """1/4 within a radius of a sign change, 0 elsewhere: beside a root, ulps of the result itself mean nothing."""
+    signs = np.sign(exact.high)
+    changes = np.flatnonzero((signs[1:] * signs[:-1] < 0) | (signs[1:] == 0) & (signs[:-1] != 0) & (np.abs(xs[1:]) < 16))
+    near = [np.abs(xs - xs[i : i + 2].mean()) <= radius + np.ptp(xs[i : i + 2]) for i in changes]
+    return np.where(np.any(near, axis=0), 0.25, 0.0) if near else np.zeros(len(xs))
+
+
+def value(case: Case) -> None:
+    """The value agrees with the reference formula."""
+    formula = _reference(case)
+    for dtype in _dtypes():
+        xs = case.points(dtype)
+        exact = evaluate(formula, case.elementwise, xs, case.exact_arguments(dtype))
+        _compare("value", jax.jit(case.f)(jnp.asarray(xs, dtype)), exact, xs, ULPS[jnp.dtype(dtype).name][0])
+
+
+def slope(case: Case) -> None:
+    """The derivative, forward and backward, agrees with that of the reference formula."""
+    formula = _reference(case)
+    for dtype in _dtypes():
+        xs = case.points(dtype)
+        x, ones = jnp.asarray(xs, dtype), np.ones(len(xs))
+        exact = directional(formula, case.elementwise, xs, case.exact_arguments(dtype), ones)
+        if case.elementwise:
+            floor, limit = _near_roots(xs, exact), ULPS[jnp.dtype(dtype).name][1]
+            _compare("slope (jvp)", jax.jit(case.slope)(x), exact, xs, limit, floor)
+            back = jax.jit(lambda x, t: jax.vjp(case.f, x)[1](t)[0])(x, jnp.ones_like(x))
+            _compare("slope (vjp)", back, exact, xs, limit, floor)
+        else:
+            got = np.asarray(jax.jit(case.slope)(x), float)
+            wrong = np.abs(got - exact.high) / float(jnp.finfo(dtype).eps)
+            assert wrong.max() <= 8, f"derivative along ones in {dtype}: off by {wrong.max():.3g} eps at index {wrong.argmax()}"
+
+
+def parameter_slopes(case: Case) -> None:
+    """The derivative by each parameter agrees with that of the reference formula, element by element."""
+    formula = _reference(case)
+    if not case.parameters:
+        raise NotApplicableError("it has no parameters")
+    for dtype in _dtypes():
+        xs, arguments = case.points(dtype), case.exact_arguments(dtype)
+        x = jnp.asarray(xs, dtype)
+        for name in case.parameters:
+
+            def by(p: Array, name: str = name, x: Array = x) -> Array:
+                return case.f(x, **{name: p})
+
+            p = jnp.asarray(arguments[name], jnp.promote_types(dtype, jnp.float32))
+            got = jax.jit(lambda p, by=by: jax.jvp(by, (p,), (jnp.ones_like(p),))[1])(p)
+            exact = directional(formula, case.elementwise, xs, arguments, np.ones(len(xs)), by=name)
+            _compare(f"derivative by {name}", got, exact, xs, ULPS[jnp.dtype(dtype).name][1], _near_roots(xs, exact))
+
+
+def numerical_derivatives(case: Case) -> None:
+    """First and second derivatives agree with finite differences, in every array argument, in both modes."""
+    with jax.enable_x64(True):
+        rng = np.random.default_rng(1)
+        xs = rng.uniform(-4, 4, 12)
+        if not case.elementwise:
+            xs = (rng.permutation(12) - 5.5) / 2
+        for k in case.knots:
+            xs = np.where(np.abs(xs - k) < 0.05, xs + 0.11, xs)
+        moving = {n: jnp.asarray(case.arguments[n], jnp.float64) for n in case.parameters}
+
+        def f(x: Array, parameters: dict[str, Array]) -> Array:
+            return case.f(x, **parameters)
+
+        jax.test_util.check_grads(f, (jnp.asarray(xs), moving), order=2, atol=1e-4, rtol=1e-4, eps=1e-5)

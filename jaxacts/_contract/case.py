@@ -1,0 +1,89 @@
+"""A function under test, with all its arguments but ``x``, and the inputs at which it is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import DTypeLike
+
+from jaxacts._mechanism import Activation, Facts, entry_of
+
+from .exact import Reals
+
+__all__ = ["DTYPES", "Case", "NotApplicableError"]
+
+DTYPES: tuple[DTypeLike, ...] = (jnp.float32, jnp.bfloat16, jnp.float16)
+
+
+class NotApplicableError(Exception):
+    """The clause has nothing to say about this case; the message says why."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function with all its arguments but ``x``, and what is known of it.
+
+    ``arguments`` are given by keyword; those named in ``parameters`` are differentiable arrays. ``reference`` is a formula
+    in mpmath with the same arguments: from number to number, or from list to list where ``elementwise`` is False.
+    """
+
+    function: Callable[..., Array]
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
+    parameters: tuple[str, ...] = ()
+    reference: Callable[..., Any] | None = None
+    elementwise: bool = True
+    entry: Activation | None = None
+
+    @classmethod
+    def of(cls, function: Callable[..., Array], reference: Callable[..., Any] | None = None, **given: Any) -> Case:
+        """The case of a decorated activation, with its typical arguments where none is given."""
+        entry = entry_of(function)
+        arguments = entry.arguments(**given)
+        return cls(function, arguments, entry.parameters, reference, entry.elementwise, entry)
+
+    @property
+    def name(self) -> str:
+        return getattr(self.function, "__name__", repr(self.function))
+
+    def f(self, x: Any, **changed: Any) -> Array:
+        """The function of ``x`` alone."""
+        return self.function(x, **{**self.arguments, **changed})
+
+    def slope(self, x: Array) -> Array:
+        """Its derivative along a vector of ones (elementwise: the slope)."""
+        return jax.jvp(self.f, (x,), (jnp.ones_like(x),))[1]
+
+    @property
+    def facts(self) -> Facts:
+        if self.entry is None or not self.entry.elementwise:
+            raise NotApplicableError("no facts are declared")
+        return self.entry.facts(**self.arguments)
+
+    @cached_property
+    def knots(self) -> tuple[float, ...]:
+        """Where the formula switches, as far as its slope formula tells."""
+        return self.entry.knots(**self.arguments) if self.entry else ()
+
+    def points(self, dtype: DTypeLike) -> Reals:
+        """Inputs that matter: dense around 0, both tails, all magnitudes, both sides of every knot (not the knots)."""
+        if not self.elementwise:
+            return np.asarray(jnp.asarray(3 * np.random.default_rng(0).standard_normal(12), dtype), float)
+        info = jnp.finfo(dtype)
+        top, low = np.log10(float(info.max)), np.log10(float(info.smallest_normal))
+        sizes = np.concatenate([np.logspace(low, min(top, 30), 60), np.logspace(-3, 0.5, 80), np.linspace(0, 110, 180)])
+        around = [k + s * 2.0**-p for k in self.knots for s in (-1, 1) for p in (1, 4, 8, 12)]
+        sample = np.concatenate([sizes, -sizes, np.linspace(-16, 16, 257), np.array(around)])
+        sample = np.asarray(jnp.asarray(sample[np.abs(sample) <= float(info.max)], dtype), float)
+        return np.setdiff1d(sample, np.asarray(jnp.asarray([*self.knots, 0.0], dtype), float))
+
+    def exact_arguments(self, dtype: DTypeLike) -> dict[str, Any]:
+        """The arguments as the function sees them: parameters rounded to the compute dtype."""
+        wide = np.float64 if dtype == jnp.float64 else np.float32
+        return {n: float(wide(v)) if n in self.parameters else v for n, v in self.arguments.items()}

@@ -1,0 +1,158 @@
+"""Clauses about the curve: its declared facts, its kinks, its limits, and that nothing overflows on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxacts._mechanism.pieces import least
+
+from .case import DTYPES, Case, NotApplicableError
+from .exact import Reals, ulp
+
+__all__ = ["asymptotes", "finite_derivatives", "image", "kinks", "lipschitz", "no_other_kinks", "non_finite"]
+
+
+def _elementwise(case: Case) -> None:
+    if not case.elementwise:
+        raise NotApplicableError("it is not elementwise")
+
+
+def _numbers(array: Array) -> Reals:
+    return np.asarray(array, np.float64)
+
+
+def kinks(case: Case) -> None:
+    """Each declared kink is real and takes the slope of least magnitude, under every transformation and sign of zero."""
+    _elementwise(case)
+    if case.entry is None:
+        raise NotApplicableError("no kinks are declared")
+    gradient = jax.grad(lambda x: case.f(x).astype(jnp.float32).sum())
+    ways: dict[str, Callable[[Array], Array]] = {
+        "grad": gradient,
+        "jvp": case.slope,
+        "jit(grad)": jax.jit(gradient),
+        "vmap(grad)": lambda x: jax.vmap(gradient)(x[None])[0],
+    }
+    for kink in case.entry.kinks(**case.arguments):
+        step = 2.0**-10
+        sides = _numbers(case.slope(jnp.array([kink.at - step, kink.at + step])))
+        assert np.allclose(sides, kink[1:3], atol=0.01, rtol=0.01), (
+            f"the kink at {kink.at:g} declares slopes {kink.left:g} and {kink.right:g}, beside it they are {sides}"
+        )
+        expected = float(least(kink.left, kink.right))
+        for dtype in DTYPES:
+            for at in (0.0, -0.0) if kink.at == 0 else (kink.at,):
+                for way, slope in ways.items():
+                    got = float(slope(jnp.asarray(at, dtype)))
+                    assert got == float(jnp.asarray(expected, dtype)), (
+                        f"slope at the kink {at!r} under {way} in {jnp.dtype(dtype).name}: got {got:g}, "
+                        f"the least in magnitude between {kink.left:g} and {kink.right:g} is {expected:g}"
+                    )
+
+
+def no_other_kinks(case: Case) -> None:
+    """Between the declared kinks the slope does not jump."""
+    _elementwise(case)
+    declared = [k.at for k in case.entry.kinks(**case.arguments)] if case.entry else []
+    xs = np.linspace(-12, 12, 24 * 256 + 1)
+    slope = jax.jit(case.slope)
+
+    def jump(left: Reals, right: Reals) -> Reals:
+        return np.abs(_numbers(slope(jnp.asarray(right, jnp.float32))) - _numbers(slope(jnp.asarray(left, jnp.float32))))
+
+    left, right = xs[:-1], xs[1:]
+    free = np.all([(left > k) | (right < k) for k in declared], axis=0) if declared else np.full(len(left), True)
+    jumps = np.where(free, jump(left, right), 0)
+    for i in np.flatnonzero(jumps > 0.02):
+        lo, hi, first = left[i : i + 1], right[i : i + 1], jumps[i]
+        while hi - lo > 1e-5 * max(1.0, float(abs(lo[0]))):
+            middle = (lo + hi) / 2
+            lo, hi = (lo, middle) if jump(lo, middle) > jump(middle, hi) else (middle, hi)
+        rest = float(jump(lo, hi)[0])
+        assert rest < first / 2, f"the slope jumps by {rest:.4g} near x = {float(lo[0]):.6g}, where no kink is declared"
+
+
+def _values(case: Case) -> tuple[Reals, Reals, Reals]:
+    sizes = np.concatenate([np.logspace(-6, 20, 400), np.linspace(0, 40, 40 * 64)])
+    xs = np.concatenate([-sizes, sizes, case.points(jnp.float32), case.knots])
+    x = jnp.asarray(xs, jnp.float32)
+    return xs, _numbers(jax.jit(case.f)(x)), _numbers(jax.jit(case.slope)(x))
+
+
+def image(case: Case) -> None:
+    """Every value lies in the declared image, and the image is no larger than it must be."""
+    if case.facts.image is None:
+        raise NotApplicableError("no image is declared for these parameters")
+    lowest, highest = case.facts.image
+    xs, ys, _ = _values(case)
+    slack = 4 * ulp(ys, jnp.float32)
+    outside = np.flatnonzero((ys < lowest - slack) | (ys > highest + slack))
+    assert not outside.size, f"f({xs[outside[0]]:g}) = {ys[outside[0]]:g} is outside the image [{lowest:g}, {highest:g}]"
+    for bound, reached, side in ((lowest, ys.min(), "below"), (highest, ys.max(), "above")):
+        if math.isinf(bound):
+            assert abs(reached) > 1e15, f"the image is declared unbounded {side}, but no value passes {reached:g}"
+        else:
+            assert abs(reached - bound) <= 1e-4 * max(1.0, abs(bound)), (
+                f"the image is not tight {side}: declared {bound:g}, reached {reached:g}"
+            )
+
+
+def lipschitz(case: Case) -> None:
+    """The Lipschitz constant bounds every slope and is attained."""
+    constant = case.facts.lipschitz
+    if constant is None:
+        raise NotApplicableError("no Lipschitz constant is declared for these parameters")
+    xs, _, slopes = _values(case)
+    steepest = int(np.argmax(np.abs(slopes)))
+    reached = abs(slopes[steepest])
+    assert reached <= constant * (1 + 1e-6), f"|slope| is {reached:.9g} at {xs[steepest]:g}, above the declared {constant:.9g}"
+    assert reached >= constant * (1 - 1e-4), f"the Lipschitz constant {constant:.9g} is not attained, |slope| <= {reached:.9g}"
+
+
+def asymptotes(case: Case) -> None:
+    """The declared lines are approached on both sides."""
+    facts = case.facts
+    for side, line, x in (("left", facts.left, -1e4), ("right", facts.right, 1e4)):
+        got, expected = float(case.f(jnp.float32(x))), line.slope * x + line.intercept
+        assert abs(got - expected) < 3e-3, f"{side} asymptote: f({x:g}) = {got:g}, the declared line is at {expected:g}"
+
+
+def non_finite(case: Case) -> None:
+    """±inf gives the limit in value and slope, NaN gives NaN in both."""
+    _elementwise(case)
+    for dtype in DTYPES:
+        nan = jnp.asarray(jnp.nan, dtype)
+        assert jnp.isnan(case.f(nan)), f"f(NaN) = {case.f(nan)} in {jnp.dtype(dtype).name}"
+        assert jnp.isnan(case.slope(nan)), f"the slope at NaN is {case.slope(nan)} in {jnp.dtype(dtype).name}"
+        if case.entry is None:
+            continue
+        for x, line in ((-jnp.inf, case.facts.left), (jnp.inf, case.facts.right)):
+            limit = math.copysign(math.inf, x * line.slope) if line.slope else line.intercept
+            got = case.f(jnp.asarray(x, dtype)), case.slope(jnp.asarray(x, dtype))
+            expected = jnp.asarray(limit, dtype), jnp.asarray(line.slope, dtype)
+            assert got == expected, f"f({x}), f'({x}) = {got} in {jnp.dtype(dtype).name}, the limits are {expected}"
+
+
+def finite_derivatives(case: Case) -> None:
+    """A finite input gives a finite value and finite first, second and third derivatives."""
+    _elementwise(case)
+    orders: list[Callable[[Array], Array]] = [case.f]
+    for _ in range(3):
+        orders.append(lambda x, g=orders[-1]: jax.jvp(g, (x,), (jnp.ones_like(x),))[1])
+    for dtype in DTYPES:
+        info = jnp.finfo(dtype)
+        sizes = [0, info.smallest_subnormal, info.smallest_normal, 1e-6, 0.1, 1, 3, 6, 13, 20, 50, 88, 90, 104, 1e3, 6e4]
+        sizes += [s for s in (1e8, 1e10, 1e15, 1e18, 1e19, 2e19, 1e20, 1e30, 1e38) if s < float(info.max)]
+        top = 0.5 if case.entry is None else 0.9 / max(1.0, case.facts.lipschitz or 2.0)
+        points = [*map(float, sizes), *map(abs, case.knots), top * float(info.max)]
+        x = jnp.asarray([s * p for p in points for s in (1, -1)], dtype)
+        for order, g in enumerate(orders):
+            y = jax.jit(g)(x)
+            bad = np.flatnonzero(~np.isfinite(_numbers(y)))
+            assert not bad.size, f"derivative {order} at x = {x[bad[0]]} is {y[bad[0]]} in {jnp.dtype(dtype).name}"

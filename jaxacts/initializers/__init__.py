@@ -1,0 +1,80 @@
+"""Initializers: the first values of the weights of a network.
+
+A layer that sums over ``n`` inputs multiplies their second moment by n·Var(w). Thirty layers that are wrong by a
+factor of two are wrong by a billion, so the variance of the weights has to follow from the shape of the kernel, and
+from the activation behind it:
+
+* :func:`he_normal` and its kin undo what a (leaky) relu takes away, variance 2/((1 + negative_slope²)·fan_in);
+* :func:`lecun_normal`, variance 1/fan_in, is for layers with a selu or nothing behind them;
+* :func:`xavier_normal`, variance 2/(fan_in + fan_out), is between what forward and backward pass ask for;
+* :func:`variance_scaling` is the rule itself, of which they are the named rows;
+* :func:`orthogonal` and :func:`delta_orthogonal` fix all singular values, not only their mean square;
+* :func:`normal`, :func:`uniform`, :func:`truncated_normal`, :func:`constant`, :data:`zeros` and :data:`ones` do not
+  look at the shape.
+
+Each gives a function ``init(key, shape, dtype=None, out_sharding=None)``, jax's own protocol, so that it is a
+``kernel_init`` of Flax, Haiku or Equinox (``zeros`` and ``ones`` are such functions themselves). The random ones
+compare equal when their arguments do, and pickle. What holds for all:
+
+* dtypes below 32 bits are drawn in float32 and rounded once;
+* one key gives the same bits under every sharding, jitted or not, and each device builds only its own part (but for
+  the matrix decomposition of the orthogonal ones);
+* a name means what it says: ``*_normal`` is Gaussian and ``*_truncated_normal`` is truncated, where jax and keras call
+  the truncated one ``he_normal``.
+"""
+
+from __future__ import annotations
+
+from jaxacts.initializers._basic import constant, normal, ones, truncated_normal, uniform, zeros
+from jaxacts.initializers._he import (
+    he_normal,
+    he_truncated_normal,
+    he_uniform,
+    kaiming_normal,
+    kaiming_truncated_normal,
+    kaiming_uniform,
+)
+from jaxacts.initializers._lecun import (
+    lecun_normal,
+    lecun_truncated_normal,
+    lecun_uniform,
+)
+from jaxacts.initializers._orthogonal import delta_orthogonal, orthogonal
+from jaxacts.initializers._protocol import Initializer
+from jaxacts.initializers._variance import variance_scaling
+from jaxacts.initializers._xavier import (
+    glorot_normal,
+    glorot_truncated_normal,
+    glorot_uniform,
+    xavier_normal,
+    xavier_truncated_normal,
+    xavier_uniform,
+)
+
+__all__ = [
+    "Initializer",
+    "constant",
+    "delta_orthogonal",
+    "glorot_normal",
+    "glorot_truncated_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_truncated_normal",
+    "he_uniform",
+    "kaiming_normal",
+    "kaiming_truncated_normal",
+    "kaiming_uniform",
+    "lecun_normal",
+    "lecun_truncated_normal",
+    "lecun_uniform",
+    "normal",
+    "ones",
+    "orthogonal",
+    "truncated_normal",
+    "uniform",
+    "variance_scaling",
+    "xavier_normal",
+    "xavier_truncated_normal",
+    "xavier_uniform",
+    "zeros",
+]

@@ -1,0 +1,281 @@
+"""Initializers that do not look at the shape: fixed distributions and constants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+
+from jaxacts.initializers import _checks, _samplers
+from jaxacts.initializers._checks import Shape
+from jaxacts.initializers._protocol import Initializer, OutSharding, RandomInitializer, Sampler, placed
+
+__all__ = ["constant", "normal", "ones", "truncated_normal", "uniform", "zeros"]
+
+_LEAST_RESOLUTION = 1024.0
+
+
+@dataclass(frozen=True)
+class Scaled(RandomInitializer):
+    """One distribution times one factor, whatever the shape."""
+
+    sample: Sampler
+    factor: float
+
+    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, float]:
+        return self.sample, self.factor
+
+
+class RealScaled(Scaled):
+    """The same for a distribution on an interval."""
+
+    complex_too: ClassVar[bool] = False
+
+
+def normal(stddev: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
+    r"""Gaussian weights of mean zero.
+
+    .. math:: w \sim \mathcal N(0, \text{stddev}^2)
+
+    Args:
+        stddev: standard deviation; finite and at least 0.
+        dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
+
+    Returns:
+        ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of any ``shape``.
+
+    Raises:
+        ValueError: a stddev that is negative or not finite.
+        TypeError: a dtype that is not a signed float or complex one.
+
+    Note:
+        float32 values have the bits of ``jax.nn.initializers.normal``. 16-bit and 8-bit dtypes are drawn in float32
+        and rounded once, so they have the tails that jax's lack. Complex weights have E|w|² = stddev². torch's
+        default is 1, keras's 0.05.
+
+    Example:
+        >>> import jax
+        >>> w = normal(0.02)(jax.random.key(0), (400, 400))
+        >>> w.shape, w.dtype.name, round(float(w.std()), 3)
+        ((400, 400), 'float32', 0.02)
+
+    References:
+        The default is that of jax.nn.initializers, https://docs.jax.dev/en/latest/jax.nn.initializers.html
+    """
+    return Scaled("normal", dtype, _samplers.normal, _checks.magnitude("normal", "stddev", stddev))
+
+
+def uniform(scale: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
+    r"""Uniform weights from zero up to a bound.
+
+    .. math:: w \sim \mathcal U[0, \text{scale}), \qquad \operatorname{std}(w) = \text{scale} / \sqrt{12}
+
+    Args:
+        scale: the upper bound; finite and at least 0.
+        dtype: signed float dtype of the weights where the call names none; None is jax's default float.
+
+    Returns:
+        ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of any ``shape``. Below 32 bits the
+        rounding can give ``scale`` itself.
+
+    Raises:
+        ValueError: a scale that is negative or not finite.
+        TypeError: a dtype that is not a signed float one.
+
+    Note:
+        float32 values have the bits of ``jax.nn.initializers.uniform``. The interval is not symmetric, as in jax and
+        torch; keras's is ±0.05. For ±√(3/fan) use :func:`variance_scaling`.
+
+    Example:
+        >>> import jax
+        >>> w = uniform(2.0)(jax.random.key(0), (400, 400))
+        >>> bool(w.min() >= 0), bool(w.max() < 2), round(float(w.mean()), 2)
+        (True, True, 1.0)
+
+    References:
+        The default is that of jax.nn.initializers, https://docs.jax.dev/en/latest/jax.nn.initializers.html
+    """
+    return RealScaled("uniform", dtype, _samplers.unit, _checks.magnitude("uniform", "scale", scale))
+
+
+def truncated_normal(
+    stddev: float = 1e-2, dtype: DTypeLike | None = None, lower: float = -2.0, upper: float = 2.0
+) -> Initializer:
+    r"""Gaussian weights without the tails, with the standard deviation that is asked for.
+
+    .. math::
+        w = \text{stddev} \cdot \frac{z}{s}, \qquad z \sim \mathcal N(0, 1) \mid \text{lower} < z < \text{upper},
+        \qquad s = \operatorname{std}(z)
+
+    The weights lie between stddev·lower/s and stddev·upper/s, which is ±2.274 stddev by default (s = 0.8796). Their
+    mean is zero where lower = -upper.
+
+    Args:
+        stddev: standard deviation **of the weights**; finite and at least 0.
+        dtype: signed float dtype of the weights where the call names none; None is jax's default float.
+        lower: where the parent normal is cut on the left, in its own standard deviations; finite.
+        upper: where it is cut on the right; finite and greater than lower.
+
+    Returns:
+        ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of any ``shape``.
+
+    Raises:
+        ValueError: a stddev that is negative, an argument that is not finite, lower >= upper, or an interval so far
+            out in one tail that float32 cannot draw from it.
+        TypeError: a dtype that is not a signed float one.
+
+    Note:
+        **This differs from jax, keras and torch**, whose argument is the deviation of the parent normal: by default
+        their weights have 0.8796 of the ``stddev`` that they are given. ``truncated_normal(0.8796 * stddev)`` here is
+        ``truncated_normal(stddev)`` there.
+
+    Example:
+        >>> import jax
+        >>> w = truncated_normal(1.0)(jax.random.key(0), (400, 400))
+        >>> round(float(w.std()), 2), bool(abs(w).max() < 2.274)
+        (1.0, True)
+
+    References:
+        Burkardt, "The truncated normal distribution", 2014,
+        https://people.sc.fsu.edu/~jburkardt/presentations/truncated_normal.pdf
+    """
+    name = "truncated_normal"
+    scale = _checks.magnitude(name, "stddev", stddev)
+    low, high = _checks.number(name, "lower", lower), _checks.number(name, "upper", upper)
+    if low >= high:
+        raise ValueError(f"{name}: lower must be less than upper, got {low} and {high}; exchange or widen them.")
+    sample = _samplers.TruncatedNormal(low, high)
+    if sample.resolution < _LEAST_RESOLUTION:
+        raise ValueError(
+            f"{name}: lower and upper must leave a part of the normal that float32 can draw from, got {low} and "
+            f"{high}, so far out that fewer than {_LEAST_RESOLUTION:.0f} values remain; move them towards 0."
+        )
+    return RealScaled(name, dtype, sample, scale / sample.std)
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """Fills with one value; compared by identity, for the value may be an array."""
+
+    function: str
+    value: ArrayLike
+    dtype: DTypeLike | None = None
+
+    def __call__(
+        self, key: Array | None, shape: Sequence[int], dtype: DTypeLike | None = None, out_sharding: OutSharding = None
+    ) -> Array:
+        sizes = _checks.sizes(self.function, shape)
+        value = jnp.asarray(self.value, _checks.default_dtype(self.dtype if dtype is None else dtype))
+        trailing = sizes[len(sizes) - value.ndim :] if value.ndim <= len(sizes) else None
+        if trailing is None or any(n not in (1, m) for n, m in zip(value.shape, trailing, strict=True)):
+            raise ValueError(
+                f"{self.function}: value must broadcast to the shape {sizes}, got shape {value.shape}; "
+                f"pass a number, or one value for each entry of the last axes."
+            )
+        return placed(_Full(sizes), out_sharding, value)
+
+
+@dataclass(frozen=True)
+class _Full:
+    shape: Shape
+
+    def __call__(self, value: Array) -> Array:
+        return jnp.broadcast_to(value, self.shape)
+
+
+def constant(value: ArrayLike, dtype: DTypeLike | None = None) -> Initializer:
+    r"""The same given value everywhere.
+
+    .. math:: w = \text{value}
+
+    Args:
+        value: a number, or an array that broadcasts to the shape of the parameter.
+        dtype: dtype of the parameter where the call names none; None is jax's default float, whatever value has.
+
+    Returns:
+        ``init(key, shape, dtype=None, out_sharding=None)``, which ignores the key.
+
+    Raises:
+        ValueError: at the call, a value that does not broadcast to ``shape``.
+
+    Note:
+        As in ``jax.nn.initializers``. Equal weights stay equal under training: use it for biases and scales.
+
+    Example:
+        >>> constant(0.1)(None, (3,))
+        Array([0.1, 0.1, 0.1], dtype=float32)
+
+    References:
+        Goodfellow, Bengio & Courville, "Deep Learning", 2016, section 6.3.1 (0.1 for the biases of relu units),
+        https://www.deeplearningbook.org
+    """
+    return Constant("constant", value, dtype)
+
+
+def zeros(
+    key: Array | None, shape: Sequence[int], dtype: DTypeLike | None = None, out_sharding: OutSharding = None
+) -> Array:
+    r"""Zero everywhere: itself an initializer, to be passed without calling it.
+
+    .. math:: w = 0
+
+    Args:
+        key: ignored; may be None.
+        shape: any shape.
+        dtype: any dtype; None is jax's default float.
+        out_sharding: how to spread the array over devices; None leaves it to jax.
+
+    Returns:
+        An array of ``shape`` and ``dtype``.
+
+    Raises:
+        TypeError: a shape that is not a sequence of ints.
+
+    Note:
+        As in ``jax.nn.initializers``. The usual start of a bias; a weight matrix of zeros passes no gradient back.
+
+    Example:
+        >>> zeros(None, (3,))
+        Array([0., 0., 0.], dtype=float32)
+
+    References:
+        Goodfellow, Bengio & Courville, "Deep Learning", 2016, section 8.4, https://www.deeplearningbook.org
+    """
+    return Constant("zeros", 0)(key, shape, dtype, out_sharding)
+
+
+def ones(
+    key: Array | None, shape: Sequence[int], dtype: DTypeLike | None = None, out_sharding: OutSharding = None
+) -> Array:
+    r"""One everywhere: itself an initializer, to be passed without calling it.
+
+    .. math:: w = 1
+
+    Args:
+        key: ignored; may be None.
+        shape: any shape.
+        dtype: any dtype; None is jax's default float.
+        out_sharding: how to spread the array over devices; None leaves it to jax.
+
+    Returns:
+        An array of ``shape`` and ``dtype``.
+
+    Raises:
+        TypeError: a shape that is not a sequence of ints.
+
+    Note:
+        As in ``jax.nn.initializers``. The usual start of the scale of a normalization.
+
+    Example:
+        >>> ones(None, (3,))
+        Array([1., 1., 1.], dtype=float32)
+
+    References:
+        Ioffe & Szegedy, "Batch normalization", 2015, https://arxiv.org/abs/1502.03167
+    """
+    return Constant("ones", 1)(key, shape, dtype, out_sharding)

@@ -1,0 +1,192 @@
+"""He (Kaiming) initializers: the variance that a relu, leaky or not, leaves unchanged."""
+
+from __future__ import annotations
+
+from jax.typing import DTypeLike
+
+from jaxacts.initializers import _checks
+from jaxacts.initializers._checks import Axes
+from jaxacts.initializers._protocol import Initializer
+from jaxacts.initializers._variance import Mode, scaled
+
+__all__ = [
+    "he_normal",
+    "he_truncated_normal",
+    "he_uniform",
+    "kaiming_normal",
+    "kaiming_truncated_normal",
+    "kaiming_uniform",
+]
+
+
+def _he_scale(function: str, negative_slope: float, gain: float | None) -> float:
+    slope = _checks.number(function, "negative_slope", negative_slope)
+    if gain is None:
+        return 2.0 / (1.0 + slope**2)
+    if slope != 0.0:
+        raise ValueError(
+            f"{function}: negative_slope and gain both set the variance, got {slope} and {gain}; pass one of them."
+        )
+    return _checks.magnitude(function, "gain", gain) ** 2
+
+
+def he_normal(
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+    dtype: DTypeLike | None = None,
+    *,
+    negative_slope: float = 0.0,
+    mode: Mode = "fan_in",
+    gain: float | None = None,
+) -> Initializer:
+    r"""He's Gaussian weights, for layers before a relu.
+
+    .. math::
+        \operatorname{std}(w) = \sqrt{\frac{2}{(1 + \text{negative\_slope}^2) \, n}}, \qquad n = \text{fan of mode}
+
+    Args:
+        in_axis, out_axis, batch_axis, dtype: as in :func:`variance_scaling`.
+        negative_slope: slope left of zero of the leaky relu that follows; any finite number.
+        mode: ``"fan_in"`` keeps the second moment forward, ``"fan_out"`` backward; also ``"fan_avg"`` and
+            ``"fan_geo_avg"``.
+        gain: replaces √(2/(1+negative_slope²)), so that std = gain/√n; at least 0, not together with a slope.
+
+    Returns:
+        ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
+
+    Raises:
+        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, a shape without these
+            axes or with an axis of size zero.
+        TypeError: a dtype that is not a signed float or complex one.
+
+    Note:
+        ``jax.nn.initializers.he_normal`` and keras's ``HeNormal`` are :func:`he_truncated_normal`. This one is
+        Gaussian, as its name says and as in the paper and torch's ``kaiming_normal_``. ``kaiming_normal`` is the same
+        function.
+
+    Example:
+        >>> import jax
+        >>> round(float(he_normal()(jax.random.key(0), (800, 256)).std()), 3)
+        0.05
+
+    References:
+        He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852
+    """
+    return scaled(
+        "he_normal", _he_scale("he_normal", negative_slope, gain), mode, "normal", in_axis, out_axis, batch_axis, dtype
+    )
+
+
+def he_truncated_normal(
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+    dtype: DTypeLike | None = None,
+    *,
+    negative_slope: float = 0.0,
+    mode: Mode = "fan_in",
+    gain: float | None = None,
+) -> Initializer:
+    r"""He's weights from a Gaussian cut at ±2.274 std, for layers before a relu.
+
+    .. math::
+        \operatorname{std}(w) = \sqrt{\frac{2}{(1 + \text{negative\_slope}^2) \, n}}, \qquad n = \text{fan of mode}
+
+    Args:
+        in_axis, out_axis, batch_axis, dtype: as in :func:`variance_scaling`.
+        negative_slope: slope left of zero of the leaky relu that follows; any finite number.
+        mode: ``"fan_in"`` keeps the second moment forward, ``"fan_out"`` backward; also ``"fan_avg"`` and
+            ``"fan_geo_avg"``.
+        gain: replaces √(2/(1+negative_slope²)), so that std = gain/√n; at least 0, not together with a slope.
+
+    Returns:
+        ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
+
+    Raises:
+        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, a shape without these
+            axes or with an axis of size zero.
+        TypeError: a dtype that is not a signed float or complex one.
+
+    Note:
+        float32 values have the bits of ``jax.nn.initializers.he_normal``, which is truncated whatever its name says;
+        keras's likewise. torch has no such function. ``kaiming_truncated_normal`` is the same function.
+
+    Example:
+        >>> import jax
+        >>> round(float(he_truncated_normal()(jax.random.key(0), (800, 256)).std()), 3)
+        0.05
+
+    References:
+        He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852
+    """
+    return scaled(
+        "he_truncated_normal",
+        _he_scale("he_truncated_normal", negative_slope, gain),
+        mode,
+        "truncated_normal",
+        in_axis,
+        out_axis,
+        batch_axis,
+        dtype,
+    )
+
+
+def he_uniform(
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+    dtype: DTypeLike | None = None,
+    *,
+    negative_slope: float = 0.0,
+    mode: Mode = "fan_in",
+    gain: float | None = None,
+) -> Initializer:
+    r"""He's uniform weights, for layers before a relu.
+
+    .. math::
+        w \sim \mathcal U[-b, b), \qquad b = \sqrt{\frac{6}{(1 + \text{negative\_slope}^2) \, n}},
+        \qquad n = \text{fan of mode}
+
+    Args:
+        in_axis, out_axis, batch_axis, dtype: as in :func:`variance_scaling`.
+        negative_slope: slope left of zero of the leaky relu that follows; any finite number.
+        mode: ``"fan_in"`` keeps the second moment forward, ``"fan_out"`` backward; also ``"fan_avg"`` and
+            ``"fan_geo_avg"``.
+        gain: replaces √(2/(1+negative_slope²)), so that std = gain/√n; at least 0, not together with a slope.
+
+    Returns:
+        ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
+
+    Raises:
+        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, a shape without these
+            axes or with an axis of size zero.
+        TypeError: a dtype that is not a signed float or complex one.
+
+    Note:
+        float32 values have the bits of ``jax.nn.initializers.he_uniform``. torch's ``kaiming_uniform_`` has a slope
+        argument of the same meaning, keras has none. ``kaiming_uniform`` is the same function.
+
+    Example:
+        >>> import jax
+        >>> round(float(he_uniform()(jax.random.key(0), (800, 256)).std()), 3)
+        0.05
+
+    References:
+        He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852
+    """
+    return scaled(
+        "he_uniform",
+        _he_scale("he_uniform", negative_slope, gain),
+        mode,
+        "uniform",
+        in_axis,
+        out_axis,
+        batch_axis,
+        dtype,
+    )
+
+
+kaiming_normal = he_normal
+kaiming_truncated_normal = he_truncated_normal
+kaiming_uniform = he_uniform

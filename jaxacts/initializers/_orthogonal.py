@@ -1,0 +1,157 @@
+"""Orthogonal matrices, and kernels of convolutions that act as one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import DTypeLike
+
+from jaxacts.initializers import _checks
+from jaxacts.initializers._checks import Shape
+from jaxacts.initializers._protocol import Initializer, RandomInitializer, Sampler
+
+__all__ = ["delta_orthogonal", "orthogonal"]
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """A uniformly distributed orthogonal matrix, its columns along one axis and its rows along all others."""
+
+    column_axis: int
+
+    def __call__(self, key: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
+        rows = list(shape)
+        columns = rows.pop(self.column_axis)
+        matrix = jax.random.orthogonal(key, math.prod(rows), (), dtype, columns)
+        return jnp.moveaxis(matrix.reshape(*rows, columns), -1, self.column_axis)
+
+
+@dataclass(frozen=True)
+class _Delta:
+    """The matrix at the centre of the window, zero elsewhere."""
+
+    column_axis: int
+
+    def __call__(self, key: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
+        *window, inputs, outputs = shape
+        centre = tuple((n - 1) // 2 for n in window)
+        matrix = _Matrix(self.column_axis)(key, (inputs, outputs), dtype)
+        return jnp.zeros(shape, dtype).at[centre].set(matrix)
+
+
+@dataclass(frozen=True)
+class Orthogonal(RandomInitializer):
+    scale: float
+    column_axis: int
+
+    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, float]:
+        if len(shape) < 2:
+            raise ValueError(
+                f"{self.function}: shape must have at least 2 axes, got {shape}; use zeros or normal for a bias."
+            )
+        _checks.nonempty(self.function, shape)
+        (axis,) = _checks.axes(self.function, "column_axis", self.column_axis, shape)
+        return _Matrix(axis), self.scale
+
+
+@dataclass(frozen=True)
+class DeltaOrthogonal(RandomInitializer):
+    scale: float
+    column_axis: int
+
+    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, float]:
+        if len(shape) < 3:
+            raise ValueError(
+                f"{self.function}: shape must be that of a convolution, (*window, inputs, outputs), got {shape}; "
+                f"use orthogonal for a matrix."
+            )
+        _checks.nonempty(self.function, shape)
+        (axis,) = _checks.axes(self.function, "column_axis", self.column_axis, shape[-2:])
+        return _Delta(axis), self.scale
+
+
+def orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: DTypeLike | None = None) -> Initializer:
+    r"""Orthogonal matrices, uniformly distributed (Haar): all singular values are equal.
+
+    .. math:: W^\top W = \text{scale}^2 I \quad\text{or}\quad W W^\top = \text{scale}^2 I
+
+    The first holds where the matrix has at least as many rows as columns, the second where it is wide; a square one
+    has both. Complex ones are unitary.
+
+    Args:
+        scale: every singular value; finite and at least 0.
+        column_axis: the axis of the kernel that holds the columns; the others together are the rows.
+        dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
+
+    Returns:
+        ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``, of at least two axes.
+
+    Raises:
+        ValueError: a scale that is negative or not finite; at the call, fewer than two axes, a column_axis that
+            ``shape`` lacks, or an axis of size zero.
+        TypeError: a dtype that is not a signed float or complex one.
+
+    Note:
+        float32 values have those of ``jax.nn.initializers.orthogonal``, which raises for 16-bit dtypes and for
+        out_sharding; here the decomposition runs in float32 and is rounded once. A layer from n to m > n units has
+        output variance n/m, as in jax, torch and keras; ``scale=(m / n) ** 0.5`` keeps it at one. The decomposition
+        itself is not split over devices: each computes it whole and keeps its part.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> w = orthogonal()(jax.random.key(0), (64, 32))
+        >>> bool(jnp.allclose(w.T @ w, jnp.eye(32), atol=1e-5))
+        True
+
+    References:
+        Saxe, McClelland & Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
+        networks", 2014, https://arxiv.org/abs/1312.6120; Mezzadri, "How to generate random matrices from the
+        classical compact groups", 2007, https://arxiv.org/abs/math-ph/0609050
+    """
+    return Orthogonal("orthogonal", dtype, _checks.magnitude("orthogonal", "scale", scale), column_axis)
+
+
+def delta_orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: DTypeLike | None = None) -> Initializer:
+    r"""Convolution kernels that apply one orthogonal matrix at every position and mix no neighbours.
+
+    .. math:: W_{k} = \begin{cases} \text{scale} \cdot Q & k \text{ is the centre of the window} \\ 0 \end{cases}
+
+    Q is what :func:`orthogonal` draws for (inputs, outputs), so a convolution with ``"SAME"`` padding and stride 1
+    keeps the norm, times scale, where there are at least as many outputs as inputs; with fewer, it is the transposed
+    map that keeps it.
+
+    Args:
+        scale: every singular value of Q; finite and at least 0.
+        column_axis: the axis of Q, -1 or -2, that holds its columns.
+        dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
+
+    Returns:
+        ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``, which is
+        ``(*window, inputs, outputs)`` with at least one window axis. An even window of n has its centre at n/2 - 1.
+
+    Raises:
+        ValueError: a scale that is negative or not finite; at the call, fewer than three axes, a column_axis that Q
+            lacks, or an axis of size zero.
+        TypeError: a dtype that is not a signed float or complex one.
+
+    Note:
+        float32 values have those of ``jax.nn.initializers.delta_orthogonal``, which refuses more inputs than outputs,
+        more than three window axes, 16-bit dtypes and out_sharding. torch and keras have none.
+
+    Example:
+        >>> import jax
+        >>> w = delta_orthogonal()(jax.random.key(0), (3, 3, 8, 16))
+        >>> w.shape, int((w != 0).any((2, 3)).sum()), round(float((w**2).sum()), 3)
+        ((3, 3, 8, 16), 1, 8.0)
+
+    References:
+        Xiao et al., "Dynamical isometry and a mean field theory of CNNs", 2018, https://arxiv.org/abs/1806.05393
+    """
+    scale = _checks.magnitude("delta_orthogonal", "scale", scale)
+    return DeltaOrthogonal("delta_orthogonal", dtype, scale, column_axis)

@@ -1,0 +1,100 @@
+"""What every initializer shares: the dtype rule, the one cast, and where the array is built.
+
+A random initializer says in :meth:`RandomInitializer.plan` what to draw and by which factor to multiply it. The draw
+and the product run in at least 32 bits and are rounded once to the dtype that was asked for, because a sampler that
+works in bfloat16 itself has 128 distinct values and no tails, and one that works in float8 gives NaN.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeAlias, cast
+
+import jax
+import numpy as np
+from jax import Array
+from jax.sharding import NamedSharding, PartitionSpec
+from jax.typing import DTypeLike
+
+from jaxacts.initializers import _checks
+from jaxacts.initializers._checks import Shape
+
+__all__ = ["Initializer", "OutSharding", "RandomInitializer", "Sampler", "placed"]
+
+OutSharding: TypeAlias = NamedSharding | PartitionSpec | None
+
+Sampler: TypeAlias = Callable[[Array, Shape, np.dtype[Any]], Array]
+"""``sample(key, shape, dtype)``; hashable by value, so that equal samplers share one compilation."""
+
+
+class Initializer(Protocol):
+    """A function that makes the first value of a parameter: ``init(key, shape, dtype=None, out_sharding=None)``."""
+
+    def __call__(
+        self, key: Array, shape: Sequence[int], dtype: DTypeLike | None = None, out_sharding: OutSharding = None
+    ) -> Array: ...
+
+
+@dataclass(frozen=True)
+class RandomInitializer(abc.ABC):
+    """An initializer that draws; equal arguments make equal initializers, and they pickle."""
+
+    complex_too: ClassVar[bool] = True
+
+    function: str
+    dtype: DTypeLike | None
+
+    def __post_init__(self) -> None:
+        self._stored(None)
+
+    def __call__(
+        self, key: Array, shape: Sequence[int], dtype: DTypeLike | None = None, out_sharding: OutSharding = None
+    ) -> Array:
+        stored = self._stored(dtype)
+        wide = stored if stored.itemsize >= 4 else np.dtype(np.float32)
+        sizes = _checks.sizes(self.function, shape)
+        sample, factor = self.plan(sizes, wide)
+        # A real NumPy scalar of the same width: the factor neither widens the draws nor makes them complex.
+        scalar = np.finfo(wide).dtype.type(factor)
+        return placed(_Draw(sample, sizes, wide, stored), out_sharding, key, scalar)
+
+    def _stored(self, dtype: DTypeLike | None) -> np.dtype[Any]:
+        asked = self.dtype if dtype is None else dtype
+        return _checks.random_dtype(self.function, asked, complex_too=self.complex_too)
+
+    @abc.abstractmethod
+    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, float | np.floating[Any]]:
+        """What to draw in ``dtype`` and the factor of the draws, after the checks that need the shape."""
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Sample, scale, round."""
+
+    sample: Sampler
+    shape: Shape
+    wide: np.dtype[Any]
+    stored: np.dtype[Any]
+
+    def __call__(self, key: Array, factor: Array) -> Array:
+        # Without the barrier XLA merges the factor with the sampler's own constants, and the last bit then depends on
+        # whether the caller is jitted.
+        draws = jax.lax.optimization_barrier(self.sample(key, self.shape, self.wide))
+        return (draws * factor).astype(self.stored)
+
+
+def placed(make: Callable[..., Array], out_sharding: OutSharding, *operands: object) -> Array:
+    """``make(*operands)``, compiled so that every device builds its own part of the result and no more."""
+    compiled = jax.jit(_under_mesh, static_argnums=(0, 1), out_shardings=out_sharding)
+    return cast(Array, compiled(make, out_sharding, *operands))
+
+
+def _under_mesh(make: Callable[..., Array], out_sharding: OutSharding, *operands: Array) -> Array:
+    explicit = jax.sharding.get_abstract_mesh().explicit_axes
+    if out_sharding is None or not explicit:
+        return make(*operands)
+    # Under an explicit mesh the sharding belongs to the type, and jit's out_shardings alone would not set it.
+    split = cast(Callable[..., Array], jax.sharding.auto_axes(make, axes=explicit, out_sharding=out_sharding))
+    return split(*operands)

@@ -1,0 +1,386 @@
+"""linen = nnx = function on the same parameters: values, gradients, dtypes, defaults, sharding metadata, training."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen as nn
+from flax import nnx
+
+import jaxacts
+import jaxacts.linen
+import jaxacts.nnx
+from jaxacts.initializers import constant, normal
+
+KEY = jax.random.key(3)
+SHAPE = (4, 3, 5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """The same module in both frameworks for an input of ``SHAPE``, and what it computes, written out."""
+
+    linen: nn.Module
+    nnx: Callable[[], nnx.Module]
+    function: Callable[..., jax.Array]
+    collections: Mapping[str, tuple[str, ...]]
+
+
+def dice_by_hand(axis: int | None) -> Callable[..., jax.Array]:
+    def function(x, alpha):
+        others = tuple(a for a in range(x.ndim) if axis is None or a != axis % x.ndim)
+        mean, var = jnp.mean(x, others, keepdims=True), jnp.var(x, others, keepdims=True)
+        alpha = alpha if axis is None else alpha.reshape(mean.shape)
+        p = jax.nn.sigmoid((x - mean) / jnp.sqrt(var + 1e-8))
+        return p * x + (1 - p) * alpha * x
+
+    return function
+
+
+def maxout_by_hand(x, kernel, bias):
+    return jnp.max((jnp.einsum("abi,io->abo", x, kernel) + bias).reshape(*x.shape[:2], -1, 3), -1)
+
+
+SLOPE, ALPHA = {"params": ("negative_slope",)}, {"params": ("alpha",)}
+ROWS = {
+    "prelu shared": Row(jaxacts.linen.PReLU(), jaxacts.nnx.PReLU, jaxacts.prelu, SLOPE),
+    "prelu last": Row(
+        jaxacts.linen.PReLU(axis=-1), lambda: jaxacts.nnx.PReLU(SHAPE[-1], axis=-1), jaxacts.prelu, SLOPE
+    ),
+    "prelu middle": Row(
+        jaxacts.linen.PReLU(axis=1),
+        lambda: jaxacts.nnx.PReLU(SHAPE[1], axis=1),
+        lambda x, negative_slope: jaxacts.prelu(x, negative_slope[:, None]),
+        SLOPE,
+    ),
+    "prelu first": Row(
+        jaxacts.linen.PReLU(axis=-3),
+        lambda: jaxacts.nnx.PReLU(SHAPE[0], axis=-3),
+        lambda x, negative_slope: jaxacts.prelu(x, negative_slope[:, None, None]),
+        SLOPE,
+    ),
+    "rrelu": Row(
+        jaxacts.linen.RReLU(deterministic=True),
+        lambda: jaxacts.nnx.RReLU(deterministic=True),
+        lambda x: jaxacts.rrelu(x, deterministic=True),
+        {},
+    ),
+    "maxout": Row(
+        jaxacts.linen.Maxout(6, pieces=3),
+        lambda: jaxacts.nnx.Maxout(SHAPE[-1], 6, pieces=3, rngs=nnx.Rngs(0)),
+        maxout_by_hand,
+        {"params": ("kernel", "bias")},
+    ),
+    "maxout without bias": Row(
+        jaxacts.linen.Maxout(6, pieces=3, use_bias=False),
+        lambda: jaxacts.nnx.Maxout(SHAPE[-1], 6, pieces=3, use_bias=False, rngs=nnx.Rngs(0)),
+        lambda x, kernel: maxout_by_hand(x, kernel, jnp.zeros(18)),
+        {"params": ("kernel",)},
+    ),
+    "dice last": Row(
+        jaxacts.linen.Dice(use_running_average=False),
+        lambda: jaxacts.nnx.Dice(SHAPE[-1]),
+        dice_by_hand(-1),
+        {**ALPHA, "batch_stats": ("mean", "var")},
+    ),
+    "dice middle": Row(
+        jaxacts.linen.Dice(axis=1, use_running_average=False),
+        lambda: jaxacts.nnx.Dice(SHAPE[1], axis=1),
+        dice_by_hand(1),
+        {**ALPHA, "batch_stats": ("mean", "var")},
+    ),
+    "dice shared": Row(
+        jaxacts.linen.Dice(axis=None, use_running_average=False),
+        lambda: jaxacts.nnx.Dice(axis=None),
+        dice_by_hand(None),
+        {**ALPHA, "batch_stats": ("mean", "var")},
+    ),
+}
+each_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
+CLASSES = [c for c in jaxacts.linen.__all__]
+
+
+@pytest.fixture(autouse=True)
+def strict_promotion():
+    with jax.numpy_dtype_promotion("strict"):
+        yield
+
+
+def batch(dtype: Any = jnp.float32) -> jax.Array:
+    return jax.random.normal(KEY, SHAPE, dtype) * 2 + 0.5
+
+
+def initial(row: Row) -> dict[str, Any]:
+    return dict(row.linen.init(KEY, batch()))
+
+
+def drawn(row: Row) -> dict[str, jax.Array]:
+    """Other parameters than the initial ones."""
+    params = initial(row).get("params", {})
+    return {n: jax.random.normal(jax.random.fold_in(KEY, len(n)), p.shape) for n, p in params.items()}
+
+
+def via_linen(row: Row, params: Mapping[str, jax.Array], x: jax.Array) -> jax.Array:
+    variables = {**initial(row), "params": params}
+    return row.linen.apply(variables, x, mutable=["batch_stats"])[0]
+
+
+def via_nnx(row: Row, params: Mapping[str, jax.Array], x: jax.Array) -> jax.Array:
+    module = row.nnx()
+    for name, value in params.items():
+        getattr(module, name)[...] = value
+    return module(x)
+
+
+VIA = {"linen": via_linen, "nnx": via_nnx}
+each_framework = pytest.mark.parametrize("via", VIA.values(), ids=VIA.keys())
+
+
+@each_row
+@each_framework
+def test_values_and_gradients_are_those_of_the_function(row, via):
+    params, x = drawn(row), batch()
+    weight = jax.random.normal(jax.random.key(9), row.function(x, **params).shape)
+
+    def loss(call, params, x):
+        return jnp.sum(weight * call(params, x))
+
+    def modular(params, x):
+        return via(row, params, x)
+
+    def expected(params, x):
+        return row.function(x, **params)
+
+    np.testing.assert_allclose(modular(params, x), expected(params, x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(jax.jit(modular)(params, x).shape, weight.shape)
+    got = jax.jit(jax.grad(lambda p, x: loss(modular, p, x), (0, 1)))(params, x)
+    want = jax.grad(lambda p, x: loss(expected, p, x), (0, 1))(params, x)
+    jax.tree.map(lambda g, w: np.testing.assert_allclose(g, w, rtol=1e-4, atol=1e-5), got, want)
+    stacked = jnp.stack([x, 2 * x - 1])
+    np.testing.assert_allclose(
+        jax.vmap(lambda x: modular(params, x))(stacked),
+        jnp.stack([expected(params, x) for x in stacked]),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+@each_row
+def test_both_frameworks_agree_to_the_last_bit(row):
+    params, x = drawn(row), batch()
+    np.testing.assert_array_equal(via_linen(row, params, x), via_nnx(row, params, x))
+
+
+@each_row
+def test_names_shapes_dtypes_and_initial_values_are_the_same(row):
+    module = row.nnx()
+    variables = initial(row)
+    assert {c: tuple(v) for c, v in variables.items()} == row.collections
+    for collection, kind in (("params", nnx.Param), ("batch_stats", nnx.BatchStat)):
+        here, there = variables.get(collection, {}), nnx.state(module, kind)
+        assert set(here) == set(there)
+        for name in here:
+            assert here[name].shape == there[name][...].shape
+            assert here[name].dtype == there[name][...].dtype == jnp.float32
+            if name != "kernel":
+                np.testing.assert_array_equal(here[name], there[name][...])
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_defaults_are_the_same(name):
+    fields = {f.name: f.default for f in dataclasses.fields(getattr(jaxacts.linen, name))}
+    arguments = {n: p.default for n, p in inspect.signature(getattr(jaxacts.nnx, name)).parameters.items()}
+    given = {
+        "parent",
+        "name",
+        "rngs",
+        "features",
+        "in_features",
+        "out_features",
+        "deterministic",
+        "use_running_average",
+    }
+    assert set(fields) - given == set(arguments) - given
+    assert all(fields[n] == arguments[n] for n in set(fields) - given)
+
+
+def test_both_files_have_the_same_classes():
+    assert jaxacts.linen.__all__ == jaxacts.nnx.__all__
+
+
+@each_row
+@each_framework
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_activations_keep_the_dtype_of_the_input(row, via, dtype):
+    params = drawn(row)
+    if "kernel" in params:  # a layer, which promotes as Flax's own do
+        params = {n: p.astype(dtype) for n, p in params.items()}
+    x = batch(dtype)
+    y = via(row, params, x)
+    assert y.dtype == dtype
+    wide = {n: p.astype(jnp.float32) for n, p in params.items()}
+    np.testing.assert_allclose(y.astype(jnp.float32), row.function(x.astype(jnp.float32), **wide), rtol=0.03, atol=0.06)
+    grads = jax.grad(lambda p: jnp.sum(via(row, p, x).astype(jnp.float32)))(params)
+    assert {n: g.dtype for n, g in grads.items()} == {n: p.dtype for n, p in params.items()}
+
+
+@pytest.mark.parametrize("name", ["PReLU", "Dice", "Maxout"])
+def test_param_dtype(name):
+    sizes = {"PReLU": (5,), "Dice": (5,), "Maxout": (5, 2)}[name]
+    axis = {} if name == "Maxout" else {"axis": -1}
+    here = getattr(jaxacts.linen, name)(*sizes[1:], **axis, param_dtype=jnp.bfloat16)
+    there = getattr(jaxacts.nnx, name)(*sizes, **axis, param_dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    given = {"use_running_average": True} if name == "Dice" else {}
+    params = here.init(KEY, batch(jnp.bfloat16), **given)["params"]
+    assert {p.dtype for p in params.values()} == {jnp.dtype(jnp.bfloat16)}
+    assert {p.dtype for p in jax.tree.leaves(nnx.state(there, nnx.Param))} == {jnp.dtype(jnp.bfloat16)}
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "parameter", "names"),
+    [
+        ("PReLU", "negative_slope_init", "negative_slope", ("model",)),
+        ("Dice", "alpha_init", "alpha", ("model",)),
+        ("Maxout", "kernel_init", "kernel", (None, "model")),
+        ("Maxout", "bias_init", "bias", ("model",)),
+    ],
+)
+def test_partitioning_metadata(name, argument, parameter, names):
+    sizes, axis = ((5, 2), {}) if name == "Maxout" else ((5,), {"axis": -1})
+    boxed = {argument: nn.with_partitioning(constant(0.125), names)}
+    here = getattr(jaxacts.linen, name)(*sizes[1:], **axis, **boxed)
+    given = {"use_running_average": True} if name == "Dice" else {}
+    variables = here.init(KEY, batch(), **given)
+    assert variables["params"][parameter].names == names
+    annotated = {argument: nnx.with_partitioning(constant(0.125), names)}
+    there = getattr(jaxacts.nnx, name)(*sizes, **axis, **annotated, rngs=nnx.Rngs(0))
+    spec = nnx.get_partition_spec(nnx.state(there, nnx.Param))[parameter]
+    assert tuple(getattr(spec, "value", spec)) == names
+    unboxed = {parameter: nn.unbox(variables["params"][parameter])}
+    np.testing.assert_array_equal(unboxed[parameter], getattr(there, parameter)[...])
+    assert here.apply(variables, batch(), **given).shape == there(batch()).shape
+
+
+def test_an_initializer_draws_from_the_key():
+    module = jaxacts.nnx.PReLU(5, axis=-1, negative_slope_init=normal(0.1), rngs=nnx.Rngs(7))
+    want = normal(0.1)(nnx.Rngs(7).params(), (5,), jnp.float32)
+    np.testing.assert_array_equal(module.negative_slope[...], want)
+    params = jaxacts.linen.PReLU(axis=-1, negative_slope_init=normal(0.1)).init(KEY, batch())["params"]
+    assert len(set(params["negative_slope"].tolist())) == 5
+
+
+class LinenNet(nn.Module):
+    @nn.compact
+    def __call__(self, x, train: bool):
+        x = jaxacts.linen.PReLU(axis=-1)(nn.Dense(8)(x))
+        x = jaxacts.linen.RReLU(deterministic=not train)(nn.Dense(8)(x))
+        x = jaxacts.linen.Dice(use_running_average=not train)(jaxacts.linen.Maxout(8)(x))
+        return nn.Dense(1)(x)
+
+
+class NnxNet(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs):
+        self.first = nnx.Linear(5, 8, rngs=rngs)
+        self.prelu = jaxacts.nnx.PReLU(8, axis=-1)
+        self.second = nnx.Linear(8, 8, rngs=rngs)
+        self.rrelu = jaxacts.nnx.RReLU(rngs=rngs)
+        self.maxout = jaxacts.nnx.Maxout(8, 8, rngs=rngs)
+        self.dice = jaxacts.nnx.Dice(8)
+        self.last = nnx.Linear(8, 1, rngs=rngs)
+
+    def __call__(self, x):
+        x = self.rrelu(self.second(self.prelu(self.first(x))))
+        return self.last(self.dice(self.maxout(x)))
+
+
+def regression() -> tuple[jax.Array, jax.Array]:
+    x = jax.random.normal(KEY, (64, 5))
+    return x, jnp.abs(x[:, :1]) - x[:, 1:2]
+
+
+def test_a_linen_network_learns_and_so_do_its_slopes():
+    model, (x, y) = LinenNet(), regression()
+    variables = model.init(KEY, x, train=False)
+    optimizer = optax.adam(1e-2)
+
+    @jax.jit
+    def step(params, stats, state, key):
+        def loss(params):
+            out, moved = model.apply(
+                {"params": params, "batch_stats": stats}, x, train=True, rngs={"rrelu": key}, mutable=["batch_stats"]
+            )
+            return jnp.mean((out - y) ** 2), moved["batch_stats"]
+
+        (value, stats), grads = jax.value_and_grad(loss, has_aux=True)(params)
+        updates, state = optimizer.update(grads, state)
+        return optax.apply_updates(params, updates), stats, state, value, grads
+
+    params, stats, state = variables["params"], variables["batch_stats"], optimizer.init(variables["params"])
+    values = []
+    for i in range(20):
+        params, stats, state, value, grads = step(params, stats, state, jax.random.fold_in(KEY, i))
+        values.append(float(value))
+    assert values[-1] < 0.7 * values[0]
+    assert jnp.all(grads["PReLU_0"]["negative_slope"] != 0)
+    assert jnp.all(grads["Dice_0"]["alpha"] != 0)
+    assert jnp.all(stats["Dice_0"]["mean"] != 0)
+    assert model.apply({"params": params, "batch_stats": stats}, x, train=False).shape == y.shape
+
+
+def test_an_nnx_network_learns_and_so_do_its_slopes():
+    model, (x, y) = NnxNet(nnx.Rngs(0)), regression()
+    optimizer = nnx.Optimizer(model, optax.adam(1e-2), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model, optimizer):
+        value, grads = nnx.value_and_grad(lambda m: jnp.mean((m(x) - y) ** 2))(model)
+        optimizer.update(model, grads)
+        return value
+
+    values = [float(step(model, optimizer)) for _ in range(20)]
+    assert values[-1] < 0.7 * values[0]
+    assert jnp.all(model.prelu.negative_slope[...] != 0.25)
+    assert jnp.all(model.dice.alpha[...] != 0)
+    assert jnp.all(model.dice.mean[...] != 0)
+    model.eval()
+    np.testing.assert_array_equal(model(x), model(x))
+
+
+def test_split_and_merge_keep_the_module():
+    model, x = NnxNet(nnx.Rngs(0)), batch()
+    model.eval()
+    graph, state = nnx.split(model)
+    np.testing.assert_array_equal(nnx.merge(graph, state)(x), model(x))
+    assert nnx.split(NnxNet(nnx.Rngs(1)))[0] == nnx.split(NnxNet(nnx.Rngs(1)))[0]
+
+
+@each_row
+def test_linen_initializes_without_data(row):
+    variables = row.linen.lazy_init(KEY, jax.ShapeDtypeStruct(SHAPE, jnp.float32))
+    jax.tree.map(np.testing.assert_array_equal, variables, initial(row))
+
+
+def test_flax_is_imported_only_by_those_who_ask_for_it():
+    script = """
+import sys, jaxacts
+assert "flax" not in sys.modules
+sys.modules["flax"] = None
+for name in ("linen", "nnx"):
+    try:
+        __import__(f"jaxacts.{name}")
+    except ImportError as error:
+        assert str(error) == f'jaxacts.{name} needs flax; install it with pip install "jaxacts[flax]".', error
+    else:
+        raise AssertionError(name)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,0 +1,237 @@
+"""Every error names the function and the argument, says what came, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxacts import initializers as ji
+
+KEY = jax.random.key(0)
+NAN, INF = float("nan"), float("inf")
+
+# Raised when the initializer is built, before any shape is known.
+EAGER: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
+    "scale": (
+        lambda: ji.variance_scaling(-2.0, "fan_in", "normal"),
+        ValueError,
+        r"variance_scaling: scale must not be negative, got -2\.0; pass 2\.0",
+    ),
+    "scale nan": (
+        lambda: ji.variance_scaling(NAN, "fan_in", "normal"),
+        ValueError,
+        "variance_scaling: scale must be finite, got nan; pass a finite number",
+    ),
+    "mode": (
+        lambda: ji.variance_scaling(1.0, "fanin", "normal"),
+        ValueError,
+        r"variance_scaling: unknown mode 'fanin'; did you mean 'fan_in'.*Known: fan_avg, fan_geo_avg, fan_in, fan_out",
+    ),
+    "distribution": (
+        lambda: ji.variance_scaling(1.0, "fan_in", "truncated"),
+        ValueError,
+        "variance_scaling: unknown distribution 'truncated'; did you mean 'truncated_normal'.*Known: normal",
+    ),
+    "he mode": (lambda: ji.he_uniform(mode="fan_inn"), ValueError, "he_uniform: unknown mode 'fan_inn'; did you mean"),
+    "he gain": (
+        lambda: ji.he_normal(gain=-1.0),
+        ValueError,
+        r"he_normal: gain must not be negative, got -1\.0; pass 1",
+    ),
+    "he both": (
+        lambda: ji.he_truncated_normal(negative_slope=0.1, gain=2.0),
+        ValueError,
+        r"he_truncated_normal: negative_slope and gain both .* got 0\.1 and 2\.0; pass one of them",
+    ),
+    "he slope": (
+        lambda: ji.he_normal(negative_slope=INF),
+        ValueError,
+        "he_normal: negative_slope must be finite, got inf",
+    ),
+    "he slope type": (
+        lambda: ji.he_normal(negative_slope="a"),
+        TypeError,
+        "he_normal: negative_slope must be a real number .* got str; pass a Python float",
+    ),
+    "xavier gain": (lambda: ji.xavier_uniform(gain=-1), ValueError, "xavier_uniform: gain must not be negative"),
+    "lecun gain": (lambda: ji.lecun_normal(gain=NAN), ValueError, "lecun_normal: gain must be finite, got nan"),
+    "normal": (lambda: ji.normal(-1.0), ValueError, r"normal: stddev must not be negative, got -1\.0; pass 1\.0"),
+    "normal complex": (lambda: ji.normal(1j), TypeError, "normal: stddev must be a real number .* got complex"),
+    "normal traced": (
+        lambda: jax.jit(lambda s: ji.normal(s)(KEY, (2,)))(1.0),
+        TypeError,
+        "normal: stddev must be a real number known when the initializer is built, .*; pass a Python float",
+    ),
+    "uniform": (lambda: ji.uniform(-1.0), ValueError, "uniform: scale must not be negative"),
+    "uniform complex": (
+        lambda: ji.uniform(dtype=jnp.complex64),
+        TypeError,
+        "uniform: dtype must be real, .* got complex64; use normal or variance_scaling",
+    ),
+    "truncated": (lambda: ji.truncated_normal(INF), ValueError, "truncated_normal: stddev must be finite, got inf"),
+    "truncated order": (
+        lambda: ji.truncated_normal(lower=1.0, upper=1.0),
+        ValueError,
+        r"truncated_normal: lower must be less than upper, got 1\.0 and 1\.0; exchange or widen",
+    ),
+    "truncated infinite": (
+        lambda: ji.truncated_normal(upper=INF),
+        ValueError,
+        "truncated_normal: upper must be finite, got inf",
+    ),
+    "truncated tail": (
+        lambda: ji.truncated_normal(lower=8.0, upper=9.0),
+        ValueError,
+        r"truncated_normal: lower and upper must leave .* got 8\.0 and 9\.0, .* move them towards 0",
+    ),
+    "truncated thin tail": (
+        lambda: ji.truncated_normal(lower=-6.0, upper=-5.0),
+        ValueError,
+        "truncated_normal: lower and upper must leave",
+    ),
+    "truncated complex": (
+        lambda: ji.truncated_normal(dtype=complex),
+        TypeError,
+        "truncated_normal: dtype must be real, .* got complex64; use normal or",
+    ),
+    "orthogonal": (lambda: ji.orthogonal(-1), ValueError, "orthogonal: scale must not be negative"),
+    "delta": (lambda: ji.delta_orthogonal(NAN), ValueError, "delta_orthogonal: scale must be finite, got nan"),
+    "integer": (
+        lambda: ji.he_normal(dtype=jnp.int32),
+        TypeError,
+        "he_normal: dtype must be a signed float or complex dtype, got int32; draw in float32 .* or use zeros",
+    ),
+    "integer interval": (
+        lambda: ji.uniform(dtype=np.int8),
+        TypeError,
+        "uniform: dtype must be a signed float dtype, got int8; draw in float32",
+    ),
+    "unsigned": (
+        lambda: ji.normal(dtype=jnp.float8_e8m0fnu),
+        TypeError,
+        "normal: dtype must be a signed float or complex dtype, got float8_e8m0fnu; draw in float32",
+    ),
+}
+
+# Raised by the call: initializer, shape, dtype.
+CALL: dict[str, tuple[ji.Initializer, object, object, type[Exception], str]] = {
+    "rank 1": (
+        ji.he_normal(),
+        (5,),
+        None,
+        ValueError,
+        r"he_normal: in_axis -2 is out of range for shape \(5,\), .* 1 axes; name axes .* or use zeros or normal",
+    ),
+    "rank 0": (ji.lecun_uniform(), (), None, ValueError, r"lecun_uniform: in_axis -2 is out of range for shape \(\)"),
+    "in_axis": (ji.he_normal(in_axis=2), (3, 4), None, ValueError, "he_normal: in_axis 2 is out of range .* name axes"),
+    "out_axis": (
+        ji.xavier_normal(out_axis=(1, -4)),
+        (3, 4),
+        None,
+        ValueError,
+        "xavier_normal: out_axis -4 is out of range .* name axes",
+    ),
+    "batch_axis": (ji.he_normal(batch_axis=7), (3, 4), None, ValueError, "he_normal: batch_axis 7 is out of range"),
+    "two roles": (
+        ji.variance_scaling(1.0, "fan_in", "normal", out_axis=0),
+        (3, 4),
+        None,
+        ValueError,
+        r"variance_scaling: every axis has one role, got in_axis \(0,\), out_axis \(0,\), .* name each axis once",
+    ),
+    "empty": (
+        ji.xavier_uniform(),
+        (0, 4),
+        None,
+        ValueError,
+        r"xavier_uniform: a kernel with an axis of size zero has no fan, got shape \(0, 4\); use zeros",
+    ),
+    "empty window": (ji.he_normal(), (0, 3, 4), None, ValueError, "he_normal: a kernel with an axis of size zero"),
+    "orthogonal empty": (ji.orthogonal(), (3, 0), None, ValueError, "orthogonal: a kernel with an axis of size zero"),
+    "orthogonal rank": (
+        ji.orthogonal(),
+        (5,),
+        None,
+        ValueError,
+        r"orthogonal: shape must have at least 2 axes, got \(5,\); use zeros or normal",
+    ),
+    "orthogonal axis": (
+        ji.orthogonal(column_axis=2),
+        (3, 4),
+        None,
+        ValueError,
+        "orthogonal: column_axis 2 is out of range for shape .* name axes",
+    ),
+    "delta rank": (
+        ji.delta_orthogonal(),
+        (3, 4),
+        None,
+        ValueError,
+        r"delta_orthogonal: shape must be .* \(\*window, inputs, outputs\), got \(3, 4\); use orthogonal for a matrix",
+    ),
+    "delta axis": (
+        ji.delta_orthogonal(column_axis=2),
+        (3, 3, 4),
+        None,
+        ValueError,
+        "delta_orthogonal: column_axis 2 is out of range",
+    ),
+    "delta empty": (ji.delta_orthogonal(), (0, 3, 4), None, ValueError, "delta_orthogonal: a kernel with an axis of"),
+    "dtype": (ji.normal(), (3,), jnp.uint8, TypeError, "normal: dtype must be a signed float or complex .* got uint8"),
+    "complex": (ji.uniform(), (3,), jnp.complex64, TypeError, "uniform: dtype must be real, .* use normal or"),
+    "shape": (ji.normal(), 5, None, TypeError, r"normal: shape must be a sequence of ints, got 5; write \(3, 4\)"),
+    "shape of floats": (ji.zeros, (2.0,), None, TypeError, r"zeros: shape must be a sequence of ints, got \(2\.0,\)"),
+    "negative size": (
+        ji.ones,
+        (2, -1),
+        None,
+        ValueError,
+        r"ones: shape must not have negative sizes, got \(2, -1\); give",
+    ),
+    "value": (
+        ji.constant([1.0, 2.0]),
+        (2, 3),
+        None,
+        ValueError,
+        r"constant: value must broadcast to the shape \(2, 3\), got shape \(2,\); pass a number",
+    ),
+    "value rank": (ji.constant([[1.0]]), (3,), None, ValueError, "constant: value must broadcast .* pass a number"),
+}
+
+
+@pytest.mark.parametrize("row", EAGER)
+def test_building(row: str) -> None:
+    build, kind, message = EAGER[row]
+    with pytest.raises(kind, match=message):
+        build()
+
+
+@pytest.mark.parametrize("row", CALL)
+@pytest.mark.parametrize("jitted", [False, True])
+def test_calling(row: str, jitted: bool) -> None:
+    init, shape, dtype, kind, message = CALL[row]
+
+    def call(key: jax.Array) -> jax.Array:
+        return init(key, shape, dtype)
+
+    with pytest.raises(kind, match=message):
+        (jax.jit(call) if jitted else call)(KEY)
+
+
+def test_float64_without_x64_warns_as_jax_does() -> None:
+    with pytest.warns(UserWarning, match="float64.*truncated to dtype float32"):
+        assert ji.normal()(KEY, (2,), np.float64).dtype == jnp.float32
+
+
+def test_zero_is_a_valid_scale() -> None:
+    for init in (ji.normal(0.0), ji.truncated_normal(0.0), ji.orthogonal(0.0), ji.he_normal(gain=0.0)):
+        assert not init(KEY, (4, 3)).any()
+
+
+def test_empty_shapes_are_fine_where_no_fan_is_needed() -> None:
+    for init in (ji.normal(), ji.uniform(), ji.zeros, ji.constant(1.0)):
+        assert init(KEY, (0, 3)).shape == (0, 3)

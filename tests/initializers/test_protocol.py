@@ -1,0 +1,207 @@
+"""What every initializer does alike: dtype, jit, vmap, equality, pickling, one compilation, any sharding, Flax."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen, nnx
+
+from jaxacts import initializers as ji
+from jaxacts.initializers._basic import Scaled
+
+KEY = jax.random.key(5)
+ROOT = Path(__file__).parents[2]
+
+# Every public initializer with its required arguments; the sharding script below draws from the same table.
+FACTORIES = {
+    "constant": lambda **kw: ji.constant(0.3, **kw),
+    "delta_orthogonal": ji.delta_orthogonal,
+    "he_normal": ji.he_normal,
+    "he_truncated_normal": ji.he_truncated_normal,
+    "he_uniform": ji.he_uniform,
+    "lecun_normal": ji.lecun_normal,
+    "lecun_truncated_normal": ji.lecun_truncated_normal,
+    "lecun_uniform": ji.lecun_uniform,
+    "normal": ji.normal,
+    "orthogonal": ji.orthogonal,
+    "truncated_normal": ji.truncated_normal,
+    "uniform": ji.uniform,
+    "variance_scaling": lambda **kw: ji.variance_scaling(1.0, "fan_avg", "normal", **kw),
+    "xavier_normal": ji.xavier_normal,
+    "xavier_truncated_normal": ji.xavier_truncated_normal,
+    "xavier_uniform": ji.xavier_uniform,
+}
+PLAIN = {"ones": ji.ones, "zeros": ji.zeros}
+ALIASES = {
+    f"{alias}_{law}": f"{name}_{law}"
+    for alias, name in (("kaiming", "he"), ("glorot", "xavier"))
+    for law in ("normal", "truncated_normal", "uniform")
+}
+INITIALIZERS = {name: make() for name, make in FACTORIES.items()} | PLAIN
+RANDOM = sorted(FACTORIES.keys() - {"constant"})
+# One initializer for each way to make the values; all others go the same way.
+SAMPLERS = ["constant", "delta_orthogonal", "he_normal", "he_uniform", "orthogonal", "truncated_normal", "uniform"]
+SHAPES = dict.fromkeys(INITIALIZERS, (8, 16)) | {"delta_orthogonal": (2, 8, 16)}
+
+
+def test_the_tables_above_cover_the_public_names() -> None:
+    assert {*INITIALIZERS, *ALIASES, "Initializer"} == set(ji.__all__)
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_alias_is_the_same_function(alias: str) -> None:
+    assert getattr(ji, alias) is getattr(ji, ALIASES[alias])
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_fits_the_protocol_of_jax(name: str) -> None:
+    init = INITIALIZERS[name]
+    assert isinstance(init, jax.nn.initializers.Initializer)
+    assert list(inspect.signature(init).parameters) == ["key", "shape", "dtype", "out_sharding"]
+    assert init(KEY, list(SHAPES[name])).dtype == jnp.float32
+    assert init(KEY, SHAPES[name], jnp.float16, None).dtype == jnp.float16
+
+
+@pytest.mark.parametrize("name", [n for n in FACTORIES if hasattr(jax.nn.initializers, n)])
+def test_keeps_the_arguments_of_jax(name: str) -> None:
+    ours = inspect.signature(getattr(ji, name)).parameters
+    jaxs = inspect.signature(getattr(jax.nn.initializers, name)).parameters
+    kept = list(ours.values())[: len(jaxs)]
+    assert [(p.name, p.kind, p.default) for p in kept] == [(p.name, p.kind, p.default) for p in jaxs.values()]
+
+
+@pytest.mark.parametrize("name", FACTORIES)
+def test_dtype_of_the_call_beats_that_of_the_factory(name: str) -> None:
+    init = FACTORIES[name](dtype=jnp.bfloat16)
+    assert init(KEY, SHAPES[name]).dtype == jnp.bfloat16
+    assert init(KEY, SHAPES[name], jnp.float16).dtype == jnp.float16
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_jit_and_vmap_give_the_bits_of_eager(name: str) -> None:
+    init = INITIALIZERS[name]
+    eager = init(KEY, SHAPES[name])
+    np.testing.assert_array_equal(jax.jit(lambda k: init(k, SHAPES[name]))(KEY), eager)
+    keys = jax.random.split(KEY, 3)
+    mapped = jax.vmap(lambda k: init(k, SHAPES[name]))(keys)
+    np.testing.assert_allclose(mapped, jnp.stack([init(k, SHAPES[name]) for k in keys]), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted({*SAMPLERS} - {"constant"}))
+def test_keys_decide(name: str) -> None:
+    init = INITIALIZERS[name]
+    other = init(jax.random.key(6), SHAPES[name])
+    assert float((init(KEY, SHAPES[name]) != other).mean()) > 0.3
+    np.testing.assert_array_equal(init(jax.random.PRNGKey(6), SHAPES[name]), other)
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_equal_arguments_make_equal_initializers(name: str) -> None:
+    make = FACTORIES[name]
+    assert make() == make() and hash(make()) == hash(make()) and make() != make(dtype=jnp.float16)
+    assert pickle.loads(pickle.dumps(make())) == make()
+
+
+def test_constant_pickles_and_hashes_with_an_array() -> None:
+    init = ji.constant(jnp.arange(3.0))
+    assert isinstance(hash(init), int)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(init))(None, (2, 3)), [[0, 1, 2]] * 2)
+
+
+def test_equal_initializers_share_one_compilation() -> None:
+    traced = []
+
+    def sample(key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
+        traced.append((shape, dtype))
+        return jax.random.normal(key, shape, dtype)
+
+    for factor, shape, dtype in ((1.0, (3, 4), jnp.float32), (2.0, (3, 4), jnp.float32), (1.0, (3, 4), jnp.bfloat16)):
+        for key in jax.random.split(KEY, 3):
+            Scaled("test", None, sample, factor)(key, shape, dtype)
+    assert traced == [((3, 4), jnp.float32)] * 2
+
+
+SCRIPT = """
+import sys
+import jax, numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+sys.path.insert(0, sys.argv[2])
+from test_protocol import INITIALIZERS, SAMPLERS, SHAPES
+
+KEY = jax.random.key(5)
+assert jax.device_count() == 8
+found = {}
+for kind in (AxisType.Auto, AxisType.Explicit):
+    mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(kind, kind))
+    for name in SAMPLERS:
+        init, shape = INITIALIZERS[name], SHAPES[name]
+        spec = P(*[None] * (len(shape) - 2), "x", "y")
+        sharding = NamedSharding(mesh, spec)
+        eager = init(KEY, shape, None, sharding)
+        with jax.set_mesh(mesh):
+            compiled = jax.jit(lambda key: init(key, shape, None, spec)).lower(KEY).compile()
+            jitted = compiled(KEY)
+            whole = init(KEY, shape)
+        for how, w in dict(eager=eager, jitted=jitted).items():
+            assert w.sharding.is_equivalent_to(sharding, len(shape)), (name, kind, how, w.sharding)
+            found[f"{name} {kind.name} {how}"] = np.asarray(w)
+        found[f"{name} {kind.name} whole"] = np.asarray(whole)
+        assert "orthogonal" in name or "f32[8,16]" not in compiled.as_text(), (name, kind)
+np.savez(sys.argv[1], **found)
+"""
+
+
+def test_eight_devices_give_the_bits_of_one_and_build_only_their_part(tmp_path: Path) -> None:
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "found.npz"), str(Path(__file__).parent)]
+    subprocess.run(command, env={**os.environ, **flags, "PYTHONPATH": os.pathsep.join(paths)}, check=True, timeout=120)
+    found = np.load(tmp_path / "found.npz")
+    assert len(found) == len(SAMPLERS) * 2 * 3
+    single = {name: np.asarray(INITIALIZERS[name](KEY, SHAPES[name])) for name in SAMPLERS}
+    assert not [row for row in found if not np.array_equal(found[row], single[row.split()[0]])]
+
+
+@pytest.mark.parametrize("name", sorted(INITIALIZERS.keys() - {"delta_orthogonal"}))
+def test_is_a_kernel_init_of_flax(name: str) -> None:
+    init = INITIALIZERS[name]
+    x = jnp.ones((2, 6))
+    params = linen.Dense(4, kernel_init=init).init(KEY, x)
+    assert params["params"]["kernel"].shape == (6, 4)
+    layer = nnx.Linear(6, 4, kernel_init=init, rngs=nnx.Rngs(0))
+    assert nnx.jit(lambda layer, x: layer(x))(layer, x).shape == (2, 4)
+
+
+def test_delta_orthogonal_is_a_kernel_init_of_flax() -> None:
+    x = jnp.ones((2, 5, 5, 6))
+    params = linen.Conv(4, (3, 3), kernel_init=ji.delta_orthogonal()).init(KEY, x)
+    assert params["params"]["kernel"].shape == (3, 3, 6, 4)
+    assert nnx.Conv(6, 4, (3, 3), kernel_init=ji.delta_orthogonal(), rngs=nnx.Rngs(0))(x).shape == (2, 5, 5, 4)
+
+
+SECTIONS = [".. math::", "Args:", "Returns:", "Raises:", "Note:", "Example:", ">>> ", "References:", "http"]
+
+
+@pytest.mark.parametrize("name", sorted({*INITIALIZERS} - {"Initializer"}))
+def test_docstring_has_its_sections_in_order(name: str) -> None:
+    text = inspect.getdoc(getattr(ji, name)) or ""
+    places = [text.find(section) for section in SECTIONS]
+    assert -1 not in places and places == sorted(places), dict(zip(SECTIONS, places, strict=True))
+    assert text.splitlines()[0].endswith(".") and text.splitlines()[1] == ""
+
+
+@pytest.mark.parametrize("module", ["_basic", "_he", "_lecun", "_orthogonal", "_variance", "_xavier"])
+def test_examples_run(module: str) -> None:
+    result = doctest.testmod(importlib.import_module(f"jaxacts.initializers.{module}"))
+    assert result.failed == 0 and result.attempted > 0

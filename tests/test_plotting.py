@@ -1,0 +1,79 @@
+"""Pictures show what the functions do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxacts
+from jaxacts.plotting import plot_activation
+
+plt = pytest.importorskip("matplotlib.pyplot")
+
+
+@pytest.fixture(autouse=True)
+def _figures() -> Iterator[None]:
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+
+
+def _curve(axes: Any, label: str) -> tuple[np.ndarray, np.ndarray]:
+    (line,) = [line for line in axes.get_lines() if line.get_label() == label]
+    return line.get_data()
+
+
+def _dots(axes: Any, *, filled: bool) -> set[tuple[float, float]]:
+    lines = [line for line in axes.get_lines() if line.get_marker() == "o"]
+    found = [line.get_xydata() for line in lines if (line.get_markerfacecolor() != "white") is filled]
+    return {(round(float(x), 3), round(float(y), 3)) for points in found for x, y in points}
+
+
+def test_value_and_slope() -> None:
+    axes = plot_activation(jaxacts.silu, curvature=True)
+    x, y = _curve(axes, "value")
+    np.testing.assert_allclose(y, jaxacts.silu(jnp.asarray(x)), rtol=1e-5, atol=1e-6)
+    x, y = _curve(axes, "slope")
+    np.testing.assert_allclose(np.gradient(_curve(axes, "value")[1], x)[1:-1], y[1:-1], atol=1e-3)
+    assert len(_curve(axes, "curvature")[0]) == len(x)
+
+
+def test_kinks_are_marked() -> None:
+    axes = plot_activation(jaxacts.relu6)
+    assert _dots(axes, filled=True) == {(0, 0), (6, 0)}
+    assert _dots(axes, filled=False) == {(0, 1), (6, 1)}
+    low, high = axes.get_xlim()
+    assert low < 0
+    assert high > 6
+    assert np.isnan(_curve(axes, "slope")[1]).sum() == 2
+
+
+@pytest.mark.parametrize(("weight", "taken"), [("left", 0.0), (0.5, 0.5), ("right", 1.0)])
+def test_the_slope_that_is_taken(weight: Any, taken: float) -> None:
+    axes = plot_activation(jaxacts.with_kink_slope(jaxacts.relu, weight))
+    assert _dots(axes, filled=True) == {(0, taken)}
+    assert _dots(axes, filled=False) == {(0, 0), (0, 1)} - {(0, taken)}
+
+
+def test_parameters_range_and_axes() -> None:
+    given = plt.subplots()[1]
+    axes = plot_activation(jaxacts.leaky_relu, ax=given, xlim=(-1, 3), negative_slope=0.5)
+    assert axes is given
+    assert axes.get_xlim() == (-1, 3)
+    assert _dots(axes, filled=True) == {(0, 0.5)}
+
+
+def test_any_function_of_a_number() -> None:
+    axes = plot_activation(lambda x: jnp.where(x > 1, 2 * x - 1, x), kinks=(1.0,))
+    assert _dots(axes, filled=False) == {(1, 2)}
+
+
+def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r'pip install "jaxacts\[plot\]"'):
+        plot_activation(jaxacts.relu)
