@@ -6,6 +6,7 @@ import inspect
 import math
 import pkgutil
 import textwrap
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -83,7 +84,10 @@ def _members(exported_by, names, module):
         member = getattr(module, name)
         own_name = getattr(member, "__name__", name)
         full = f"{exported_by}.{name}"
-        if inspect.isclass(member):
+        if isinstance(member, Mapping):
+            rows = "\n".join(f"   ``{key}``\n      {_summary(value)}" for key, value in member.items())
+            text = f".. py:data:: {full}\n\n{rows}"
+        elif inspect.isclass(member):
             text = f".. autoclass:: {full}\n   :members:"
         elif not callable(member) or not hasattr(member, "__name__"):
             text = f".. autodata:: {full}\n   :no-value:"
@@ -95,6 +99,10 @@ def _members(exported_by, names, module):
             text += f"\n\n   :ref:`Picture and facts <gallery-{name}>`"
         parts.append(f"```{{eval-rst}}\n{text}\n```\n")
     return "\n".join(parts)
+
+
+def _summary(member):
+    return (inspect.getdoc(member) or "").partition("\n")[0]
 
 
 # Conventions ----------------------------------------------------------------------------------------------------------

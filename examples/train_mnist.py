@@ -158,8 +158,8 @@ def train(
 def table_of(results: Sequence[Result], options: argparse.Namespace) -> Table:
     table = Table(
         title=f"flax.{options.framework}: 1,000 test digits after {options.epochs} epochs on 4,000 others",
-        caption=f"± is the standard deviation over {options.seeds} seeds. A hidden unit is dead when its output is exactly "
-        "0 on every training digit. Time is for all seeds together, without compilation.",
+        caption=f"± is the standard deviation over {options.seeds} seeds. A hidden unit is dead when its output is "
+        "exactly 0 on every training digit. Time is for all seeds together, without compilation.",
     )
     table.add_column("\nactivation", no_wrap=True)
     table.add_column("\ninitializer")

@@ -9,14 +9,29 @@ import pytest
 from references import REFERENCES
 
 import jaxacts
+from jaxacts._contract import curve
 from jaxacts.testing import CLAUSES, Case, NotApplicableError
 
-ROWS = [(name, i) for name, reference in REFERENCES.items() for i in range(len(reference.draws))]
-
 # (clause, activation, index of the draw) -> why it does not hold
-EXCEPTIONS: dict[tuple[str, str, int], str] = {
+EXCEPTIONS = {
     ("transformations", "rrelu", 1): "one key draws other slopes for a row than for the batch it stands in",
 }
+
+
+def _rows() -> list[Any]:
+    rows: list[Any] = []
+    for clause in CLAUSES:
+        for name, reference in REFERENCES.items():
+            entry = jaxacts.catalogue()[name]
+            if clause in (*curve.__all__, "one_fusion") and not entry.elementwise:
+                continue
+            if clause == "parameter_slopes" and not entry.parameters:
+                continue
+            for index in range(len(reference.draws)):
+                why = EXCEPTIONS.get((clause, name, index))
+                marks = [pytest.mark.xfail(reason=why, strict=True)] if why else []
+                rows.append(pytest.param(clause, name, index, marks=marks, id=f"{clause}-{name}-{index}"))
+    return rows
 
 
 @functools.cache
@@ -25,18 +40,19 @@ def case(name: str, index: int) -> Case:
     return Case.of(jaxacts.get(name), reference.formula, **reference.draws[index])
 
 
-def _parameters() -> list[Any]:
-    rows: list[Any] = []
-    for clause in CLAUSES:
-        for name, index in ROWS:
-            marks = [pytest.mark.xfail(reason=EXCEPTIONS[row], strict=True)] if (row := (clause, name, index)) in EXCEPTIONS else []
-            rows.append(pytest.param(clause, name, index, marks=marks, id=f"{clause}-{name}-{index}"))
-    return rows
-
-
-@pytest.mark.parametrize(("clause", "name", "index"), _parameters())
+@pytest.mark.parametrize(("clause", "name", "index"), _rows())
 def test_clause(clause: str, name: str, index: int) -> None:
     try:
         CLAUSES[clause](case(name, index))
     except NotApplicableError as reason:
         pytest.skip(str(reason))
+
+
+SMOOTH = ["celu", "dice", "elu", "gelu", "log_sigmoid", "mish", "selu", "sigmoid", "silu", "softplus", "squareplus", "tanh"]
+
+
+@pytest.mark.parametrize("clause", ["value", "slope"])
+@pytest.mark.parametrize("name", SMOOTH)
+def test_float64(clause: str, name: str, x64: None) -> None:
+    for index in range(len(REFERENCES[name].draws)):
+        CLAUSES[clause](case(name, index))

@@ -76,8 +76,8 @@ class Case:
         if not self.elementwise:
             return np.asarray(jnp.asarray(3 * np.random.default_rng(0).standard_normal(12), dtype), float)
         info = jnp.finfo(dtype)
-        top, low = np.log10(float(info.max)), np.log10(float(info.smallest_normal))
-        sizes = np.concatenate([np.logspace(low, min(top, 30), 60), np.logspace(-3, 0.5, 80), np.linspace(0, 110, 180)])
+        least, largest = max(float(info.smallest_normal), 1e-38), min(float(info.max), 1e30)
+        sizes = np.concatenate([np.geomspace(least, largest, 60), np.logspace(-3, 0.5, 80), np.linspace(0, 110, 180)])
         around = [k + s * 2.0**-p for k in self.knots for s in (-1, 1) for p in (1, 4, 8, 12)]
         sample = np.concatenate([sizes, -sizes, np.linspace(-16, 16, 257), np.array(around)])
         sample = np.asarray(jnp.asarray(sample[np.abs(sample) <= float(info.max)], dtype), float)

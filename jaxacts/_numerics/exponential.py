@@ -112,7 +112,8 @@ def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
 @jax.custom_jvp
 def expm1_negative(x: Array) -> Array:
     """exp(x) - 1 for x < 0, and 0 from there on."""
-    return jnp.expm1(negative_part(x))
+    r = negative_part(x)
+    return where(r > -1e-20, r, jnp.expm1(r))
 
 
 @expm1_negative.defjvp

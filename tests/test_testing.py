@@ -1,0 +1,163 @@
+"""The tester is tested: each deliberate fault is caught by the clause that one would name."""
+
+from __future__ import annotations
+
+import pickle
+from math import inf
+
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import pytest
+
+import jaxacts
+from jaxacts import Facts, Line, Pieces, activation
+from jaxacts.testing import CLAUSES, Case, check_activation
+
+RELU_FACTS = Facts((0, inf), Line(0, 0), Line(1, 0), 1.0)
+RELU = lambda x: max(x, mp.mpf(0))  # noqa: E731 (a reference formula, as in references.py)
+
+
+def relu_with(slope=lambda x: Pieces((0.0,), (0.0, 1.0)), facts=RELU_FACTS):
+    @activation(slope=slope, facts=facts)
+    def relu(x):
+        return jnp.maximum(x, 0)
+
+    return relu
+
+
+def leaky_with(partial):
+    @activation(
+        slope=lambda x, a: Pieces((0.0,), (a, 1.0), tie="left"),
+        partials={"a": partial},
+        facts=lambda a: Facts((-inf, inf), Line(a, 0), Line(1, 0), 1.0),
+        typical={"a": 0.25},
+    )
+    def leaky(x, a):
+        return jnp.where(x < 0, a * x, x)
+
+    return leaky
+
+
+def naive_softplus(x):
+    return jnp.log(1 + jnp.exp(x))
+
+
+def forgets_nan(x):
+    return jnp.where(x > 0, x, 0)
+
+
+def keeps_integers(x):
+    return jnp.maximum(x, 0)
+
+
+def widens(x):
+    return jnp.maximum(jnp.asarray(x, jnp.float32), 0)
+
+
+def rounds_often(x):
+    return x * jax.nn.sigmoid(x)
+
+
+def knows_of_tracing(x):
+    return x * (2 if isinstance(x, jax.core.Tracer) else 3)
+
+
+def compiles_anew(x):
+    return jax.jit(lambda x: jnp.tanh(x))(x)
+
+
+def two_loops(x):
+    return jnp.exp(x - jnp.max(x)) * jnp.exp(jnp.max(x))
+
+
+def hoards(x):
+    return x * jnp.tanh(jax.nn.softplus(x))
+
+
+def plain(function, reference=None):
+    return lambda: Case(function, reference=reference)
+
+
+def decorated(function, reference=None, **arguments):
+    return lambda: Case.of(function, reference, **arguments)
+
+
+FAULTS = {
+    "slope 1 at the kink": ("kinks", decorated(relu_with(lambda x: Pieces((0.0,), (1.0, 0.0), tie="left")))),
+    "larger slope at the kink": (
+        "kinks",
+        decorated(relu_with(lambda x: Pieces((0.0,), (jnp.where(x < 0, 0.0, 0.5), 1.0), tie="left"))),
+    ),
+    "kink where there is none": ("kinks", decorated(relu_with(lambda x: Pieces((0.0, 1.0), (0.0, 1.0, 2.0))))),
+    "kink not declared": ("no_other_kinks", decorated(relu_with(lambda x: jnp.where(x > 0, 1.0, 0.0)))),
+    "kink in a plain function": ("no_other_kinks", plain(forgets_nan)),
+    "image too small": ("image", decorated(relu_with(facts=Facts((0, 6), Line(0, 0), Line(1, 0), 1.0)))),
+    "image too large": ("image", decorated(relu_with(facts=Facts((-1, inf), Line(0, 0), Line(1, 0), 1.0)))),
+    "image not bounded": ("image", decorated(relu_with(facts=Facts((-inf, inf), Line(0, 0), Line(1, 0), 1.0)))),
+    "Lipschitz constant too small": ("lipschitz", decorated(relu_with(facts=Facts((0, inf), Line(0, 0), Line(1, 0), 0.9)))),
+    "Lipschitz constant too large": ("lipschitz", decorated(relu_with(facts=Facts((0, inf), Line(0, 0), Line(1, 0), 1.1)))),
+    "left asymptote": ("asymptotes", decorated(relu_with(facts=Facts((0, inf), Line(0, 0.5), Line(1, 0), 1.0)))),
+    "right asymptote": ("asymptotes", decorated(relu_with(facts=Facts((0, inf), Line(0, 0), Line(1, 1), 1.0)))),
+    "limit at infinity": ("non_finite", decorated(relu_with(facts=Facts((0, inf), Line(0, 0), Line(0, 1), 1.0)))),
+    "NaN swallowed": ("non_finite", plain(forgets_nan)),
+    "wrong partial": ("parameter_slopes", decorated(leaky_with(lambda x, a: jnp.where(x < 0, -x, 0)), lambda x, a: x if x > 0 else a * x)),
+    "partial of one ulp in a thousand": (
+        "parameter_slopes",
+        decorated(leaky_with(lambda x, a: jnp.where(x < 0, x * 1.00001, 0)), lambda x, a: x if x > 0 else a * x),
+    ),
+    "wrong slope": ("slope", decorated(relu_with(lambda x: Pieces((0.0,), (0.0, 1.00001))), RELU)),
+    "wrong slope, no formula": ("numerical_derivatives", decorated(relu_with(lambda x: Pieces((0.0,), (0.0, 1.01))))),
+    "wrong value": ("value", plain(lambda x: jnp.tanh(x) * 1.00001, mp.tanh)),
+    "many roundings in 16 bits": ("value", plain(rounds_often, lambda x: x / (1 + mp.exp(-x)))),
+    "overflow on the way": ("finite_derivatives", plain(naive_softplus)),
+    "dtype not kept": ("dtypes", plain(widens)),
+    "integers kept": ("wrong_dtypes", plain(keeps_integers)),
+    "jit differs": ("transformations", plain(knows_of_tracing)),
+    "compiles at every call": ("compiles_once", plain(compiles_anew)),
+    "two loops": ("one_fusion", plain(two_loops)),
+    "keeps too much": ("backward_memory", plain(hoards)),
+    "cannot be pickled": ("pickling", plain(lambda x: x)),
+    "no docstring": ("docstring", plain(widens)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_caught(fault: str) -> None:
+    clause, make = FAULTS[fault]
+    with pytest.raises((AssertionError, pickle.PicklingError)):
+        CLAUSES[clause](make())
+
+
+def test_every_clause_catches_something() -> None:
+    assert {clause for clause, _ in FAULTS.values()} == set(CLAUSES)
+
+
+def test_report_of_a_sound_activation() -> None:
+    report = check_activation(jaxacts.relu, reference=RELU)
+    assert report, report
+    assert "no clause failed" in str(report)
+    assert report["parameter_slopes"].result == "not applicable"
+
+
+def test_report_of_a_broken_function() -> None:
+    report = check_activation(naive_softplus, reference=lambda x: mp.log1p(mp.exp(x)))
+    assert not report
+    failed = {outcome.clause for outcome in report.failures}
+    assert {"value", "finite_derivatives", "docstring"} <= failed
+    assert "naive_softplus" in str(report)
+    assert "ulp" in report["value"].detail
+
+
+def test_parameters_of_a_plain_function() -> None:
+    def scaled_tanh(x, scale):
+        return scale * jnp.tanh(x)
+
+    report = check_activation(scaled_tanh, reference=lambda x, scale: scale * mp.tanh(x), parameters={"scale": 0.5})
+    assert report["numerical_derivatives"].result == "passed"
+    assert report["parameter_slopes"].result == "failed"  # rounded twice in bfloat16
+
+
+def test_not_a_function() -> None:
+    with pytest.raises(TypeError, match="check_activation: expected a function, got str"):
+        check_activation("relu")
