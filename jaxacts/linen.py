@@ -8,8 +8,6 @@ number of channels is given, here it is read off the first input.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -22,23 +20,30 @@ except ImportError as error:
     raise ImportError('jaxacts.linen needs flax; install it with pip install "jaxacts[flax]".') from error
 
 from jaxacts import _modules
-from jaxacts._modules import Init, Initial
+from jaxacts._modules import Init, Initial, Shape
 from jaxacts.activations import dice, prelu, rrelu
 from jaxacts.initializers import ones, zeros
 
 __all__ = ["Dice", "Maxout", "PReLU", "RReLU"]
 
 
-class _PerChannel(nn.Module, kw_only=True):
+class _Module(nn.Module, kw_only=True):
+    """A module with parameters."""
+
+    param_dtype: DTypeLike = jnp.float32
+
+    def _parameter(self, name: str, init: Init, shape: Shape) -> Array:
+        return self.param(name, init, shape, self.param_dtype)  # pyright: ignore[reportUnknownMemberType]
+
+
+class _PerChannel(_Module, kw_only=True):
     """An activation with parameters that are one number, or one number per entry of an axis."""
 
     axis: int | None = None
-    param_dtype: DTypeLike = jnp.float32
 
-    def _param(self, name: str, initial: Initial, x: ArrayLike) -> Array:
+    def _per_channel(self, name: str, initial: Initial, x: ArrayLike) -> Array:
         init = _modules.initializer(type(self).__name__, f"{name}_init", initial)
-        shape = _modules.shape_along(type(self).__name__, self.axis, x)
-        return self.param(name, init, shape, self.param_dtype)  # pyright: ignore[reportUnknownMemberType]
+        return self._parameter(name, init, _modules.shape_along(type(self).__name__, self.axis, x))
 
     def _along(self, x: ArrayLike, *values: Array) -> list[Array]:
         return [_modules.along(type(self).__name__, self.axis, value, x) for value in values]
@@ -58,7 +63,7 @@ class PReLU(_PerChannel, kw_only=True):
         param_dtype: dtype of the parameter. The output has the dtype of the input.
 
     Raises:
-        TypeError: at the first call, ``negative_slope_init`` is neither; at any call, a complex input.
+        TypeError: at the call, ``negative_slope_init`` is neither number nor initializer, or the input is complex.
         ValueError: ``axis`` is out of range for the input.
 
     Note:
@@ -86,7 +91,7 @@ class PReLU(_PerChannel, kw_only=True):
     @nn.compact
     def __call__(self, x: ArrayLike) -> Array:
         """The activation of an array of any shape, in its dtype."""
-        return prelu(x, *self._along(x, self._param("negative_slope", self.negative_slope_init, x)))
+        return prelu(x, *self._along(x, self._per_channel("negative_slope", self.negative_slope_init, x)))
 
 
 class RReLU(nn.Module):
@@ -153,7 +158,7 @@ class RReLU(nn.Module):
             ) from None
 
 
-class Maxout(nn.Module):
+class Maxout(_Module):
     r"""A dense layer whose units are the greatest of several linear pieces: convex functions that are learned.
 
     .. math::
@@ -201,7 +206,6 @@ class Maxout(nn.Module):
     pieces: int = 2
     use_bias: bool = True
     dtype: DTypeLike | None = None
-    param_dtype: DTypeLike = jnp.float32
     precision: jax.lax.PrecisionLike = None
     kernel_init: Init | None = None
     bias_init: Init = zeros
@@ -212,9 +216,8 @@ class Maxout(nn.Module):
         name = type(self).__name__
         kernel_shape, bias_shape = _modules.maxout_shapes(name, jnp.shape(x)[-1], self.features, self.pieces)
         kernel_init = self.kernel_init or _modules.maxout_init(self.pieces)
-        parameter: Callable[..., Array] = self.param  # pyright: ignore[reportUnknownMemberType]
-        kernel = parameter("kernel", kernel_init, kernel_shape, self.param_dtype)
-        bias = parameter("bias", self.bias_init, bias_shape, self.param_dtype) if self.use_bias else None
+        kernel = self._parameter("kernel", kernel_init, kernel_shape)
+        bias = self._parameter("bias", self.bias_init, bias_shape) if self.use_bias else None
         return _modules.dense_maxout(name, x, kernel, bias, self.pieces, self.dtype, self.precision)
 
 
@@ -241,7 +244,7 @@ class Dice(_PerChannel, kw_only=True):
         param_dtype: dtype of ``alpha``. The statistics are kept in float32, and the output has the dtype of the input.
 
     Raises:
-        TypeError: at the first call, ``alpha_init`` is neither; at any call, a complex input.
+        TypeError: at the call, ``alpha_init`` is neither number nor initializer, or the input is complex.
         ValueError: ``axis`` is out of range for the input, or ``use_running_average`` is given twice or never.
 
     Note:
@@ -282,11 +285,9 @@ class Dice(_PerChannel, kw_only=True):
             use_running_average: evaluate; give it here or to the constructor.
         """
         name = type(self).__name__
-        shape = _modules.shape_along(name, self.axis, x)
-        alpha = self._param("alpha", self.alpha_init, x)
-        statistic: Callable[..., nn.Variable[Array]] = self.variable  # pyright: ignore[reportUnknownMemberType]
-        running_mean = statistic("batch_stats", "mean", zeros, None, shape, jnp.float32)
-        running_var = statistic("batch_stats", "var", ones, None, shape, jnp.float32)
+        alpha = self._per_channel("alpha", self.alpha_init, x)
+        running_mean = self._statistic("mean", zeros, alpha.shape)
+        running_var = self._statistic("var", ones, alpha.shape)
         if nn.merge_param("use_running_average", self.use_running_average, use_running_average):
             mean, var = running_mean.value, running_var.value
         else:
@@ -296,3 +297,8 @@ class Dice(_PerChannel, kw_only=True):
                 running_mean.value = _modules.moved(running_mean.value, mean, self.momentum)
                 running_var.value = _modules.moved(running_var.value, var, self.momentum)
         return dice(x, *self._along(x, alpha, mean, var), epsilon=self.epsilon)
+
+    def _statistic(self, name: str, init: Init, shape: Shape) -> nn.Variable[Array]:
+        return self.variable(  # pyright: ignore[reportUnknownMemberType]
+            "batch_stats", name, init, None, shape, jnp.float32
+        )

@@ -20,7 +20,7 @@ except ImportError as error:
     raise ImportError('jaxacts.nnx needs flax; install it with pip install "jaxacts[flax]".') from error
 
 from jaxacts import _modules
-from jaxacts._modules import Init, Initial
+from jaxacts._modules import Init, Initial, Shape
 from jaxacts.activations import dice, prelu, rrelu
 from jaxacts.initializers import ones, zeros
 
@@ -45,17 +45,17 @@ class _PerChannel(nnx.Module):
         self.axis = axis
 
     @property
-    def _shape(self) -> tuple[int, ...]:
+    def _shape(self) -> Shape:
         return () if self.features is None else (self.features,)
 
-    def _param(self, name: str, initial: Initial, dtype: DTypeLike, rngs: nnx.Rngs | None) -> nnx.Param[Array]:
+    def _per_channel(self, name: str, initial: Initial, dtype: DTypeLike, rngs: nnx.Rngs | None) -> nnx.Param[Array]:
         if callable(initial) and rngs is None:
             raise ValueError(
                 f"{type(self).__name__}: the initializer {name}_init needs a random key; pass rngs=nnx.Rngs(0), "
                 f"or a number."
             )
         init = _modules.initializer(type(self).__name__, f"{name}_init", initial)
-        return nnx.Param(init(rngs and rngs.params(), self._shape, dtype))
+        return nnx.Param(init(None if rngs is None else rngs.params(), self._shape, dtype))
 
     def _along(self, x: ArrayLike, *values: Array) -> list[Array]:
         return [_modules.along(type(self).__name__, self.axis, value, x) for value in values]
@@ -79,7 +79,7 @@ class PReLU(_PerChannel):
     Raises:
         ValueError: only one of ``features`` and ``axis`` is given, ``features`` is less than 1, an initializer comes
             without ``rngs``, or, at the call, the input has another number of channels.
-        TypeError: ``negative_slope_init`` is neither; at the call, a complex input.
+        TypeError: ``negative_slope_init`` is neither number nor initializer; at the call, a complex input.
 
     Note:
         torch starts at 0.25 too, ``flax.nnx.PReLU`` at 0.01 and keras at 0; flax has the shared slope alone, keras one
@@ -109,7 +109,7 @@ class PReLU(_PerChannel):
         rngs: nnx.Rngs | None = None,
     ):
         super().__init__(features, axis)
-        self.negative_slope = self._param("negative_slope", negative_slope_init, param_dtype, rngs)
+        self.negative_slope = self._per_channel("negative_slope", negative_slope_init, param_dtype, rngs)
 
     def __call__(self, x: ArrayLike) -> Array:
         """The activation of an array of any shape, in its dtype."""
@@ -168,7 +168,7 @@ class RReLU(nnx.Module):
         self.deterministic = deterministic
         self.rng_collection = rng_collection
         stream = rngs[rng_collection] if isinstance(rngs, nnx.Rngs) else rngs
-        self.rngs = nnx.data(stream and stream.fork())
+        self.rngs = nnx.data(None if stream is None else stream.fork())
 
     def __call__(
         self, x: ArrayLike, *, deterministic: bool | None = None, rngs: nnx.Rngs | nnx.RngStream | Array | None = None
@@ -308,7 +308,7 @@ class Dice(_PerChannel):
     Raises:
         ValueError: only one of ``features`` and ``axis`` is given, ``features`` is less than 1, an initializer comes
             without ``rngs``, or, at the call, the input has another number of channels.
-        TypeError: ``alpha_init`` is neither; at the call, a complex input.
+        TypeError: ``alpha_init`` is neither number nor initializer; at the call, a complex input.
 
     Note:
         The variance is that of the population, as in ``nnx.BatchNorm`` (torch keeps the unbiased one), taken around the
@@ -349,7 +349,7 @@ class Dice(_PerChannel):
         self.epsilon = epsilon
         self.use_running_average = use_running_average
         self.axis_name = axis_name
-        self.alpha = self._param("alpha", alpha_init, param_dtype, rngs)
+        self.alpha = self._per_channel("alpha", alpha_init, param_dtype, rngs)
         self.mean = nnx.BatchStat(zeros(None, self._shape, jnp.float32))
         self.var = nnx.BatchStat(ones(None, self._shape, jnp.float32))
 

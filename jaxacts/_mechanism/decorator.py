@@ -85,7 +85,8 @@ def activation(
             return core(tuple((n, bound[n]) for n in static), choice, *arrays)
 
         traced.__name__ = traced.__qualname__ = name
-        jitted = jax.jit(traced, static_argnums=0, static_argnames=static)
+        places = (0, *(1 + i for i, n in enumerate(signature.parameters) if n in static))
+        jitted = jax.jit(traced, static_argnums=places, static_argnames=static)
 
         @functools.wraps(formula)
         def public(*args: Any, **kwargs: Any) -> Array:

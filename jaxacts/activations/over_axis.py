@@ -26,13 +26,12 @@ def _masked(mask: Array | None, x: Array, fill: float) -> Array:
     return x if mask is None else jnp.where(mask, x, fill)
 
 
-def _shifted(x: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[Array, Array, Array]:
-    """x minus its maximum over the mask, its exponential (0 off the mask), and the sum of that."""
+def _shifted(x: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[Array, Array]:
+    """x minus its maximum over the mask (where there is one), and the exponential of that (0 off the mask)."""
     largest = jnp.max(_masked(mask, x, -jnp.inf), axes, keepdims=True)
     if mask is not None:
         largest = jnp.where(mask.any(axes, keepdims=True), largest, 0)
-    exponential = _masked(mask, jnp.exp(x - largest), 0)
-    return x - largest, exponential, jnp.sum(exponential, axes, keepdims=True)
+    return x - largest, _masked(mask, jnp.exp(x - largest), 0)
 
 
 def _only(mask: Array | None, t: Array) -> Array:
@@ -47,7 +46,8 @@ def _weighted_sum(p: Array, t: Array, axes: tuple[int, ...]) -> Array:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _softmax(axes: tuple[int, ...], x: Array, mask: Array | None) -> Array:
-    _, exponential, total = _shifted(up(x, x.dtype), axes, mask)
+    _, exponential = _shifted(up(x, x.dtype), axes, mask)
+    total = jnp.sum(exponential, axes, keepdims=True)
     return down(exponential / jnp.where(total == 0, 1, total), x.dtype)
 
 
@@ -60,8 +60,12 @@ def _(axes: tuple[int, ...], primals: tuple[Array, Array | None], tangents: tupl
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _log_softmax(axes: tuple[int, ...], x: Array, mask: Array | None) -> Array:
-    shifted, _, total = _shifted(up(x, x.dtype), axes, mask)
-    return down(_masked(mask, shifted - jnp.log(total), -jnp.inf), x.dtype)
+    shifted, exponential = _shifted(up(x, x.dtype), axes, mask)
+    # The sum without one maximum, exactly 1: near a probability of 1, the logarithm of the whole sum has no digits left.
+    at_maximum = exponential == 1
+    rest = jnp.sum(jnp.where(at_maximum, 0, exponential), axes, keepdims=True)
+    ties = jnp.sum(at_maximum, axes, keepdims=True, dtype=rest.dtype) - 1
+    return down(_masked(mask, shifted - jnp.log1p(rest + ties), -jnp.inf), x.dtype)
 
 
 @_log_softmax.defjvp
@@ -128,7 +132,7 @@ def log_softmax(x: Array, axis: int | tuple[int, ...] | None = -1, where: ArrayL
         ValueError: ``axis`` is out of range, or ``where`` does not broadcast to ``x``.
 
     Note:
-        Finite where softmax itself underflows to 0. The gradient is 0 for elements that take no part.
+        Finite where softmax itself underflows to 0, and exact near probability 1. The gradient is 0 for elements that take no part.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

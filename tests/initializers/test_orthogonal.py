@@ -20,8 +20,9 @@ def gram(w: jax.Array) -> np.ndarray:
     return tall.conj().T @ tall
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(64, 64), (96, 32), (32, 96)])
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((64, 64), jnp.float32), ((32, 96), jnp.float32), *(((96, 32), dtype) for dtype in DTYPES)]
+)
 def test_shorter_side_is_orthonormal(shape: tuple[int, int], dtype: jnp.dtype) -> None:
     q = ji.orthogonal(2.0)(KEY, shape, dtype)
     assert q.dtype == dtype
@@ -81,8 +82,7 @@ def test_transposed_convolution_keeps_the_norm_with_fewer_outputs(kernel: tuple[
     np.testing.assert_allclose(np.linalg.norm(pull(y)[0]), np.linalg.norm(y), rtol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("column_axis", [-1, -2])
+@pytest.mark.parametrize(("column_axis", "dtype"), [(-1, jnp.float32), (-2, jnp.float32), (-1, jnp.bfloat16)])
 def test_delta_is_orthogonal_at_the_centre_and_zero_elsewhere(column_axis: int, dtype: jnp.dtype) -> None:
     w = np.array(ji.delta_orthogonal(column_axis=column_axis)(KEY, (3, 4, 6, 8), dtype))
     np.testing.assert_array_equal(w[1, 1], ji.orthogonal(column_axis=column_axis)(KEY, (6, 8), dtype))

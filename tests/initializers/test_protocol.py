@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
 import inspect
 import os
 import pickle
@@ -109,7 +107,9 @@ def test_keys_decide(name: str) -> None:
 @pytest.mark.parametrize("name", RANDOM)
 def test_equal_arguments_make_equal_initializers(name: str) -> None:
     make = FACTORIES[name]
-    assert make() == make() and hash(make()) == hash(make()) and make() != make(dtype=jnp.float16)
+    assert make() == make()
+    assert hash(make()) == hash(make())
+    assert make() != make(dtype=jnp.float16)
     assert pickle.loads(pickle.dumps(make())) == make()
 
 
@@ -197,11 +197,8 @@ SECTIONS = [".. math::", "Args:", "Returns:", "Raises:", "Note:", "Example:", ">
 def test_docstring_has_its_sections_in_order(name: str) -> None:
     text = inspect.getdoc(getattr(ji, name)) or ""
     places = [text.find(section) for section in SECTIONS]
-    assert -1 not in places and places == sorted(places), dict(zip(SECTIONS, places, strict=True))
-    assert text.splitlines()[0].endswith(".") and text.splitlines()[1] == ""
-
-
-@pytest.mark.parametrize("module", ["_basic", "_he", "_lecun", "_orthogonal", "_variance", "_xavier"])
-def test_examples_run(module: str) -> None:
-    result = doctest.testmod(importlib.import_module(f"jaxacts.initializers.{module}"))
-    assert result.failed == 0 and result.attempted > 0
+    assert -1 not in places
+    assert places == sorted(places)
+    first, second, *_ = text.splitlines()
+    assert first.endswith(".")
+    assert not second

@@ -26,7 +26,15 @@ def tail_coefficients(degree: int, largest: float) -> list[float]:
 
     with mpmath.workdps(60):
         low = 2 * mpmath.mpf(SHIFT) / (largest + SHIFT) - 1
-        return [float(c) for c in mpmath.chebyfit(target, [low, 1], degree + 1)]
+        return [float(c) for c in reversed(mpmath.chebyfit(target, [low, 1], degree + 1, asc=True))]
+
+
+def horner(coefficients: list[float], u: mpmath.mpf) -> mpmath.mpf:
+    """The polynomial with these coefficients, highest power first."""
+    total = mpmath.mpf(0)
+    for c in coefficients:
+        total = total * u + c
+    return total
 
 
 def tail_error(coefficients: list[float], largest: float) -> float:
@@ -36,7 +44,7 @@ def tail_error(coefficients: list[float], largest: float) -> float:
         for i in range(801):
             a = mpmath.mpf(largest) * (mpmath.mpf(i) / 800) ** 2
             t = SHIFT / (a + SHIFT)
-            worst = max(worst, abs(t * mpmath.polyval(coefficients, 2 * t - 1) / scaled_tail(a) - 1))
+            worst = max(worst, abs(t * horner(coefficients, 2 * t - 1) / scaled_tail(a) - 1))
         return float(worst)
 
 

@@ -1,0 +1,260 @@
+"""What the mechanism does beyond the contract: kink choices, parameters, memory under transformations, errors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.ad_checkpoint import checkpoint_name
+
+import jaxacts as ja
+from jaxacts import Kink, Pieces, with_kink_slope
+
+REQUIRED_SLOPES = [
+    *(("relu", at, {}, 0.0) for at in (0.0, -0.0)),
+    *(("relu6", at, {}, 0.0) for at in (0.0, -0.0, 6.0)),
+    *(("hard_tanh", at, {}, 0.0) for at in (-1.0, 1.0)),
+    *(("hard_sigmoid", at, {}, 0.0) for at in (-3.0, 3.0)),
+    *(("hard_silu", at, {}, slope) for at, slope in ((-3.0, 0.0), (3.0, 1.0))),
+    *(("leaky_relu", at, {"negative_slope": a}, a) for at in (0.0, -0.0) for a in (0.01, 0.25)),
+    *(("abs", at, {}, 0.0) for at in (0.0, -0.0)),
+    *(("elu", 0.0, {"alpha": a}, min(a, 1.0)) for a in (0.5, 1.0, 2.0)),
+    ("sparse_sigmoid", 1.0, {}, 0.0),
+]
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize(("name", "at", "arguments", "slope"), REQUIRED_SLOPES)
+def test_slope_at_the_kink(name, at, arguments, slope, dtype) -> None:
+    def f(x):
+        return ja.get(name)(x, **arguments)
+
+    x, one = jnp.asarray(at, dtype), jnp.asarray(1, dtype)
+    expected = jnp.asarray(slope, dtype)
+    assert jax.grad(f)(x) == expected
+    assert jax.jvp(f, (x,), (one,))[1] == expected
+    assert jax.jit(jax.grad(f))(x) == expected
+    assert (jax.vmap(jax.grad(f))(x[None]) == expected).all()
+    assert (jax.grad(lambda x: jax.vmap(f)(x).sum())(x[None]) == expected).all()
+
+
+@pytest.mark.parametrize(("choice", "slope"), [("left", 0.0), ("right", 1.0), (0.25, 0.25), (None, 0.0), (1.0, 1.0)])
+def test_with_kink_slope(choice, slope) -> None:
+    f = with_kink_slope(ja.relu, choice)
+    assert f.__name__ == "relu"
+    for grad in (jax.grad(f), jax.jit(jax.grad(f)), lambda x: jax.vmap(jax.grad(f))(jnp.array([x]))[0]):
+        assert [float(grad(x)) for x in (-1.0, -0.0, 0.0, 1.0)] == [0, slope, slope, 1]
+    assert float(jax.grad(ja.relu)(0.0)) == 0.0, "the choice leaked"
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "at", "slope"),
+    [
+        (ja.elu, {"alpha": 3.0}, 0.0, 2.0),
+        (ja.hard_silu, {}, 3.0, 1.25),
+        (ja.leaky_relu, {"negative_slope": 0.5}, 0.0, 0.75),
+        (ja.prelu, {"negative_slope": 0.5}, 0.0, 0.75),
+        (ja.rrelu, {"deterministic": True, "lower": 0.0, "upper": 0.5}, 0.0, 0.625),
+        (ja.abs, {}, 0.0, 0.0),
+    ],
+)
+def test_middle_of_the_slopes(function, arguments, at, slope) -> None:
+    assert float(jax.grad(lambda x: with_kink_slope(function, 0.5)(x, **arguments))(at)) == slope
+
+
+def test_with_kink_slope_refuses() -> None:
+    with pytest.raises(ValueError, match="with_kink_slope: choice must be 'left', 'right' or a weight from 0 to 1, got 'top'"):
+        with_kink_slope(ja.relu, "top")
+    with pytest.raises(ValueError, match=r"got 1\.5"):
+        with_kink_slope(ja.relu, 1.5)
+    with pytest.raises(TypeError, match="is no activation of this library"):
+        with_kink_slope(jnp.tanh, "left")
+
+
+def test_kinks_are_computed_from_the_slope() -> None:
+    entry = ja.catalogue()["elu"]
+    assert entry.kinks(alpha=1.0) == ()
+    assert entry.kinks(alpha=2.0) == (Kink(0.0, 2.0, 1.0, 1.0),)
+    assert entry.knots(alpha=1.0) == (0.0,)
+    assert ja.catalogue()["hard_tanh"].kinks(min=-2.0) == (Kink(-2.0, 0.0, 1.0, 0.0), Kink(1.0, 1.0, 0.0, 0.0))
+
+
+def test_pieces_must_fit() -> None:
+    with pytest.raises(ValueError, match="Pieces: 2 knots need 3 slopes, got 2"):
+        Pieces((0.0, 1.0), (0.0, 1.0))
+
+
+def test_partials_must_name_the_parameters() -> None:
+    with pytest.raises(TypeError, match=r"f: partials must name the array parameters \('a',\)"):
+
+        @ja.activation(slope=lambda x, a: a, partials={})
+        def f(x, a):
+            return a * x
+
+
+# Parameters -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 1), (2, 3), (1, 1)])
+def test_slopes_broadcast_and_keep_their_shape(shape) -> None:
+    x = jnp.array([[-1.0, 2.0, -3.0], [4.0, -5.0, -0.0]])
+    a = jnp.linspace(0.1, 0.6, int(np.prod(shape))).reshape(shape)
+    np.testing.assert_array_equal(ja.prelu(x, a), jnp.where(x > 0, x, x * a))
+    g = jax.grad(lambda a: ja.prelu(x, a).sum())(a)
+    np.testing.assert_allclose(g, jax.grad(lambda a: jnp.where(x > 0, x, x * a).sum())(a))
+    assert g.shape == shape
+
+
+def test_a_parameter_may_enlarge_the_result() -> None:
+    y, back = jax.vjp(ja.leaky_relu, jnp.float32(-2.0), jnp.array([0.25, 0.5]))
+    np.testing.assert_array_equal(y, [-0.5, -1.0])
+    np.testing.assert_array_equal(back(jnp.ones(2))[0], 0.75)
+
+
+def test_vmap_over_slopes() -> None:
+    x, a = jnp.array([-1.0, 2.0, -4.0]), jnp.array([0.1, 0.2])
+    y, g = jax.vmap(lambda a: (ja.prelu(x, a), jax.grad(lambda x: ja.prelu(x, a).sum())(x)))(a)
+    np.testing.assert_allclose(y, jnp.where(x > 0, x, x * a[:, None]))
+    np.testing.assert_allclose(g, jnp.where(x > 0, 1, a[:, None] * jnp.ones(3)))
+
+
+@pytest.mark.parametrize("axes", [(0, None), (None, 0), (1, 0), (0, 1)])
+def test_vmap_over_either_argument_of_the_gradient(axes) -> None:
+    def g(x, a):
+        return jax.grad(lambda x: (ja.leaky_relu(x, a) ** 2).sum())(x)
+
+    x = jnp.linspace(-2, 2, 6).reshape(2, 3) if axes[0] == 0 else jnp.linspace(-2, 2, 6).reshape(3, 2)
+    x = x if axes[0] is not None else jnp.linspace(-2, 2, 3)
+    a = {None: jnp.float32(0.3), 0: jnp.array([0.3, 0.6]), 1: jnp.array([[0.3, 0.6]] * 3)}[axes[1]]
+    got = jax.vmap(g, in_axes=axes)(x, a)
+    for i in range(2):
+        row = x if axes[0] is None else jnp.take(x, i, axes[0])
+        slope = a if axes[1] is None else jnp.take(a, i, axes[1])
+        np.testing.assert_allclose(got[i], g(row, slope), rtol=1e-6)
+
+
+def test_second_derivative_by_slope_and_input() -> None:
+    x = jnp.array([-1.0, 2.0, -0.0])
+    mixed = jax.jacfwd(jax.grad(lambda x, a: ja.leaky_relu(x, a).sum()), argnums=1)(x, 0.25)
+    np.testing.assert_array_equal(mixed, [1, 0, 1])
+    other = jax.jacrev(jax.grad(lambda x, a: ja.leaky_relu(x, a).sum()), argnums=1)(x, 0.25)
+    np.testing.assert_array_equal(other, [1, 0, 1])
+
+
+def test_shared_slope_sums_in_float32() -> None:
+    x = jnp.full(4096, -1.0, jnp.bfloat16)
+    assert float(jax.grad(lambda a: ja.prelu(x, a).sum(dtype=jnp.float32))(jnp.float32(0.25))) == -4096.0
+
+
+def test_rrelu_draws_and_differentiates() -> None:
+    x, key = -jnp.ones(20_000), jax.random.key(0)
+    slopes = -ja.rrelu(x, key)
+    assert slopes.min() >= 1 / 8
+    assert slopes.max() <= 1 / 3
+    np.testing.assert_allclose(slopes.mean(), (1 / 8 + 1 / 3) / 2, atol=1e-3)
+    np.testing.assert_array_equal(jax.grad(lambda x: ja.rrelu(x, key).sum())(x), slopes)
+    lower, upper = jax.grad(lambda b: ja.rrelu(x, key, b[0], b[1]).sum())((0.125, 0.375))
+    np.testing.assert_allclose(lower + upper, -20_000, rtol=1e-4)
+    with pytest.raises(ValueError, match=r"rrelu: needs a random key .* deterministic=True"):
+        ja.rrelu(x)
+
+
+# Errors ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: ja.relu(jnp.ones(2, complex)), TypeError, "relu: x must be real, got dtype complex64"),
+        (lambda: ja.relu("a"), TypeError, "relu: x must be a real array or number, got str; convert it"),
+        (lambda: ja.elu(1.0, "a"), TypeError, "elu: alpha must be a real array or number, got str"),
+        (lambda: ja.relu(1.0, 2.0), TypeError, r"relu: too many positional arguments; the signature is relu\(x"),
+        (lambda: ja.relu(), TypeError, "relu: missing a required argument: 'x'"),
+        (lambda: ja.elu(1.0, beta=1), TypeError, "elu: got an unexpected keyword argument 'beta'"),
+        (lambda: ja.prelu(jnp.ones((2, 3)), jnp.ones(2)), ValueError, r"prelu: .* broadcast together, got x: \(2, 3\)"),
+        (lambda: ja.softmax(jnp.ones((2, 3)), 2), ValueError, r"softmax: axis 2 is out of range for an array of 2 axes"),
+        (lambda: ja.softmax(1.0), ValueError, r"softmax: axis -1 is out of range for an array of 0 axes"),
+        (lambda: ja.softmax(jnp.ones(3), where=jnp.ones(3)), TypeError, "softmax: where must be boolean, got dtype float32"),
+        (lambda: ja.softmax(jnp.ones(3), where=jnp.ones(2, bool)), ValueError, r"softmax: where must broadcast .* \(3,\)"),
+        (lambda: ja.glu(jnp.ones((2, 3))), ValueError, r"glu: axis 1 must have an even length, got shape \(2, 3\)"),
+        (lambda: ja.maxout(jnp.ones(4), 3), ValueError, "maxout: pieces must be positive and divide the length 4 of axis 0"),
+        (lambda: ja.maxout(jnp.ones(4), 0), ValueError, "maxout: pieces must be positive"),
+    ],
+)
+def test_errors_name_function_argument_and_remedy(call, error, message) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+# Memory under transformations -----------------------------------------------------------------------------------------
+
+
+def kept(f, *arguments) -> int:
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(jax.vjp(f, *arguments)[1]))
+
+
+def test_one_byte_an_element_for_piecewise_linear_slopes() -> None:
+    x = jnp.linspace(-2, 2, 1024)
+    for name in ("relu", "relu6", "abs", "leaky_relu", "hard_tanh", "hard_sigmoid", "sparse_sigmoid"):
+        assert kept(ja.get(name), x) <= 1024 + 8, name
+    assert kept(lambda x: jax.vmap(ja.relu)(x.reshape(4, 256)), x) <= 1024
+
+
+def test_a_differentiated_slope_costs_one_array_more() -> None:
+    x = jnp.linspace(-2, 2, 1024).astype(jnp.bfloat16)
+    assert kept(ja.prelu, x, jnp.float32(0.25)) <= 1024 + 2048 + 8
+
+
+@pytest.mark.parametrize("name", ["relu", "gelu"])
+def test_named_checkpoint_policies_work(name) -> None:
+    f, width = ja.get(name), 256
+    weights = jnp.stack([jnp.eye(width)] * 4)
+
+    def block(x, w):
+        return f(checkpoint_name(x @ w, "before")), None
+
+    def loss(policy, x):
+        step = block if policy is None else jax.checkpoint(block, policy=policy)
+        return jax.lax.scan(step, x, weights)[0].sum()
+
+    x = jnp.linspace(-1, 1, 64 * width).reshape(64, width)
+    named = jax.checkpoint_policies.save_only_these_names("before")
+    np.testing.assert_array_equal(jax.grad(lambda x: loss(None, x))(x), jax.grad(lambda x: loss(named, x))(x))
+    kept_named, kept_nothing = (
+        kept(lambda x, p=p: loss(p, x), x) for p in (named, jax.checkpoint_policies.nothing_saveable)
+    )
+    assert kept_named - kept_nothing <= 4 * x.nbytes + 8, "more than the named array is saved"
+
+
+def test_sharded_like_unsharded() -> None:
+    code = """
+import jax, jax.numpy as jnp, numpy as np, jaxacts as ja
+from jax.sharding import PartitionSpec as P
+mesh = jax.make_mesh((8,), ("i",), axis_types=(jax.sharding.AxisType.Auto,))
+x = jnp.linspace(-4, 4, 64)
+for name, a in [("relu", ()), ("leaky_relu", (0.25,)), ("gelu", ()), ("abs", ()), ("elu", (2.0,))]:
+    f = ja.get(name)
+    a = tuple(map(jnp.float32, a))
+    def local(x, *a):
+        g = jax.grad(lambda x, a: (f(x, *a) ** 2).sum(), argnums=(0, 1))(x, a)
+        return g[0], jax.tree.map(lambda v: jax.lax.psum(v, "i") if "i" not in str(jax.typeof(v)) else v[None], g[1])
+    gx = jax.shard_map(lambda x, *a: jax.grad(lambda x: (f(x, *a) ** 2).sum())(x), mesh=mesh,
+                       in_specs=(P("i"), *[P()] * len(a)), out_specs=P("i"))(x, *a)
+    np.testing.assert_allclose(gx, jax.grad(lambda x: (f(x, *a) ** 2).sum())(x), rtol=1e-5)
+    s = jax.device_put(x, jax.NamedSharding(mesh, P("i")))
+    g = jax.jit(jax.grad(lambda x: (f(x, *a) ** 2).sum()))(s)
+    np.testing.assert_allclose(g, gx, rtol=1e-5)
+    assert len(g.sharding.device_set) == 8, g.sharding
+    second = jax.shard_map(lambda x, *a: jax.grad(lambda x: (jax.grad(lambda x: (f(x, *a) ** 2).sum())(x) ** 2).sum())(x),
+                           mesh=mesh, in_specs=(P("i"), *[P()] * len(a)), out_specs=P("i"))(x, *a)
+    assert jnp.isfinite(second).all()
+print("same")
+"""
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **flags})
+    assert done.stdout.strip() == "same", done.stderr

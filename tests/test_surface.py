@@ -1,0 +1,105 @@
+"""The lists that must agree: exports, catalogue, references, changelog, Flax classes; and what an import costs."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from references import REFERENCES
+
+import jaxacts
+from jaxacts import activations
+
+ROOT = Path(__file__).parents[1]
+ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
+
+
+def python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return done.stdout.strip()
+
+
+def test_every_activation_is_exported_and_in_the_catalogue() -> None:
+    names = set(activations.__all__)
+    assert names - set(jaxacts.__all__) == set(), "missing from jaxacts.__all__"
+    assert names - set(ALIASES) == set(jaxacts.catalogue()), "catalogue and __all__ of the families differ"
+    assert {a: jaxacts.get(a).__name__ for a in ALIASES} == ALIASES
+
+
+def test_every_activation_has_a_reference() -> None:
+    assert set(jaxacts.catalogue()) - set(REFERENCES) == set(), "without a formula in tests/references.py"
+    assert set(REFERENCES) - set(jaxacts.catalogue()) == set(), "formulas without an activation"
+
+
+def test_every_activation_is_in_the_changelog() -> None:
+    words = set(re.findall(r"\w+", (ROOT / "CHANGELOG.md").read_text()))
+    assert set(activations.__all__) - words == set(), "not mentioned in CHANGELOG.md"
+
+
+@pytest.mark.parametrize("name", jaxacts.__all__)
+def test_public_names_exist_and_are_documented(name: str) -> None:
+    assert inspect.getdoc(getattr(jaxacts, name)), f"jaxacts.{name} has no docstring"
+
+
+def test_nothing_public_is_missing_from_all() -> None:
+    public = {n for n, v in vars(jaxacts).items() if not n.startswith("_") and not inspect.ismodule(v)}
+    assert public - set(jaxacts.__all__) == set()
+
+
+def test_flax_classes_are_the_same_in_both() -> None:
+    from jaxacts import linen, nnx
+
+    assert linen.__all__ == nnx.__all__
+    for name in linen.__all__:
+        assert name.lower() in jaxacts.catalogue(), f"{name} has no function of its name"
+
+
+def test_entries_know_their_family_summary_and_formula() -> None:
+    for entry in jaxacts.catalogue().values():
+        assert entry.family in {m.__name__.rpartition(".")[2] for m in vars(activations).values() if inspect.ismodule(m)}
+        assert entry.summary.endswith(".")
+        assert "=" in entry.formula, f"{entry.name} has no formula"
+
+
+@pytest.mark.parametrize(("name", "nearest"), [("rellu", "relu"), ("swisch", "swish"), ("GELU", "gelu")])
+def test_unknown_name_suggests(name: str, nearest: str) -> None:
+    with pytest.raises(ValueError, match=rf"get: unknown activation '{name}'; did you mean .*'{nearest}'"):
+        jaxacts.get(name)
+
+
+def test_get_reaches_nothing_but_activations() -> None:
+    with pytest.raises(ValueError, match="unknown activation 'jax'"):
+        jaxacts.get("jax")
+
+
+def test_import_brings_in_no_optional_dependency() -> None:
+    optional = "flax optax matplotlib mpmath scipy pandas rich".split()
+    loaded = python(f"import sys, jaxacts; print([m for m in {optional} if m in sys.modules])")
+    assert loaded == "[]"
+
+
+def test_import_compiles_nothing() -> None:
+    events = python(
+        "import jax.monitoring as m; seen = []\n"
+        "m.register_event_duration_secs_listener(lambda event, *_, **__: seen.append(event))\n"
+        "import jaxacts; print(sum('compile' in e for e in seen))"
+    )
+    assert events == "0"
+
+
+def test_signatures_of_jax_nn_are_kept() -> None:
+    import jax.nn
+
+    for name in set(activations.__all__) & set(dir(jax.nn)):
+        theirs = list(inspect.signature(getattr(jax.nn, name)).parameters.values())
+        ours = list(inspect.signature(getattr(jaxacts, name)).parameters.values())
+        assert [p.name for p in ours[: len(theirs)]] == [p.name for p in theirs], name
+        assert [p.default for p in ours[1 : len(theirs)]] == [p.default for p in theirs[1:]], name
+
+
+def test_signature_shows_array_like() -> None:
+    assert str(inspect.signature(jaxacts.leaky_relu)) == "(x: 'ArrayLike', negative_slope: 'ArrayLike' = 0.01) -> 'Array'"
