@@ -88,17 +88,23 @@ def _members(exported_by, names, module):
             rows = "\n".join(f"   ``{key}``\n      {_summary(value)}" for key, value in member.items())
             text = f".. py:data:: {full}\n\n{rows}"
         elif inspect.isclass(member):
-            text = f".. autoclass:: {full}\n   :members:"
+            text = f".. autoclass:: {full}" + ("" if is_flax(member) else "\n   :members:")
         elif not callable(member) or not hasattr(member, "__name__"):
             text = f".. autodata:: {full}\n   :no-value:"
         elif own_name != name and own_name in names:
-            text = f".. py:function:: {full}\n\n   Another name of :func:`{exported_by}.{own_name}`."
+            parameters = ", ".join(inspect.signature(member).parameters)
+            text = f".. py:function:: {full}({parameters})\n\n   Another name of :func:`{exported_by}.{own_name}`."
         else:
             text = f".. autofunction:: {full}"
         if name in CATALOGUE and exported_by == "jaxacts":
             text += f"\n\n   :ref:`Picture and facts <gallery-{name}>`"
         parts.append(f"```{{eval-rst}}\n{text}\n```\n")
     return "\n".join(parts)
+
+
+def is_flax(cls):
+    """Whether it is a Flax module: all its attributes are the arguments that its docstring describes."""
+    return any(base.__module__.startswith("flax.") for base in cls.__mro__)
 
 
 def _summary(member):

@@ -1,5 +1,7 @@
 """Sphinx configuration: ``sphinx-build -W -b html docs docs/_build/html``."""
 
+import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -30,6 +32,18 @@ html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 
 
+def _signature(app, what, name, obj, options, signature, returns):
+    """Activations as ``help`` shows them; Flax modules with their own arguments, which their metaclasses hide."""
+    if hasattr(obj, "__activation__"):
+        return str(inspect.signature(obj)).replace("'", "").rsplit(" -> ", 1)
+    if what == "class" and _generate.is_flax(obj):
+        parameters = inspect.signature(obj.__init__).parameters.values()
+        own = [p.replace(annotation=p.empty) for p in parameters if p.name not in ("self", "parent", "name")]
+        return re.sub(r"<(?:class|function) '?([\w.]+).*?>", r"\1", str(inspect.Signature(own))), returns
+    return signature and re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", signature), returns
+
+
 def setup(app):
+    app.connect("autodoc-process-signature", _signature)
     _generate.pages(HERE)
     _generate.gallery(HERE / "gallery")

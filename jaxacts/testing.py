@@ -55,7 +55,9 @@ class Report:
     def __str__(self) -> str:
         width = max(len(o.clause) for o in self.outcomes)
         lines = [f"{o.clause:{width}}  {o.result:14}  {o.detail}" for o in self.outcomes]
-        verdict = f"{len(self.failures)} of {len(self.outcomes)} clauses failed" if self.failures else "no clause failed"
+        verdict = (
+            f"{len(self.failures)} of {len(self.outcomes)} clauses failed" if self.failures else "no clause failed"
+        )
         return "\n".join([f"{self.name}: {verdict}", *lines])
 
 

@@ -1,8 +1,8 @@
 """One independent formula per activation, in mpmath, and the parameters it is checked with.
 
-The formulas are the definitions in the papers, not the ones that the package computes with: a cancellation or an overflow
-costs nothing at the precision used here. An elementwise formula takes and returns one number; one over an axis takes and
-returns a list.
+The formulas are the definitions in the papers, not the ones that the package computes with: a cancellation or an
+overflow costs nothing at the precision used here. An elementwise formula takes and returns one number; one over an
+axis takes and returns a list.
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ REFERENCES: dict[str, Reference] = {
     "glu": Reference(glu),
     "hard_sigmoid": Reference(hard_sigmoid),
     "hard_silu": Reference(lambda x: x * hard_sigmoid(x)),
-    "hard_tanh": Reference(lambda x, min, max: max if x > max else min if x < min else x, ({}, {"min": -2.0, "max": 0.5})),
+    "hard_tanh": Reference(
+        lambda x, min, max: max if x > max else min if x < min else x, ({}, {"min": -2.0, "max": 0.5})
+    ),
     "identity": Reference(lambda x: x),
     "leaky_relu": Reference(leaky, ({}, {"negative_slope": 0.25}, {"negative_slope": 0.0})),
     "log_sigmoid": Reference(lambda x: mp.log(sigmoid(x))),

@@ -67,6 +67,6 @@ def test_every_name_has_a_place(tmp_path: Path) -> None:
     spec.loader.exec_module(generate)
     generate.pages(tmp_path)
     text = "".join(page.read_text(encoding="utf-8") for page in tmp_path.rglob("*.md"))
-    described = set(re.findall(r"^\.\. (?:auto\w+|py:function):: jaxacts\.(\S+)", text, re.MULTILINE))
+    described = set(re.findall(r"^\.\. (?:auto\w+|py:function):: jaxacts\.([^\s(]+)", text, re.MULTILINE))
     assert {name for name in jaxacts.__all__ if not inspect.ismodule(getattr(jaxacts, name))} <= described
     assert {f"initializers.{name}" for name in jaxacts.initializers.__all__} <= described

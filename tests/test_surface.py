@@ -60,7 +60,9 @@ def test_flax_classes_are_the_same_in_both() -> None:
 
 def test_entries_know_their_family_summary_and_formula() -> None:
     for entry in jaxacts.catalogue().values():
-        assert entry.family in {m.__name__.rpartition(".")[2] for m in vars(activations).values() if inspect.ismodule(m)}
+        assert entry.family in {
+            m.__name__.rpartition(".")[2] for m in vars(activations).values() if inspect.ismodule(m)
+        }
         assert entry.summary.endswith(".")
         assert "=" in entry.formula, f"{entry.name} has no formula"
 
@@ -77,7 +79,7 @@ def test_get_reaches_nothing_but_activations() -> None:
 
 
 def test_import_brings_in_no_optional_dependency() -> None:
-    optional = "flax optax matplotlib mpmath scipy pandas rich".split()
+    optional = ["flax", "optax", "matplotlib", "mpmath", "scipy", "pandas", "rich"]
     loaded = python(f"import sys, jaxacts; print([m for m in {optional} if m in sys.modules])")
     assert loaded == "[]"
 
@@ -102,4 +104,6 @@ def test_signatures_of_jax_nn_are_kept() -> None:
 
 
 def test_signature_shows_array_like() -> None:
-    assert str(inspect.signature(jaxacts.leaky_relu)) == "(x: 'ArrayLike', negative_slope: 'ArrayLike' = 0.01) -> 'Array'"
+    assert (
+        str(inspect.signature(jaxacts.leaky_relu)) == "(x: 'ArrayLike', negative_slope: 'ArrayLike' = 0.01) -> 'Array'"
+    )

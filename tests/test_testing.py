@@ -95,13 +95,22 @@ FAULTS = {
     "image too small": ("image", decorated(relu_with(facts=Facts((0, 6), Line(0, 0), Line(1, 0), 1.0)))),
     "image too large": ("image", decorated(relu_with(facts=Facts((-1, inf), Line(0, 0), Line(1, 0), 1.0)))),
     "image not bounded": ("image", decorated(relu_with(facts=Facts((-inf, inf), Line(0, 0), Line(1, 0), 1.0)))),
-    "Lipschitz constant too small": ("lipschitz", decorated(relu_with(facts=Facts((0, inf), Line(0, 0), Line(1, 0), 0.9)))),
-    "Lipschitz constant too large": ("lipschitz", decorated(relu_with(facts=Facts((0, inf), Line(0, 0), Line(1, 0), 1.1)))),
+    "Lipschitz constant too small": (
+        "lipschitz",
+        decorated(relu_with(facts=Facts((0, inf), Line(0, 0), Line(1, 0), 0.9))),
+    ),
+    "Lipschitz constant too large": (
+        "lipschitz",
+        decorated(relu_with(facts=Facts((0, inf), Line(0, 0), Line(1, 0), 1.1))),
+    ),
     "left asymptote": ("asymptotes", decorated(relu_with(facts=Facts((0, inf), Line(0, 0.5), Line(1, 0), 1.0)))),
     "right asymptote": ("asymptotes", decorated(relu_with(facts=Facts((0, inf), Line(0, 0), Line(1, 1), 1.0)))),
     "limit at infinity": ("non_finite", decorated(relu_with(facts=Facts((0, inf), Line(0, 0), Line(0, 1), 1.0)))),
     "NaN swallowed": ("non_finite", plain(forgets_nan)),
-    "wrong partial": ("parameter_slopes", decorated(leaky_with(lambda x, a: jnp.where(x < 0, -x, 0)), lambda x, a: x if x > 0 else a * x)),
+    "wrong partial": (
+        "parameter_slopes",
+        decorated(leaky_with(lambda x, a: jnp.where(x < 0, -x, 0)), lambda x, a: x if x > 0 else a * x),
+    ),
     "partial of one ulp in a thousand": (
         "parameter_slopes",
         decorated(leaky_with(lambda x, a: jnp.where(x < 0, x * 1.00001, 0)), lambda x, a: x if x > 0 else a * x),

@@ -23,8 +23,7 @@ ULPS: dict[str, tuple[float, float]] = {
     "bfloat16": (0.502, 0.502),
     "float16": (0.502, 0.502),
 }
-"""The errors allowed for value and slope. Below 32 bits 0.5 is one correct rounding, the rest that of float32 before it."""
-
+"""The errors allowed for value and slope. Below 32 bits: one correct rounding and what float32 lost before it."""
 
 
 def _dtypes() -> Iterator[DTypeLike]:
@@ -43,14 +42,16 @@ def _compare(what: str, got: Array, exact: Exact, xs: Reals, limit: float, floor
     at = xs[worst] if len(xs) == len(error) else f"index {worst}"
     assert error[worst] <= limit, (
         f"{what} in {got.dtype}: {error[worst]:.4g} ulp off at x = {at!r}, where it gives "
-        f"{np.asarray(got, float).ravel()[worst]!r} and the exact result is {exact.high[worst]!r}; {limit:g} ulp are allowed"
+        f"{np.asarray(got, float).ravel()[worst]!r} and {exact.high[worst]!r} is exact; {limit:g} ulp are allowed"
     )
 
 
-def _near_roots(xs: Reals, exact: Exact, radius: float = 2.0**-4) -> Reals:
+def near_roots(xs: Reals, exact: Exact, radius: float = 2.0**-4) -> Reals:
     """1/4 within a radius of a sign change, 0 elsewhere: beside a root, ulps of the result itself mean nothing."""
     signs = np.sign(exact.high)
-    changes = np.flatnonzero((signs[1:] * signs[:-1] < 0) | (signs[1:] == 0) & (signs[:-1] != 0) & (np.abs(xs[1:]) < 16))
+    changes = np.flatnonzero(
+        (signs[1:] * signs[:-1] < 0) | (signs[1:] == 0) & (signs[:-1] != 0) & (np.abs(xs[1:]) < 16)
+    )
     near = [np.abs(xs - xs[i : i + 2].mean()) <= radius + np.ptp(xs[i : i + 2]) for i in changes]
     return np.where(np.any(near, axis=0), 0.25, 0.0) if near else np.zeros(len(xs))
 
@@ -72,14 +73,16 @@ def slope(case: Case) -> None:
         x, ones = jnp.asarray(xs, dtype), np.ones(len(xs))
         exact = directional(formula, case.elementwise, xs, case.exact_arguments(dtype), ones)
         if case.elementwise:
-            floor, limit = _near_roots(xs, exact), ULPS[jnp.dtype(dtype).name][1]
+            floor, limit = near_roots(xs, exact), ULPS[jnp.dtype(dtype).name][1]
             _compare("slope (jvp)", jax.jit(case.slope)(x), exact, xs, limit, floor)
             back = jax.jit(lambda x, t: jax.vjp(case.f, x)[1](t)[0])(x, jnp.ones_like(x))
             _compare("slope (vjp)", back, exact, xs, limit, floor)
         else:
             got = np.asarray(jax.jit(case.slope)(x), float)
             wrong = np.abs(got - exact.high) / float(jnp.finfo(dtype).eps)
-            assert wrong.max() <= 8, f"derivative along ones in {dtype}: off by {wrong.max():.3g} eps at index {wrong.argmax()}"
+            assert wrong.max() <= 8, (
+                f"derivative along ones in {dtype}: off by {wrong.max():.3g} eps at index {wrong.argmax()}"
+            )
 
 
 def parameter_slopes(case: Case) -> None:
@@ -98,7 +101,7 @@ def parameter_slopes(case: Case) -> None:
             p = jnp.asarray(arguments[name], jnp.promote_types(dtype, jnp.float32))
             got = jax.jit(lambda p, by=by: jax.jvp(by, (p,), (jnp.ones_like(p),))[1])(p)
             exact = directional(formula, case.elementwise, xs, arguments, np.ones(len(xs)), by=name)
-            _compare(f"derivative by {name}", got, exact, xs, ULPS[jnp.dtype(dtype).name][1], _near_roots(xs, exact))
+            _compare(f"derivative by {name}", got, exact, xs, ULPS[jnp.dtype(dtype).name][1], near_roots(xs, exact))
 
 
 def numerical_derivatives(case: Case) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import pickle
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,16 @@ from jaxacts._mechanism.rule import slope_at
 
 from .case import Case, NotApplicableError
 
-__all__ = ["backward_memory", "compiles_once", "docstring", "dtypes", "one_fusion", "pickling", "transformations", "wrong_dtypes"]
+__all__ = [
+    "backward_memory",
+    "compiles_once",
+    "docstring",
+    "dtypes",
+    "one_fusion",
+    "pickling",
+    "transformations",
+    "wrong_dtypes",
+]
 
 SECTIONS = (".. math::", "Args:", "Returns:", "Raises:", "Note:", "Example:", "References:")
 _FLOATS = (jnp.float32, jnp.bfloat16, jnp.float16, jnp.float8_e4m3fn, jnp.float8_e5m2)
@@ -45,7 +54,9 @@ def dtypes(case: Case) -> None:
                 y, back = jax.vjp(lambda p, x=x, name=name: case.f(x, **{name: p}), p)
                 assert y.dtype == dtype, f"a float32 {name} turns {jnp.dtype(dtype).name} into {y.dtype}"
                 gradient = back(y)[0]
-                assert (gradient.dtype, gradient.shape) == (p.dtype, p.shape), f"the gradient of {name} is {gradient.dtype}"
+                assert (gradient.dtype, gradient.shape) == (p.dtype, p.shape), (
+                    f"the gradient of {name} is {gradient.dtype}"
+                )
 
 
 def wrong_dtypes(case: Case) -> None:
@@ -59,9 +70,10 @@ def wrong_dtypes(case: Case) -> None:
         try:
             got = case.f(wrong)
         except TypeError as error:
-            assert case.name in str(error), f"the error for {wrong!r:.40} does not name the function: {error}"
+            message = str(error)
         else:
             raise AssertionError(f"{wrong!r:.40} raises no TypeError, it gives {got}")
+        assert case.name in message, f"the error for {wrong!r:.40} does not name the function: {message}"
 
 
 def transformations(case: Case) -> None:
@@ -101,19 +113,19 @@ def _rows(case: Case, x: Array, f: Callable[[Array], Array]) -> Array:
 
 
 def _scanned(loss: Callable[..., Array], x: Array, weights: Array) -> Array:
-    return jax.lax.scan(lambda s, row: (s + loss(*row), None), 0.0, (x, weights))[0]
+    return jax.lax.scan(lambda s, row: (s + loss(*row), None), jnp.float32(0), (x, weights))[0]
 
 
 _compilations: list[str] = []
 
 
-def _record(event: str, _seconds: float, **_: Any) -> None:
+def _record(event: str, duration_secs: float, **kwargs: str | int) -> None:
     if event.endswith("backend_compile_duration"):
         _compilations.append(event)
 
 
 @contextmanager
-def _counting() -> Iterator[list[str]]:
+def _counting() -> Generator[list[str]]:
     jax.monitoring.register_event_duration_secs_listener(_record)
     _compilations.clear()
     try:
@@ -156,7 +168,7 @@ def one_fusion(case: Case) -> None:
 
 
 def backward_memory(case: Case) -> None:
-    """The backward pass keeps one array of the dtype of x, one byte an element where the slope is piecewise constant."""
+    """The backward pass keeps one array of the dtype of x, one byte an element for piecewise constant slopes."""
     width = 384
     for dtype in (jnp.float32, jnp.bfloat16):
         x = jnp.linspace(-4, 4, width).astype(dtype)
@@ -166,7 +178,9 @@ def backward_memory(case: Case) -> None:
         allowed = x.size if _piecewise_constant(case) else x.nbytes
         if case.arguments.get("where") is not None:
             allowed += x.size
-        assert kept <= allowed, f"{kept / x.size:g} bytes an element are kept in {jnp.dtype(dtype).name}, {allowed / x.size:g} would do"
+        assert kept <= allowed, (
+            f"{kept / x.size:g} bytes an element are kept in {jnp.dtype(dtype).name}, {allowed / x.size:g} would do"
+        )
 
 
 def _piecewise_constant(case: Case) -> bool:

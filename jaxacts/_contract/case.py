@@ -30,8 +30,9 @@ class NotApplicableError(Exception):
 class Case:
     """A function with all its arguments but ``x``, and what is known of it.
 
-    ``arguments`` are given by keyword; those named in ``parameters`` are differentiable arrays. ``reference`` is a formula
-    in mpmath with the same arguments: from number to number, or from list to list where ``elementwise`` is False.
+    ``arguments`` are given by keyword; those named in ``parameters`` are differentiable arrays. ``reference`` is a
+    formula in mpmath with the same arguments: from number to number, or from list to list where ``elementwise`` is
+    False.
     """
 
     function: Callable[..., Array]

@@ -110,7 +110,10 @@ class Activation:
             return ()
         found: list[Kink] = []
         for i, (knot, taken) in enumerate(zip(pieces.knots, pieces.at_knots(None), strict=True)):
-            kink = Kink(float(knot), *(float(jnp.asarray(s)[i] if jnp.ndim(s) else s) for s in (*pieces.slopes[i : i + 2], taken)))
+            kink = Kink(
+                float(knot),
+                *(float(jnp.asarray(s)[i] if jnp.ndim(s) else s) for s in (*pieces.slopes[i : i + 2], taken)),
+            )
             if kink.left != kink.right:
                 found.append(kink)
         return tuple(found)
@@ -129,7 +132,8 @@ class Activation:
         evaluate = functools.partial(slope_at, self.slope, parameters=parameters, static=static)
         with jax.ensure_compile_time_eval():
             pieces = evaluate(jnp.zeros(1))
-            return evaluate(jnp.asarray(pieces.knots, float)) if isinstance(pieces, Pieces) else None
+            at_knots = evaluate(jnp.asarray(pieces.knots, float)) if isinstance(pieces, Pieces) else None
+        return at_knots if isinstance(at_knots, Pieces) else None
 
 
 def entry_of(function: Callable[..., Any]) -> Activation:

@@ -69,7 +69,8 @@ def activation(
         parameters = tuple(n for n in rest if n not in static) if slope else tuple(slopes)
         if slope and parameters != tuple(slopes):
             raise TypeError(f"{name}: partials must name the array parameters {parameters}, got {tuple(slopes)}.")
-        core = elementwise(formula, slope, slopes) if slope else None
+        untyped: Callable[..., Array] = formula
+        core = elementwise(untyped, slope, slopes) if slope else None
 
         def traced(choice: Choice, *args: Any, **kwargs: Any) -> Array:
             bound = _bind(name, signature, args, kwargs)
@@ -77,7 +78,7 @@ def activation(
             if core is None:
                 token = _choice.set(choice)
                 try:
-                    return formula(**bound)
+                    return untyped(**bound)
                 finally:
                     _choice.reset(token)
             names = (first, *parameters)
@@ -88,20 +89,18 @@ def activation(
         places = (0, *(1 + i for i, n in enumerate(signature.parameters) if n in static))
         jitted = jax.jit(traced, static_argnums=places, static_argnames=static)
 
-        @functools.wraps(formula)
-        def public(*args: Any, **kwargs: Any) -> Array:
+        def call(*args: Any, **kwargs: Any) -> Array:
             try:
                 return jitted(_choice.get(), *args, **kwargs)
             except TypeError as error:
                 _explain(name, signature, static, args, kwargs, error)
                 raise
 
-        public.__signature__ = signature.replace(  # pyright: ignore[reportFunctionMemberAccess]
+        public: Any = functools.update_wrapper(call, formula)
+        public.__signature__ = signature.replace(
             parameters=[p.replace(annotation="ArrayLike") if n == first else p for n, p in signature.parameters.items()]
         )
-        public.__activation__ = Activation(  # pyright: ignore[reportFunctionMemberAccess]
-            name, public, parameters, static, slope, facts, dict(typical or {})
-        )
+        public.__activation__ = Activation(name, public, parameters, static, slope, facts, dict(typical or {}))
         return public
 
     return decorate
@@ -116,7 +115,9 @@ def _bind(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> di
     return bound.arguments
 
 
-def _explain(name: str, signature: inspect.Signature, static: tuple[str, ...], args: Any, kwargs: Any, error: TypeError) -> None:
+def _explain(
+    name: str, signature: inspect.Signature, static: tuple[str, ...], args: Any, kwargs: Any, error: TypeError
+) -> None:
     """Raise a better TypeError than jit's where an argument is no array at all (a string, a list, an object)."""
     if str(error).startswith(name):
         return
@@ -154,7 +155,8 @@ def with_kink_slope(function: F, choice: Choice) -> F:
     if not known:
         raise ValueError(f"with_kink_slope: choice must be 'left', 'right' or a weight from 0 to 1, got {choice!r}.")
     chosen: Any = functools.partial(_call_with, choice, function)
-    return functools.update_wrapper(chosen, function, updated=())
+    variant: Any = functools.update_wrapper(chosen, function, updated=())
+    return variant
 
 
 def _call_with(choice: Choice, function: Callable[..., Array], /, *args: Any, **kwargs: Any) -> Array:

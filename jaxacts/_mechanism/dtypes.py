@@ -81,5 +81,7 @@ def as_mask(function: str, value: object, x: Array) -> Array | None:
 def checked_axis(function: str, axis: int, ndim: int) -> int:
     """``axis`` counted from the front, or a ValueError."""
     if not -ndim <= axis < ndim:
-        raise ValueError(f"{function}: axis {axis} is out of range for an array of {ndim} axes; pass one of {-ndim} to {ndim - 1}.")
+        raise ValueError(
+            f"{function}: axis {axis} is out of range for an array of {ndim} axes; pass one of {-ndim} to {ndim - 1}."
+        )
     return axis % ndim

@@ -1,8 +1,8 @@
 """Slopes that jump: the kink rule, and what a piecewise slope keeps for the backward pass.
 
-A slope formula returns :class:`Pieces` where it jumps. From the pieces follow the slope at each knot (the subgradient of
-least magnitude, unless the caller chose otherwise), the list of kinks, and the linear map ``tangent -> slope * tangent``,
-which keeps one byte an element where every piece is constant.
+A slope formula returns :class:`Pieces` where it jumps. From the pieces follow the slope at each knot (the subgradient
+of least magnitude, unless the caller chose otherwise), the list of kinks, and the linear map ``tangent -> slope *
+tangent``, which keeps one byte an element where every piece is constant.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Pieces:
 
     def __post_init__(self) -> None:
         if len(self.slopes) != len(self.knots) + 1:
-            raise ValueError(f"Pieces: {len(self.knots)} knots need {len(self.knots) + 1} slopes, got {len(self.slopes)}.")
+            raise ValueError(
+                f"Pieces: {len(self.knots)} knots need {len(self.knots) + 1} slopes, got {len(self.slopes)}."
+            )
 
     def at_knots(self, choice: Choice) -> list[Slope]:
         """The slope taken at each knot."""
@@ -103,7 +105,9 @@ def apply(x: Array, slope: Array | Pieces, tangent: Array, choice: Choice, param
     One byte an element does where every piece is a number or one of the ``parameters`` that is not as large as ``x``.
     """
     small = [p for p in parameters if p.size == 1 or p.size < x.size]
-    if not isinstance(slope, Pieces) or not all(isinstance(s, float) or any(s is p for p in small) for s in slope.slopes):
+    if not isinstance(slope, Pieces) or not all(
+        isinstance(s, float) or any(s is p for p in small) for s in slope.slopes
+    ):
         return down(materialise(x, slope, choice), tangent.dtype) * tangent
     code, table = jnp.zeros(x.shape, jnp.uint8), list[Slope]()
     for begins, value in _runs(x, slope, choice):

@@ -46,7 +46,9 @@ def elementwise(formula: Formula, slope: SlopeFormula, partials: Mapping[str, Sl
 
     function = jax.custom_jvp(value, nondiff_argnums=(0, 1))
 
-    def rule(static: Static, choice: Choice, primals: tuple[Array, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+    def rule(
+        static: Static, choice: Choice, primals: tuple[Array, ...], tangents: tuple[Any, ...]
+    ) -> tuple[Array, Array]:
         x, *parameters = primals
         out = function(static, choice, *primals)
         x_wide, wide = up(x, x.dtype), [up(p, x.dtype) for p in parameters]

@@ -1,7 +1,8 @@
 """``table[code] · t`` as one linear operation, so that its transpose keeps ``code``: one byte an element.
 
 Written with ordinary selects, everything that does not depend on the tangent (the masks, the zeros, the NaN) would be
-computed ahead and kept, 10 bytes an element for ReLU in float32. A primitive of its own keeps its inputs and nothing else.
+computed ahead and kept, 10 bytes an element for ReLU in float32. A primitive of its own keeps its inputs and nothing
+else.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ _scale_p = Primitive("jaxacts_scale")
 def scale(code: Array, t: Array, table: Sequence[float | Array]) -> Array:
     """``table[code] · t`` in the dtype of ``t``; arrays in the table broadcast against ``t``."""
     t = _vary_like(t, code)
-    static = tuple(v if isinstance(v, float) else None for v in table)
-    return _scale_p.bind(code, t, *(_vary_like(v, t) for v in table if not isinstance(v, float)), table=static)
+    static = tuple(None if isinstance(v, Array) else v for v in table)
+    return _scale_p.bind(code, t, *(_vary_like(v, t) for v in table if isinstance(v, Array)), table=static)
 
 
 def _vary_like(t: Array, other: Array) -> Array:
@@ -83,7 +84,7 @@ def _jvp(primals: Sequence[Array], tangents: Sequence[Any], *, table: Table) -> 
         left = iter(entries_dot)
         rates = tuple(0.0 if v is not None or isinstance(next(left), ad.Zero) else None for v in table)
         terms.append(_scale_p.bind(code, t, *moving, table=rates))
-    return out, functools.reduce(ad.add_jaxvals, terms) if terms else ad.Zero.from_primal_value(out)
+    return out, functools.reduce(ad.add_jaxvals, terms) if terms else ad.Zero.from_primal_value(out)  # pyright: ignore[reportAttributeAccessIssue] (inherited)
 
 
 def _transpose(ct: Any, code: Array, t: Any, *entries: Any, table: Table) -> list[Any]:

@@ -1,7 +1,7 @@
 """exp(-|y|) for the cubic y = sqrt(8/pi)·(x + 0.044715·x³) of the tanh form of gelu.
 
-y reaches 90 before the exponential vanishes, where one rounding of y costs 45 units in the last place, so y is carried as
-a sum of two floats.
+y reaches 90 before the exponential vanishes, where one rounding of y costs 45 units in the last place, so y is
+carried as a sum of two floats.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def _cubic(a: Array) -> tuple[Array, Array]:
 @jax.custom_jvp
 def _scaled(x: Array) -> tuple[Array, Array]:
     y, y_low = _cubic(jnp.minimum(jnp.abs(x), _LARGEST))
-    return tuple(exp_of_minus(y).scaled(1 - y_low))
+    e = exp_of_minus(y).scaled(1 - y_low)
+    return e.factor, e.unit
 
 
 @_scaled.defjvp

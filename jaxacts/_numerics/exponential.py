@@ -1,7 +1,8 @@
 """Kernels made of one exponential of a negative number, which neither overflows nor cancels.
 
-XLA flushes numbers below the smallest normal one to zero, so x·exp(-|x|) would vanish while it is still a normal number.
-:class:`Decay` therefore carries exp(-|x|) as a factor times a constant unit, and a product with it takes the unit last.
+XLA flushes numbers below the smallest normal one to zero, so x·exp(-|x|) would vanish while it is still a normal
+number. :class:`Decay` therefore carries exp(-|x|) as a factor times a constant unit, and a product with it takes the
+unit last.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The normal distribution as gelu needs it: x·Φ(x), its slope and its curvature, right in the left tail.
 
-With R(a) = Φ(-a)·exp(a²/2) for a = |x|, which is smooth and falls like 1/a, every part of gelu is R or a polynomial times
-exp(-a²/2). The exponential is taken of a square split into an exact part and a rest: a rounding of a²/2 near 80 would
-cost 40 units in the last place of the result.
+With R(a) = Φ(-a)·exp(a²/2) for a = |x|, which is smooth and falls like 1/a, every part of gelu is R or a polynomial
+times exp(-a²/2). The exponential is taken of a square split into an exact part and a rest: a rounding of a²/2 near 80
+would cost 40 units in the last place of the result.
 """
 
 from __future__ import annotations

@@ -7,7 +7,19 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-__all__ = ["clip", "exact_product", "exact_square", "exact_sum", "finite", "leading", "opaque", "negative_part", "positive_part", "product", "where"]
+__all__ = [
+    "clip",
+    "exact_product",
+    "exact_square",
+    "exact_sum",
+    "finite",
+    "leading",
+    "negative_part",
+    "opaque",
+    "positive_part",
+    "product",
+    "where",
+]
 
 
 def where(condition: Array, yes: ArrayLike, no: ArrayLike) -> Array:
@@ -42,7 +54,7 @@ def product(x: Array, factor: ArrayLike) -> Array:
 
 
 def opaque(constant: float, like: Array) -> Array:
-    """The constant as data (NaN where ``like`` is): XLA would fold (x + C) - C into x and with it the rounding error."""
+    """The constant as data (NaN where ``like`` is): XLA would fold (x + C) - C into x, and the error with it."""
     return jnp.where(like != like, like, constant)
 
 

@@ -95,9 +95,7 @@ def _facts(alpha: float, mean: float, variance: float, epsilon: float) -> Facts:
     static=("epsilon",),
     typical={"alpha": 0.25, "mean": 0.0, "variance": 1.0},
 )
-def dice(
-    x: Array, alpha: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsilon: float = 1e-8
-) -> Array:
+def dice(x: Array, alpha: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsilon: float = 1e-8) -> Array:
     r"""Data-adaptive PReLU: the corner sits at the mean of the data and is as soft as their spread.
 
     .. math::

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from math import inf
 
-
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike

@@ -53,6 +53,8 @@ def glu(x: Array, axis: int = -1) -> Array:
     """
     axis = checked_axis("glu", axis, x.ndim)
     if x.shape[axis] % 2:
-        raise ValueError(f"glu: axis {axis} must have an even length, got shape {x.shape}; pad it or choose another axis.")
+        raise ValueError(
+            f"glu: axis {axis} must have an even length, got shape {x.shape}; pad it or choose another axis."
+        )
     value, gate = jnp.split(x, 2, axis)
     return _gated(value, gate)

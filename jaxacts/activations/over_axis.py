@@ -61,7 +61,7 @@ def _(axes: tuple[int, ...], primals: tuple[Array, Array | None], tangents: tupl
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _log_softmax(axes: tuple[int, ...], x: Array, mask: Array | None) -> Array:
     shifted, exponential = _shifted(up(x, x.dtype), axes, mask)
-    # The sum without one maximum, exactly 1: near a probability of 1, the logarithm of the whole sum has no digits left.
+    # The sum but for one maximum, which is exactly 1: log(1 + rest) keeps the digits that log(sum) has lost.
     at_maximum = exponential == 1
     rest = jnp.sum(jnp.where(at_maximum, 0, exponential), axes, keepdims=True)
     ties = jnp.sum(at_maximum, axes, keepdims=True, dtype=rest.dtype) - 1
@@ -132,7 +132,8 @@ def log_softmax(x: Array, axis: int | tuple[int, ...] | None = -1, where: ArrayL
         ValueError: ``axis`` is out of range, or ``where`` does not broadcast to ``x``.
 
     Note:
-        Finite where softmax itself underflows to 0, and exact near probability 1. The gradient is 0 for elements that take no part.
+        Finite where softmax itself underflows to 0, and exact near probability 1. The gradient is 0 for elements that
+        take no part.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

@@ -136,7 +136,9 @@ def _leaky_slope(x: Array, negative_slope: Array) -> Pieces:
 
 def _leaky_facts(negative_slope: float) -> Facts:
     lowest = -inf if negative_slope > 0 else 0
-    return Facts((lowest, inf), Line(negative_slope, 0), Line(1, 0), lipschitz=max(1.0, -negative_slope, negative_slope))
+    return Facts(
+        (lowest, inf), Line(negative_slope, 0), Line(1, 0), lipschitz=max(1.0, -negative_slope, negative_slope)
+    )
 
 
 _LEAKY_PARTIALS = {"negative_slope": lambda x, negative_slope: negative_part(x)}

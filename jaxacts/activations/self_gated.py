@@ -1,8 +1,8 @@
 r"""Self-gated units: x times a gate that opens with x.
 
-:math:`x \cdot g(x)` with a sigmoid-like g is smooth, dips below zero on the left and tends to the identity on the right.
-The forms below never multiply an infinite x by a vanished gate, and compute the left tail from the exponential, so that
-value and slope keep their digits until they leave the range of the dtype.
+:math:`x \cdot g(x)` with a sigmoid-like g is smooth, dips below zero on the left and tends to the identity on the
+right. The forms below never multiply an infinite x by a vanished gate, and compute the left tail from the
+exponential, so that value and slope keep their digits until they leave the range of the dtype.
 """
 
 from __future__ import annotations
@@ -13,7 +13,18 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxacts._mechanism import Facts, Line, Pieces, activation
-from jaxacts._numerics import Decay, clip, cubic_decay, cubic_steepness, decay, finite, gelu_curve, gelu_slope, product, where
+from jaxacts._numerics import (
+    Decay,
+    clip,
+    cubic_decay,
+    cubic_steepness,
+    decay,
+    finite,
+    gelu_curve,
+    gelu_slope,
+    product,
+    where,
+)
 
 __all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
 
@@ -31,9 +42,7 @@ def _logistic_gated_slope(x: Array, e: Decay, steepness: Array) -> Array:
 
 @activation(
     slope=lambda x: _logistic_gated_slope(x, decay(x), x),
-    facts=Facts(
-        image=(-0.278464542761073795, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.09983932012886692
-    ),
+    facts=Facts(image=(-0.278464542761073795, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.09983932012886692),
 )
 def silu(x: Array) -> Array:
     r"""Sigmoid-weighted linear unit, also called swish.
@@ -52,7 +61,8 @@ def silu(x: Array) -> Array:
         TypeError: ``x`` is complex or no array.
 
     Note:
-        No kinks. The minimum is at -1.2785, the greatest slope 1.0998 at 2.3994. At -inf the value is 0 (NaN in jax.nn).
+        No kinks. The minimum is at -1.2785, the greatest slope 1.0998 at 2.3994. At -inf the value is 0 (NaN in
+        jax.nn).
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
@@ -132,9 +142,7 @@ def _mish_slope(x: Array) -> Array:
 
 @activation(
     slope=_mish_slope,
-    facts=Facts(
-        image=(-0.308843413017250407, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.08849816125172786
-    ),
+    facts=Facts(image=(-0.308843413017250407, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.08849816125172786),
 )
 def mish(x: Array) -> Array:
     r"""Self-regularized unit: x gated by the tanh of its softplus.

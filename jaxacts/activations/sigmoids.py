@@ -1,8 +1,8 @@
 r"""Sigmoids: S-shaped curves that saturate on both sides, and their piecewise relatives.
 
-They turn a score into a bounded response. Where they saturate the slope vanishes: that of the logistic sigmoid is at most
-1/4, so a gradient that passes through a few such layers is gone. Slopes are computed from the exponential in the tail,
-not as :math:`y(1-y)`, which loses every digit there.
+They turn a score into a bounded response. Where they saturate the slope vanishes: that of the logistic sigmoid is at
+most 1/4, so a gradient that passes through a few such layers is gone. Slopes are computed from the exponential in the
+tail, not as :math:`y(1-y)`, which loses every digit there.
 """
 
 from __future__ import annotations
@@ -233,8 +233,8 @@ def hard_sigmoid(x: Array) -> Array:
         TypeError: ``x`` is complex or no array.
 
     Note:
-        Kinks at -3 and 3, where the slope is 0, as in jax.nn and torch. The slope 1/6 is that of MobileNetV3, jax, torch
-        and keras 3; keras 2 had 0.2.
+        Kinks at -3 and 3, where the slope is 0, as in jax.nn and torch. The slope 1/6 is that of MobileNetV3, jax,
+        torch and keras 3; keras 2 had 0.2.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

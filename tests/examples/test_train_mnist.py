@@ -16,7 +16,7 @@ from conftest import EXAMPLES
 
 import jaxacts
 
-TINY = "--epochs 1 --seeds 2 --hidden 16".split()
+TINY = ["--epochs", "1", "--seeds", "2", "--hidden", "16"]
 VARIED = ["relu", "prelu", "rrelu", "dice", "maxout", "gelu"]
 REFUSED = ["log_softmax", "softmax"]
 

@@ -11,7 +11,9 @@ import pytest
 from jaxacts._numerics import cubic, normal
 
 
-@pytest.mark.parametrize(("stored", "largest", "error"), [(normal._TAIL_32, 14.5, 2e-8), (normal._TAIL_64, 39.0, 2e-16)])
+@pytest.mark.parametrize(
+    ("stored", "largest", "error"), [(normal._TAIL_32, 14.5, 2e-8), (normal._TAIL_64, 39.0, 2e-16)]
+)
 def test_scaled_tail(stored: tuple[float, ...], largest: float, error: float) -> None:
     assert list(stored) == make_coefficients.tail_coefficients(len(stored) - 1, largest)
     assert make_coefficients.tail_error(list(stored), largest) < error
