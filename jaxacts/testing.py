@@ -74,7 +74,7 @@ def check_activation(
         function: an activation of this library, one that you made with ``@jaxacts.activation``, or any function of an
             array and keyword parameters.
         reference: the same formula for mpmath numbers, for the clauses about accuracy. Write it as it is defined; it is
-            evaluated with 420 digits.
+            evaluated with 160 digits or more.
         parameters: the arguments after ``x``, by keyword; those that are floats or arrays are differentiated.
         elementwise: whether each element depends on itself alone; decorated functions know.
 

@@ -118,4 +118,4 @@ def numerical_derivatives(case: Case) -> None:
         def f(x: Array, parameters: dict[str, Array]) -> Array:
             return case.f(x, **parameters)
 
-        jax.test_util.check_grads(f, (jnp.asarray(xs), moving), order=2, atol=1e-4, rtol=1e-4, eps=1e-5)
+        jax.test_util.check_grads(jax.jit(f), (jnp.asarray(xs), moving), order=2, atol=1e-4, rtol=1e-4, eps=1e-5)

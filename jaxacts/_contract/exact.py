@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+import jax
 import jax.numpy as jnp
 import mpmath as mp  # pyright: ignore[reportMissingTypeStubs] (it has none)
 import numpy as np
@@ -16,8 +17,10 @@ __all__ = ["Exact", "Reals", "directional", "errors_in_ulps", "evaluate", "ulp"]
 Formula: TypeAlias = Callable[..., Any]
 Reals: TypeAlias = NDArray[np.float64]
 
-_DIGITS = 420
-"""Enough for differences with a relative step of 1e-45 at 1e-38, of functions that cancel to 1e-320."""
+
+def _digits() -> int:
+    """Enough for differences with a relative step of 1e-45, of functions that cancel to 1e-76 (1e-320 in float64)."""
+    return 420 if jax.config.read("jax_enable_x64") else 160
 
 
 class Exact:
@@ -52,7 +55,7 @@ def _difference(a: Any, b: Any) -> Any:
 
 def evaluate(formula: Formula, elementwise: bool, xs: Reals, arguments: dict[str, Any]) -> Exact:
     """The formula at each x."""
-    with mp.workdps(_DIGITS):
+    with mp.workdps(_digits()):
         exact = {n: _exactly(v) for n, v in arguments.items()}
         return Exact(_rows(formula, elementwise, [mp.mpf(float(x)) for x in xs], exact))
 
@@ -61,7 +64,7 @@ def directional(
     formula: Formula, elementwise: bool, xs: Reals, arguments: dict[str, Any], tangent: Reals, by: str | None = None
 ) -> Exact:
     """The derivative of the formula along ``tangent`` in x, or by the parameter ``by``, from a central difference."""
-    with mp.workdps(_DIGITS):
+    with mp.workdps(_digits()):
         exact = {n: _exactly(v) for n, v in arguments.items()}
         points = [mp.mpf(float(x)) for x in xs]
         step = mp.mpf(10) ** -45
