@@ -11,7 +11,6 @@ root, with ``pip install "jaxacts[examples]"``:
 from __future__ import annotations
 
 import argparse
-import difflib
 import functools
 import json
 import tempfile
@@ -193,11 +192,10 @@ def save_results(results: Sequence[Result], options: argparse.Namespace, path: P
 
 
 def activation_name(text: str) -> str:
-    known = jaxacts.activations.__all__
-    if text not in known:
-        *others, last = map(repr, difflib.get_close_matches(text, known, cutoff=0.5) or sorted(known))
-        nearest = f"{', '.join(others)} or {last}" if others else last
-        raise argparse.ArgumentTypeError(f"unknown activation {text!r}; did you mean {nearest}?")
+    try:
+        jaxacts.get(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("get: ")) from None
     if not is_hidden_activation(text):
         raise argparse.ArgumentTypeError(
             f"{text!r} mixes the units of a layer, so it is for the last layer only; "

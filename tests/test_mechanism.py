@@ -259,7 +259,7 @@ x = jnp.linspace(-4, 4, 64)
 def sharded(f, *a):
     return jax.shard_map(f, mesh=mesh, in_specs=(P("i"), *[P()] * len(a)), out_specs=P("i"))(x, *a)
 
-for name, a in [("relu", ()), ("leaky_relu", (0.25,)), ("gelu", ()), ("abs", ()), ("elu", (2.0,))]:
+for name, a in [("relu", ()), ("leaky_relu", (0.25,)), ("gelu", ())]:
     f, a = jaxacts.get(name), tuple(map(jnp.float32, a))
     first = lambda x, *a: jax.grad(lambda x: (f(x, *a) ** 2).sum())(x)
     second = lambda x, *a: jax.grad(lambda x: (first(x, *a) ** 2).sum())(x)

@@ -3,7 +3,7 @@
 from .catalogue import Activation, Facts, Kink, Line, catalogue, entry_of, get
 from .decorator import activation, with_kink_slope
 from .dtypes import as_mask, checked_axis, compute_dtype, down, up
-from .errors import nearest, unknown_name
+from .errors import unknown_name
 from .pieces import Pieces
 from .scaling import scale
 
@@ -21,7 +21,6 @@ __all__ = [
     "down",
     "entry_of",
     "get",
-    "nearest",
     "scale",
     "unknown_name",
     "up",

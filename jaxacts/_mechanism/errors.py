@@ -16,8 +16,8 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
 
 
 def unknown_name(function: str, argument: str, got: object, known: Iterable[str]) -> ValueError:
-    """A ValueError for a name that is not in ``known``, with the nearest ones."""
+    """A ValueError for a name that is not in ``known``, with the nearest ones, or all if none is near."""
     names = sorted(known)
-    close = nearest(str(got), names)
-    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-    return ValueError(f"{function}: unknown {argument} {got!r}; {hint}Known: {', '.join(names)}.")
+    *others, last = map(repr, nearest(str(got), names) or names)
+    choice = f"{', '.join(others)} or {last}" if others else last
+    return ValueError(f"{function}: unknown {argument} {got!r}; did you mean {choice}?")

