@@ -8,7 +8,7 @@ measured over a dense sample in ``tests/numerics``.
 from .cubic import cubic_decay, cubic_steepness
 from .exponential import Decay, decay, decay_of_quotient, expm1_negative, sigmoid, softplus, tanh, tanh_slope
 from .normal import gelu_curve, gelu_slope
-from .tools import clip, exact_product, exact_sum, finite, negative_part, opaque, positive_part, product, where
+from .tools import clip, exact_product, exact_sum, finite, negative_part, opaque, product, where
 
 __all__ = [
     "Decay",
@@ -25,7 +25,6 @@ __all__ = [
     "gelu_slope",
     "negative_part",
     "opaque",
-    "positive_part",
     "product",
     "sigmoid",
     "softplus",

@@ -16,7 +16,6 @@ __all__ = [
     "leading",
     "negative_part",
     "opaque",
-    "positive_part",
     "product",
     "where",
 ]
@@ -25,11 +24,6 @@ __all__ = [
 def where(condition: Array, yes: ArrayLike, no: ArrayLike) -> Array:
     """``jnp.where``, typed for formulas."""
     return jnp.where(condition, yes, no)
-
-
-def positive_part(x: Array) -> Array:
-    """x where x > 0, else 0 (NaN for NaN): max(x, 0) with a derivative that is 0 at 0."""
-    return jnp.where(x <= 0, jnp.zeros_like(x), x)
 
 
 def negative_part(x: Array) -> Array:

@@ -17,10 +17,10 @@ Axes: TypeAlias = int | Sequence[int]
 Shape: TypeAlias = tuple[int, ...]
 
 
-def number(function: str, argument: str, value: object) -> float:
+def number(function: str, argument: str, value: Any) -> float:
     """``value`` as a finite float."""
     try:
-        result = float(value)  # type: ignore[arg-type]
+        result = float(value)
     except (TypeError, ValueError):
         raise TypeError(
             f"{function}: {argument} must be a real number known when the initializer is built, "
@@ -63,10 +63,10 @@ def random_dtype(function: str, dtype: DTypeLike | None, *, complex_too: bool) -
     return result
 
 
-def sizes(function: str, shape: object) -> Shape:
+def sizes(function: str, shape: Any) -> Shape:
     """``shape`` as a tuple of ints that are not negative."""
     try:
-        result = tuple(operator.index(n) for n in shape)  # type: ignore[attr-defined]
+        result = tuple(operator.index(n) for n in shape)
     except TypeError:
         raise TypeError(f"{function}: shape must be a sequence of ints, got {shape!r}; write (3, 4) or (3,).") from None
     if min(result, default=0) < 0:
