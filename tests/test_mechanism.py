@@ -67,7 +67,16 @@ def test_middle_of_the_slopes(function, arguments, at, slope) -> None:
     assert float(jax.grad(lambda x: with_kink_slope(function, 0.5)(x, **arguments))(at)) == slope
 
 
+def test_the_last_choice_counts() -> None:
+    right = with_kink_slope(ja.relu, "right")
+    assert float(jax.grad(with_kink_slope(right, 0.25))(0.0)) == 0.25
+    assert float(jax.grad(with_kink_slope(right, None))(0.0)) == 0.0
+
+
 def test_with_kink_slope_refuses() -> None:
+    for wrong in (True, [1], float("nan")):
+        with pytest.raises(ValueError, match="with_kink_slope: choice must be"):
+            with_kink_slope(ja.relu, wrong)
     with pytest.raises(
         ValueError, match="with_kink_slope: choice must be 'left', 'right' or a weight from 0 to 1, got 'top'"
     ):
@@ -173,8 +182,8 @@ def test_rrelu_draws_and_differentiates() -> None:
     ("call", "error", "message"),
     [
         (lambda: ja.relu(jnp.ones(2, complex)), TypeError, "relu: x must be real, got dtype complex64"),
-        (lambda: ja.relu("a"), TypeError, "relu: x must be a real array or number, got str; convert it"),
-        (lambda: ja.elu(1.0, "a"), TypeError, "elu: alpha must be a real array or number, got str"),
+        (lambda: ja.relu("a"), TypeError, "relu: x must be an array or number, got str; convert it"),
+        (lambda: ja.elu(1.0, "a"), TypeError, "elu: alpha must be an array or number, got str"),
         (lambda: ja.relu(1.0, 2.0), TypeError, r"relu: too many positional arguments; the signature is relu\(x"),
         (lambda: ja.relu(), TypeError, "relu: missing a required argument: 'x'"),
         (lambda: ja.elu(1.0, beta=1), TypeError, "elu: got an unexpected keyword argument 'beta'"),
@@ -202,6 +211,28 @@ def test_rrelu_draws_and_differentiates() -> None:
             "maxout: pieces must be positive and divide the length 4 of axis 0",
         ),
         (lambda: ja.maxout(jnp.ones(4), 0), ValueError, "maxout: pieces must be positive"),
+        (
+            lambda: ja.maxout(jnp.ones(4), 2.0),
+            TypeError,
+            "maxout: pieces must be an integer, got 2.0; pass a Python int",
+        ),
+        (lambda: ja.softmax(jnp.ones(3), [0]), TypeError, "softmax: axis must be a Python constant, got list; pass"),
+        (lambda: ja.softmax(jnp.ones(3), "a"), TypeError, "softmax: axis must be an integer, got 'a'"),
+        (
+            lambda: ja.softmax(jnp.ones(3), (0, -1)),
+            ValueError,
+            r"softmax: axis must not name an axis twice, got \(0, -1\)",
+        ),
+        (lambda: ja.gelu(1.0, "none"), TypeError, "gelu: approximate must be True or False, got 'none'"),
+        (
+            lambda: ja.gelu(1.0, jnp.array(True)),
+            TypeError,
+            "gelu: approximate must be a Python constant, got ArrayImpl",
+        ),
+        (lambda: ja.rrelu(1.0, 0), TypeError, "rrelu: key must be a random key, got dtype int32; make one with"),
+        (lambda: ja.rrelu(1.0, "k"), TypeError, "rrelu: key must be an array or number, got str"),
+        (lambda: ja.dice(1.0, 0.2, 0.0, 1.0, -1.0), ValueError, "dice: epsilon must not be negative, got -1.0"),
+        (lambda: ja.relu(jax.random.key(0)), TypeError, r"relu: x must be real, got dtype key<\w+>; convert it"),
     ],
 )
 def test_errors_name_function_argument_and_remedy(call, error, message) -> None:

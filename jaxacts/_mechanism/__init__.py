@@ -2,7 +2,7 @@
 
 from .catalogue import Activation, Facts, Kink, Line, catalogue, entry_of, get
 from .decorator import activation, with_kink_slope
-from .dtypes import as_mask, checked_axis, compute_dtype, down, up
+from .dtypes import as_mask, check_flag, checked_axis, checked_int, compute_dtype, down, up
 from .errors import unknown_name
 from .pieces import Pieces
 from .scaling import scale
@@ -16,7 +16,9 @@ __all__ = [
     "activation",
     "as_mask",
     "catalogue",
+    "check_flag",
     "checked_axis",
+    "checked_int",
     "compute_dtype",
     "down",
     "entry_of",

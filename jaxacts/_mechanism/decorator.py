@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import jax
@@ -13,7 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from .catalogue import Activation, FactsOf, entry_of
-from .dtypes import as_floating, broadcast
+from .dtypes import as_floating, broadcast, check_array
 from .pieces import Choice
 from .rule import SlopeFormula, elementwise
 
@@ -92,8 +92,9 @@ def activation(
         def call(*args: Any, **kwargs: Any) -> Array:
             try:
                 return jitted(_choice.get(), *args, **kwargs)
-            except TypeError as error:
-                _explain(name, signature, static, args, kwargs, error)
+            except (TypeError, ValueError) as error:
+                if not str(error).startswith(name):
+                    _explain(name, signature, static, args, kwargs)
                 raise
 
         public: Any = functools.update_wrapper(call, formula)
@@ -115,22 +116,24 @@ def _bind(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> di
     return bound.arguments
 
 
-def _explain(
-    name: str, signature: inspect.Signature, static: tuple[str, ...], args: Any, kwargs: Any, error: TypeError
-) -> None:
-    """Raise a better TypeError than jit's where an argument is no array at all (a string, a list, an object)."""
-    if str(error).startswith(name):
-        return
+def _explain(name: str, signature: inspect.Signature, static: tuple[str, ...], args: Any, kwargs: Any) -> None:
+    """Raise a better TypeError than jit's for what is no array (a string, a list) or no constant (a list, an array)."""
     for argument, value in _bind(name, signature, args, kwargs).items():
-        if argument not in static and value is not None:
-            as_floating(name, argument, value)
+        if argument not in static:
+            if value is not None:
+                check_array(name, argument, value)
+        elif not isinstance(value, Hashable) or isinstance(value, Array):
+            kind = type(value).__name__
+            raise TypeError(
+                f"{name}: {argument} must be a Python constant, got {kind}; pass a number, a bool or a tuple."
+            )
 
 
 def with_kink_slope(function: F, choice: Choice) -> F:
     """The same activation with another slope at its kinks.
 
     Args:
-        function: an activation of this library.
+        function: an activation of this library, or a variant of one (its own choice is replaced).
         choice: ``"left"``, ``"right"``, or the weight in [0, 1] of the right slope in the convex combination of both;
             None gives the default back (the least in magnitude).
 
@@ -150,12 +153,12 @@ def with_kink_slope(function: F, choice: Choice) -> F:
         Bertoin et al. 2021, "Numerical influence of ReLU'(0) on backpropagation",
         https://arxiv.org/abs/2106.12915
     """
-    entry_of(function)
-    known = choice in ("left", "right", None) if isinstance(choice, str | None) else 0.0 <= choice <= 1.0
-    if not known:
+    base = entry_of(function).function
+    weight = isinstance(choice, int | float) and not isinstance(choice, bool) and 0 <= choice <= 1
+    if not weight and choice not in ("left", "right", None):
         raise ValueError(f"with_kink_slope: choice must be 'left', 'right' or a weight from 0 to 1, got {choice!r}.")
-    chosen: Any = functools.partial(_call_with, choice, function)
-    variant: Any = functools.update_wrapper(chosen, function, updated=())
+    chosen: Any = functools.partial(_call_with, choice, base)
+    variant: Any = functools.update_wrapper(chosen, base, updated=())
     return variant
 
 

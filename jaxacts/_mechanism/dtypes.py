@@ -8,28 +8,45 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-__all__ = ["as_floating", "as_mask", "broadcast", "checked_axis", "compute_dtype", "down", "up"]
+__all__ = [
+    "as_floating",
+    "as_mask",
+    "broadcast",
+    "check_array",
+    "check_flag",
+    "checked_axis",
+    "checked_int",
+    "compute_dtype",
+    "down",
+    "up",
+]
 
 
 def as_floating(function: str, argument: str, value: object) -> Array:
     """``value`` as a real floating array, or a TypeError that names the function and the argument."""
-    if not isinstance(value, (Array, bool, int, float, complex)) and not hasattr(value, "dtype"):
-        raise TypeError(
-            f"{function}: {argument} must be a real array or number, got {type(value).__name__}; "
-            f"convert it with jnp.asarray first."
-        )
+    check_array(function, argument, value)
     array = jnp.asarray(value)
     if jnp.issubdtype(array.dtype, jnp.floating):
         return array
     if jnp.issubdtype(array.dtype, jnp.integer) or array.dtype == jnp.bool_:
         return array.astype(jnp.result_type(float))
-    raise TypeError(
-        f"{function}: {argument} must be real, got dtype {array.dtype}; "
-        f"apply {function} to the real and imaginary parts, or to the modulus."
-    )
+    remedy = f"apply {function} to the real and imaginary parts, or to the modulus"
+    if not jnp.issubdtype(array.dtype, jnp.complexfloating):
+        remedy = "convert it to a floating dtype"
+    raise TypeError(f"{function}: {argument} must be real, got dtype {array.dtype}; {remedy}.")
+
+
+def check_array(function: str, argument: str, value: object) -> None:
+    """A TypeError that names function and argument if ``value`` is neither an array nor a number."""
+    if not isinstance(value, Array | bool | int | float | complex) and not hasattr(value, "dtype"):
+        raise TypeError(
+            f"{function}: {argument} must be an array or number, got {type(value).__name__}; "
+            f"convert it with jnp.asarray first."
+        )
 
 
 def compute_dtype(dtype: DTypeLike) -> DTypeLike:
@@ -78,8 +95,22 @@ def as_mask(function: str, value: object, x: Array) -> Array | None:
         ) from None
 
 
-def checked_axis(function: str, axis: int, ndim: int) -> int:
-    """``axis`` counted from the front, or a ValueError."""
+def check_flag(function: str, argument: str, value: object) -> None:
+    """A TypeError if ``value`` is no bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{function}: {argument} must be True or False, got {value!r}; pass a Python bool.")
+
+
+def checked_int(function: str, argument: str, value: object) -> int:
+    """``value`` as a Python int, or a TypeError."""
+    if isinstance(value, int | np.integer):
+        return int(value)
+    raise TypeError(f"{function}: {argument} must be an integer, got {value!r}; pass a Python int.")
+
+
+def checked_axis(function: str, axis: object, ndim: int) -> int:
+    """``axis`` counted from the front, or an error."""
+    axis = checked_int(function, "axis", axis)
     if not -ndim <= axis < ndim:
         raise ValueError(
             f"{function}: axis {axis} is out of range for an array of {ndim} axes; pass one of {-ndim} to {ndim - 1}."

@@ -114,7 +114,7 @@ def dice(x: Array, alpha: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsil
 
     Raises:
         TypeError: an argument is complex or no array.
-        ValueError: the shapes do not broadcast.
+        ValueError: the shapes do not broadcast, or ``epsilon`` is negative.
 
     Note:
         No kinks while :math:`v + \epsilon > 0`; with both 0 it is PReLU. The Flax modules keep the running statistics.
@@ -128,6 +128,8 @@ def dice(x: Array, alpha: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsil
     References:
         Zhou et al. 2017, "Deep interest network for click-through rate prediction", https://arxiv.org/abs/1706.06978
     """
+    if not epsilon >= 0:
+        raise ValueError(f"dice: epsilon must not be negative, got {epsilon}; the paper has 1e-8.")
     z, _, e = _standardized(x, mean, variance, epsilon)
     outer = where(z < 0, product(x, alpha), x)
     return outer + where(z < 0, 1 - alpha, alpha - 1) * e.times(finite(x)) / (1 + e.value)

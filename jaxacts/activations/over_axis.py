@@ -10,16 +10,17 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._mechanism import activation, as_mask, checked_axis, compute_dtype, down, scale, up
+from jaxacts._mechanism import activation, as_mask, checked_axis, checked_int, compute_dtype, down, scale, up
 
 __all__ = ["log_softmax", "maxout", "softmax"]
 
-Axes = int | tuple[int, ...] | None
 
-
-def _axes(function: str, axis: Axes, ndim: int) -> tuple[int, ...]:
-    given = range(ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    return tuple(checked_axis(function, a, ndim) for a in given)
+def _axes(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
+    given = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(checked_axis(function, a, ndim) for a in given)
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"{function}: axis must not name an axis twice, got {axis}; name each once.")
+    return axes
 
 
 def _masked(mask: Array | None, x: Array, fill: float) -> Array:
@@ -28,7 +29,7 @@ def _masked(mask: Array | None, x: Array, fill: float) -> Array:
 
 def _shifted(x: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[Array, Array]:
     """x minus its maximum over the mask (where there is one), and the exponential of that (0 off the mask)."""
-    largest = jnp.max(_masked(mask, x, -jnp.inf), axes, keepdims=True)
+    largest = jnp.max(_masked(mask, x, -jnp.inf), axes, keepdims=True, initial=-jnp.inf)
     if mask is not None:
         largest = jnp.where(mask.any(axes, keepdims=True), largest, 0)
     return x - largest, _masked(mask, jnp.exp(x - largest), 0)
@@ -180,7 +181,7 @@ def maxout(x: Array, pieces: int, axis: int = -1) -> Array:
         Goodfellow et al. 2013, "Maxout networks", https://arxiv.org/abs/1302.4389
     """
     axis = checked_axis("maxout", axis, x.ndim)
-    length = x.shape[axis]
+    length, pieces = x.shape[axis], checked_int("maxout", "pieces", pieces)
     if pieces < 1 or length % pieces:
         raise ValueError(
             f"maxout: pieces must be positive and divide the length {length} of axis {axis}, got {pieces}; "

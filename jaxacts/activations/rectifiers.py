@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._mechanism import Facts, Line, Pieces, activation, compute_dtype
+from jaxacts._mechanism import Facts, Line, Pieces, activation, check_flag, compute_dtype
 from jaxacts._numerics import negative_part, product, where
 
 __all__ = ["abs", "identity", "leaky_relu", "prelu", "relu", "relu6", "rrelu", "sparse_plus"]
@@ -246,7 +246,7 @@ def rrelu(
         Array of the shape and dtype of ``x``. The gradient uses the slopes that were drawn.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or no array, ``key`` is no key, or ``deterministic`` no bool.
         ValueError: there is no ``key`` and ``deterministic`` is False.
 
     Note:
@@ -264,10 +264,13 @@ def rrelu(
         Xu et al. 2015, "Empirical evaluation of rectified activations in convolutional network",
         https://arxiv.org/abs/1505.00853
     """
+    check_flag("rrelu", "deterministic", deterministic)
     if deterministic:
         return leaky_relu(x, (jnp.asarray(lower) + upper) / 2)
     if key is None:
         raise ValueError("rrelu: needs a random key to draw slopes; pass key=jax.random.key(0) or deterministic=True.")
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.dtype != jnp.uint32:
+        raise TypeError(f"rrelu: key must be a random key, got dtype {key.dtype}; make one with jax.random.key(0).")
     drawn = jax.random.uniform(key, x.shape, compute_dtype(x.dtype))
     return leaky_relu(x, lower + drawn * (jnp.asarray(upper) - lower))
 

@@ -12,7 +12,7 @@ from math import inf
 import jax.numpy as jnp
 from jax import Array
 
-from jaxacts._mechanism import Facts, Line, Pieces, activation
+from jaxacts._mechanism import Facts, Line, Pieces, activation, check_flag
 from jaxacts._numerics import (
     Decay,
     clip,
@@ -109,7 +109,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
         Array of the shape and dtype of ``x``, in :math:`[-0.1701, \infty)`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or no array, or ``approximate`` is no bool (torch's ``"tanh"`` is True here).
 
     Note:
         **The default is the tanh form, as in jax.nn; torch and keras default to the exact one.** They differ by up to
@@ -126,6 +126,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
     References:
         Hendrycks & Gimpel 2016, "Gaussian error linear units", https://arxiv.org/abs/1606.08415
     """
+    check_flag("gelu", "approximate", approximate)
     if not approximate:
         return gelu_curve(x)
     return _logistic_gated(x, cubic_decay(x))
