@@ -70,18 +70,26 @@ def slope(case: Case) -> None:
     formula = _reference(case)
     for dtype in _dtypes():
         xs = case.points(dtype)
-        x, ones = jnp.asarray(xs, dtype), np.ones(len(xs))
-        exact = directional(formula, case.elementwise, xs, case.exact_arguments(dtype), ones)
+        x = jnp.asarray(xs, dtype)
+        along = np.ones(len(xs)) if case.elementwise else np.cos(np.arange(len(xs)))
+        t = jnp.asarray(along, dtype)
+        exact = directional(formula, case.elementwise, xs, case.exact_arguments(dtype), np.asarray(t, float))
         if case.elementwise:
             floor, limit = near_roots(xs, exact), ULPS[jnp.dtype(dtype).name][1]
             _compare("slope (jvp)", jax.jit(case.slope)(x), exact, xs, limit, floor)
             back = jax.jit(lambda x, t: jax.vjp(case.f, x)[1](t)[0])(x, jnp.ones_like(x))
             _compare("slope (vjp)", back, exact, xs, limit, floor)
         else:
-            got = np.asarray(jax.jit(case.slope)(x), float)
+            y, forward = jax.jit(lambda x, t: jax.jvp(case.f, (x,), (t,)))(x, t)
+            got = np.asarray(forward, float)
             wrong = np.abs(got - exact.high) / float(jnp.finfo(dtype).eps)
+            weights = jnp.sin(1 + jnp.arange(y.size, dtype=jnp.float32)).astype(dtype)
+            back = jax.jit(lambda x, w: jax.vjp(case.f, x)[1](w)[0])(x, weights)
+            ways = np.vdot(weights, exact.high), np.vdot(np.asarray(back, float), t)
+            apart = abs(ways[0] - ways[1]) / float(jnp.finfo(dtype).eps)
+            assert apart <= 16, f"forward and backward derivative in {jnp.dtype(dtype).name} are {apart:.3g} eps apart"
             assert wrong.max() <= 8, (
-                f"derivative along ones in {dtype}: off by {wrong.max():.3g} eps at index {wrong.argmax()}"
+                f"derivative along a vector in {dtype}: off by {wrong.max():.3g} eps at index {wrong.argmax()}"
             )
 
 

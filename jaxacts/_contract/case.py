@@ -63,7 +63,7 @@ class Case:
 
     @property
     def facts(self) -> Facts:
-        if self.entry is None or not self.entry.elementwise:
+        if self.entry is None or self.entry.declared is None:
             raise NotApplicableError("no facts are declared")
         return self.entry.facts(**self.arguments)
 

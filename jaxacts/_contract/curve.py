@@ -138,7 +138,7 @@ def non_finite(case: Case) -> None:
         nan = jnp.asarray(jnp.nan, dtype)
         assert jnp.isnan(case.f(nan)), f"f(NaN) = {case.f(nan)} in {jnp.dtype(dtype).name}"
         assert jnp.isnan(case.slope(nan)), f"the slope at NaN is {case.slope(nan)} in {jnp.dtype(dtype).name}"
-        if case.entry is None:
+        if case.entry is None or case.entry.declared is None:
             continue
         for x, line in ((-jnp.inf, case.facts.left), (jnp.inf, case.facts.right)):
             limit = math.copysign(math.inf, x * line.slope) if line.slope else line.intercept
@@ -174,7 +174,7 @@ def finite_derivatives(case: Case) -> None:
             6e4,
         ]
         sizes += [s for s in (1e8, 1e10, 1e15, 1e18, 1e19, 2e19, 1e20, 1e30, 1e38) if s < float(info.max)]
-        top = 0.5 if case.entry is None else 0.9 / max(1.0, case.facts.lipschitz or 2.0)
+        top = 0.5 if case.entry is None or case.entry.declared is None else 0.9 / max(1.0, case.facts.lipschitz or 2.0)
         points = [*map(float, sizes), *map(abs, case.knots), top * float(info.max)]
         x = jnp.asarray([s * p for p in points for s in (1, -1)], dtype)
         for order, y in enumerate(jax.jit(lambda x: [g(x) for g in orders])(x)):

@@ -78,7 +78,7 @@ class Activation:
     @property
     def elementwise(self) -> bool:
         """Whether the value at an element depends on that element (and the parameters) alone."""
-        return self.declared is not None
+        return self.slope is not None or self.declared is not None
 
     @property
     def summary(self) -> str:
@@ -100,7 +100,7 @@ class Activation:
     def facts(self, **given: Any) -> Facts:
         """The declared facts at these parameters (at the typical ones where not given)."""
         if self.declared is None:
-            raise ValueError(f"{self.name}: has no facts, it is not elementwise.")
+            raise ValueError(f"{self.name}: has no declared facts.")
         return self.declared(**self.arguments(**given)) if callable(self.declared) else self.declared
 
     def kinks(self, **given: Any) -> tuple[Kink, ...]:
@@ -138,10 +138,10 @@ class Activation:
 
 def entry_of(function: Callable[..., Any]) -> Activation:
     """The entry of a function that came from ``@activation``."""
-    found = getattr(function, "__activation__", None) or getattr(
-        getattr(function, "__wrapped__", None), "__activation__", None
-    )
-    if not isinstance(found, Activation):
+    # A variant with another slope at its kinks is a partial; jax.grad and functools.wraps copy attributes too.
+    base = getattr(function, "__wrapped__", function) if isinstance(function, functools.partial) else function
+    found = getattr(base, "__activation__", None)
+    if not isinstance(found, Activation) or found.function is not base:
         name = getattr(function, "__name__", repr(function))
         raise TypeError(f"{name} is no activation of this library; decorate it with jaxacts.activation first.")
     return found

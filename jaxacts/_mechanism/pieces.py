@@ -39,6 +39,9 @@ class Pieces:
     tie: Literal["least", "left"] = "least"
 
     def __post_init__(self) -> None:
+        for field in ("knots", "slopes"):
+            given = getattr(self, field)
+            object.__setattr__(self, field, tuple(float(v) if isinstance(v, int) else v for v in given))
         if len(self.slopes) != len(self.knots) + 1:
             raise ValueError(
                 f"Pieces: {len(self.knots)} knots need {len(self.knots) + 1} slopes, got {len(self.slopes)}."

@@ -37,7 +37,7 @@ def elementwise(formula: Formula, slope: SlopeFormula, partials: Mapping[str, Sl
     """The ``custom_jvp`` of ``formula(x, *parameters, **static)``.
 
     The result is called as ``f(static, choice, x, *parameters)``. ``slope`` and ``partials`` (in the order of the
-    parameters) take the arguments of the formula; a parameter without an entry in ``partials`` gets no derivative.
+    parameters) take the arguments of the formula.
     """
 
     def value(static: Static, choice: Choice, x: Array, *parameters: Array) -> Array:

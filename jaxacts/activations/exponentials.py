@@ -110,7 +110,7 @@ def selu(x: Array) -> Array:
 
 def _celu_by_alpha(x: Array, alpha: Array) -> Array:
     """expm1(r) - r·exp(r) at r = x/alpha < 0; near 0, where that cancels, minus the sum of r^k (k-1)/k! for k >= 2."""
-    r = negative_part(jnp.maximum(x / alpha, -1e4))
+    r = negative_part(where(x < -1e4 * alpha, -1e4 * alpha, x) / alpha)
     near = where(r > -0.5, r, 0)
     term, series = near, jnp.zeros_like(near)
     for k in range(2, 18 if x.dtype == jnp.float64 else 11):

@@ -7,18 +7,23 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._mechanism import activation, checked_axis
-from jaxacts._numerics import product, sigmoid
+from jaxacts._numerics import decay, finite, sigmoid, where
 
 __all__ = ["glu"]
 
 
-@activation(
-    slope=lambda value, gate: sigmoid(gate),
-    partials={"gate": lambda value, gate: product(value, sigmoid(gate) * sigmoid(-gate))},
-)
+def _by_gate(value: Array, gate: Array) -> Array:
+    e = decay(gate)
+    return e.times(finite(value)) / jnp.square(1 + e.value)
+
+
+@activation(slope=lambda value, gate: sigmoid(gate), partials={"gate": _by_gate})
 def _gated(value: Array, gate: ArrayLike) -> Array:
     """value · σ(gate), rounded once; the backward pass keeps one array for each of the two."""
-    return product(value, sigmoid(jnp.asarray(gate)))
+    gate = jnp.asarray(gate)
+    e = decay(gate)
+    passed = where(gate < 0, e.times(finite(value)), value) / (1 + e.value)
+    return where(jnp.isinf(value) & (gate > -jnp.inf), value, passed)
 
 
 @activation(static=("axis",))

@@ -3,6 +3,7 @@ r"""Functions over an axis: softmax turns scores into probabilities, maxout take
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -41,7 +42,7 @@ def _only(mask: Array | None, t: Array) -> Array:
 
 
 def _weighted_sum(p: Array, t: Array, axes: tuple[int, ...]) -> Array:
-    """The sum of p·t over the axes, added up in the compute dtype, in the dtype of t."""
+    """The sum over the axes of the products p·t in their dtype, added up in the compute dtype and rounded once."""
     return down(jnp.sum((p * t).astype(compute_dtype(t.dtype)), axes, keepdims=True), t.dtype)
 
 
@@ -190,4 +191,5 @@ def maxout(x: Array, pieces: int, axis: int = -1) -> Array:
     grouped = x.reshape(*x.shape[:axis], length // pieces, pieces, *x.shape[axis + 1 :])
     winner = jnp.argmax(grouped, axis + 1, keepdims=True)
     first = jax.lax.broadcasted_iota(winner.dtype, grouped.shape, axis + 1) == winner
-    return jnp.sum(scale(first.astype(jnp.uint8), grouped, (0.0, 1.0)), axis + 1)
+    code = jnp.where(jnp.isnan(grouped), jnp.uint8(2), first.astype(jnp.uint8))
+    return jnp.sum(scale(code, grouped, (0.0, 1.0, math.nan)), axis + 1)

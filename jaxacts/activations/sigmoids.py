@@ -166,15 +166,12 @@ def soft_sign(x: Array) -> Array:
     return where(jnp.isinf(x), jnp.sign(x), x / (1 + jnp.abs(x)))
 
 
-_HARD_TANH_PARTIALS = {
-    "min": lambda x, min, max: where(x < min, 1.0, 0.0),
-    "max": lambda x, min, max: where(x > max, 1.0, 0.0),
-}
-
-
 @activation(
     slope=lambda x, min, max: Pieces((min, max), (0.0, 1.0, 0.0)),
-    partials=_HARD_TANH_PARTIALS,
+    partials={
+        "min": lambda x, min, max: Pieces((min,), (1.0, 0.0)),
+        "max": lambda x, min, max: Pieces((max,), (0.0, 1.0)),
+    },
     facts=lambda min, max: Facts((min, max), Line(0, min), Line(0, max), lipschitz=1.0),
 )
 def hard_tanh(x: Array, min: ArrayLike = -1.0, max: ArrayLike = 1.0) -> Array:
