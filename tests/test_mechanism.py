@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -65,6 +66,18 @@ def test_with_kink_slope(choice, slope) -> None:
 )
 def test_middle_of_the_slopes(function, arguments, at, slope) -> None:
     assert float(jax.grad(lambda x: with_kink_slope(function, 0.5)(x, **arguments))(at)) == slope
+
+
+@pytest.mark.parametrize("wrapped", [jax.grad(ja.relu), functools.wraps(ja.relu)(lambda x: 2 * ja.relu(x))])
+def test_what_wraps_an_activation_is_none(wrapped) -> None:
+    with pytest.raises(TypeError, match="relu is no activation"):
+        with_kink_slope(wrapped, "right")
+
+
+def test_glu_far_below_and_at_infinity() -> None:
+    value = float(ja.glu(jnp.array([1e30, -100.0]))[0])
+    assert value == pytest.approx(3.720075976e-14, rel=1e-6)
+    assert float(ja.glu(jnp.array([jnp.inf, -200.0]))[0]) == jnp.inf
 
 
 def test_the_last_choice_counts() -> None:

@@ -1,8 +1,7 @@
 """Elementwise kernels that keep their accuracy in the tails, where the textbook forms cancel or overflow.
 
 Each takes and returns float32 or float64, is written for every finite input, and has a derivative made of kernels, so
-every order of derivative stays finite. The unit of the error bounds is the unit in the last place of the result, as
-measured over a dense sample in ``tests/numerics``.
+every order of derivative stays finite.
 """
 
 from .cubic import cubic_decay, cubic_steepness
