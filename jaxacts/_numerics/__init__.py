@@ -4,28 +4,65 @@ Each takes and returns float32 or float64, is written for every finite input, an
 every order of derivative stays finite.
 """
 
-from .cubic import cubic_decay, cubic_steepness
-from .exponential import Decay, decay, decay_of_quotient, expm1_negative, sigmoid, softplus, tanh, tanh_slope
+from .algebraic import hyperbola, hyperbola_root, hyperbola_slope, inverse_square
+from .cubic import cubic_complement, cubic_decay
+from .exponential import Decay, bounded, decay, decay_of_quotient, expm1_negative, magnitude
+from .logistic import over_square, over_sum, sigmoid, sigmoid_slope, softplus, tanh, tanh_slope
 from .normal import gelu_curve, gelu_slope
-from .tools import clip, exact_product, exact_sum, finite, negative_part, opaque, product, where
+from .series import (
+    GELU_TANH_GATE,
+    GELU_TANH_ROOT,
+    GELU_TANH_SLOPE,
+    MISH_GATE,
+    MISH_ROOT,
+    MISH_SLOPE,
+    SILU_GATE,
+    SILU_ROOT,
+    SILU_SLOPE,
+    Series,
+    near,
+)
+from .tools import clip, exact_product, exact_sum, fast_sum, finite, horner, negative_part, opaque, product, where
 
 __all__ = [
+    "GELU_TANH_GATE",
+    "GELU_TANH_ROOT",
+    "GELU_TANH_SLOPE",
+    "MISH_GATE",
+    "MISH_ROOT",
+    "MISH_SLOPE",
+    "SILU_GATE",
+    "SILU_ROOT",
+    "SILU_SLOPE",
     "Decay",
+    "Series",
+    "bounded",
     "clip",
+    "cubic_complement",
     "cubic_decay",
-    "cubic_steepness",
     "decay",
     "decay_of_quotient",
     "exact_product",
     "exact_sum",
     "expm1_negative",
+    "fast_sum",
     "finite",
     "gelu_curve",
     "gelu_slope",
+    "horner",
+    "hyperbola",
+    "hyperbola_root",
+    "hyperbola_slope",
+    "inverse_square",
+    "magnitude",
+    "near",
     "negative_part",
     "opaque",
+    "over_square",
+    "over_sum",
     "product",
     "sigmoid",
+    "sigmoid_slope",
     "softplus",
     "tanh",
     "tanh_slope",

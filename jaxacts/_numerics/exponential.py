@@ -1,8 +1,9 @@
-"""Kernels made of one exponential of a negative number, which neither overflows nor cancels.
+"""exp(-a), from which every smooth activation here is made.
 
 XLA flushes numbers below the smallest normal one to zero, so x·exp(-|x|) would vanish while it is still a normal
-number. :class:`Decay` therefore carries exp(-|x|) as a factor times a constant unit, and a product with it takes the
-unit last.
+number, and its exp loses up to one unit in the last place before the formula has begun. :class:`Decay` carries
+exp(-a) as (factor + low)·unit instead: a product takes the unit last, and what the rounding of the factor lost is at
+hand where a formula cancels.
 """
 
 from __future__ import annotations
@@ -12,43 +13,121 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+import numpy as np
+from jax import Array, lax
 from jax.typing import ArrayLike
 
-from .tools import exact_product, negative_part, where
+from .tools import exact_product, horner, where
 
-__all__ = ["Decay", "decay", "decay_of_quotient", "expm1_negative", "sigmoid", "softplus", "tanh", "tanh_slope"]
+__all__ = ["Decay", "bounded", "decay", "decay_of_quotient", "exp_of_minus", "expm1_negative", "magnitude"]
 
 
 class Decay(NamedTuple):
-    """The number factor · unit in [0, 1]."""
+    """The number (factor + low) · unit in [0, 1]; low is what factor lost when it was rounded."""
 
     factor: Array
     unit: Array
+    low: Array
 
     @property
     def value(self) -> Array:
         return self.factor * self.unit
 
-    def times(self, y: ArrayLike) -> Array:
-        """y · factor · unit, flushed only if the product is subnormal."""
-        return self.factor * y * self.unit
+    @property
+    def rest(self) -> Array:
+        """What ``value`` lost when it was rounded."""
+        return self.low * self.unit
+
+    def times(self, y: Array, rest: ArrayLike = 0.0) -> Array:
+        """The number times (y + rest), rounded once, flushed only if the product is subnormal."""
+        return (self.factor * y + (self.factor * rest + self.low * y)) * self.unit
 
     def scaled(self, y: ArrayLike) -> Decay:
         """The same number times y."""
-        return Decay(self.factor * y, self.unit)
+        return Decay(self.factor * y, self.unit, self.low * y)
 
 
-def exp_of_minus(a: Array) -> Decay:
-    """exp(-a) for a >= 0. The shift of a large a is exact, so only the constant exp(-shift) is rounded."""
-    start, shift = (512.0, 256.0) if a.dtype == jnp.float64 else (64.0, 32.0)
-    far = a > start
-    return Decay(jnp.exp(where(far, shift, 0.0) - a), where(far, jnp.asarray(math.exp(-shift), a.dtype), 1.0))
+@jax.custom_jvp
+def magnitude(x: Array) -> Array:
+    """|x| with derivative 1 at 0."""
+    return jnp.abs(x)
+
+
+@magnitude.defjvp
+def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
+    (x,), (t,) = primals, tangents
+    return magnitude(x), where(x < 0, -t, t)
+
+
+def bounded(x: Array, largest: float) -> Array:
+    """|x|, at most ``largest`` (NaN for NaN); derivative 1 at 0, and 0 from ``largest`` on."""
+    a = magnitude(x)
+    return where(a > largest, largest, a)
+
+
+# float32: -a = k·ln2 + r with |r| <= ln2/2, ln2 = _LN2 + _LN2_REST where k·_LN2 is exact.
+_LN2, _LN2_REST = 0.693359375, -2.1219444005469057e-4
+# q(r) in exp(r) = 1 + r + r²·q(r), highest power first; error 0.05 units in the last place of exp(r).
+_EXP_32 = (  # error 0.052 units of 2^-24
+    0.0013821201864629984,
+    0.008368666283786297,
+    0.04166825860738754,
+    0.1666652113199234,
+    0.4999999403953552,
+)
+_SCALE = 64  # the factor is 2^64·exp(-a); exp(-131) times that is a normal number
+_VANISHED = 131.0
+_TO_INTEGER = 1.5 * 2.0**23  # added to an integer it shows in the lowest bits
+
+
+def _split_exponent(minus_a: Array, low: ArrayLike) -> tuple[Array, Array, Array, Array]:
+    """k, r, what r was rounded by, and exp(r) - 1 - r, with exp(minus_a + low) = 2^k·exp(r)."""
+    k = lax.round((minus_a + low) * math.log2(math.e), lax.RoundingMethod.TO_NEAREST_EVEN)
+    coarse, fine = minus_a - k * _LN2, low - k * _LN2_REST
+    r = coarse + fine
+    return k, r, (coarse - r) + fine, r * r * horner(_EXP_32, r)
+
+
+def _power_of_two(k: Array, shift: int) -> Array:
+    """2^(k + shift) for an integer k, by its bits; a conversion to integers would be clamped and twice as slow."""
+    bits = lax.bitcast_convert_type(k + _TO_INTEGER, jnp.int32) << 23
+    return lax.bitcast_convert_type(bits + np.float32(2.0**shift).view(np.int32), jnp.float32)
+
+
+def _exp_32(a: Array, low: ArrayLike) -> Decay:
+    """Error budget, in units of the last place of exp(-a): 0.04 for the polynomial and the rounding of its last sum;
+    the factor adds its own rounding, 0.5."""
+    k, r, rest, curved = _split_exponent(-where(a > _VANISHED, _VANISHED, a), low)
+    high = 1 + r
+    correction = ((1 - high) + r) + (curved + rest)
+    p = high + correction
+    power = _power_of_two(k, _SCALE)
+    return Decay(p * power, jnp.float32(2.0**-_SCALE), ((high - p) + correction) * power)
+
+
+def _exp_64(a: Array, low: ArrayLike) -> Decay:
+    """By XLA's exp; the shift of a large a is exact, so only the constant exp(-shift) is rounded."""
+    far = a > 512.0
+    factor = jnp.exp(where(far, 256.0, 0.0) - a) * (1 + jnp.expm1(jnp.asarray(low, a.dtype)))
+    return Decay(factor, where(far, jnp.asarray(math.exp(-256), a.dtype), 1.0), jnp.zeros_like(a))
+
+
+@jax.custom_jvp
+def exp_of_minus(a: Array, low: Array) -> Decay:
+    """exp(-a + low) for a >= 0 and a low that is small beside 1."""
+    return _exp_64(a, low) if a.dtype == jnp.float64 else _exp_32(a, low)
+
+
+@exp_of_minus.defjvp
+def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Decay, Decay]:
+    (a, low), (t, _) = primals, tangents
+    out = exp_of_minus(a, low)
+    return out, Decay(-out.factor * t, jnp.zeros_like(out.unit), -out.low * t)
 
 
 def decay(x: Array) -> Decay:
     """exp(-|x|). Its derivative at 0 is taken from the right."""
-    return exp_of_minus(where(x < 0, -x, x))
+    return exp_of_minus(magnitude(x), jnp.zeros((), x.dtype))
 
 
 def decay_of_quotient(x: Array, y: Array, x_low: ArrayLike = 0.0, y_low: ArrayLike = 0.0) -> Decay:
@@ -61,60 +140,16 @@ def decay_of_quotient(x: Array, y: Array, x_low: ArrayLike = 0.0, y_low: ArrayLi
 
 
 @jax.custom_jvp
-def sigmoid(x: Array) -> Array:
-    """1/(1 + exp(-x)), to the last digit in both tails."""
-    e = decay(x).value
-    return where(x < 0, e, 1) / (1 + e)
-
-
-@sigmoid.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    return sigmoid(x), sigmoid(x) * sigmoid(-x) * t
-
-
-@jax.custom_jvp
-def softplus(x: Array) -> Array:
-    """log(1 + exp(x)), to the last digit in both tails."""
-    return where(x <= 0, 0.0, x) + jnp.log1p(decay(x).value)
-
-
-@softplus.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    return softplus(x), sigmoid(x) * t
-
-
-@jax.custom_jvp
-def tanh(x: Array) -> Array:
-    """The hyperbolic tangent."""
-    return jnp.tanh(x)
-
-
-@tanh.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    return tanh(x), tanh_slope(x) * t
-
-
-@jax.custom_jvp
-def tanh_slope(x: Array) -> Array:
-    """1/cosh²(x) as 4u/(1+u)² with u = exp(-2|x|): 1 - tanh² would lose every digit of the tails."""
-    u = decay(2 * x)
-    return u.times(4 / jnp.square(1 + u.value))
-
-
-@tanh_slope.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    return tanh_slope(x), -2 * tanh(x) * tanh_slope(x) * t
-
-
-@jax.custom_jvp
 def expm1_negative(x: Array) -> Array:
-    """exp(x) - 1 for x < 0, and 0 from there on."""
-    r = negative_part(x)
-    return where(r > -1e-20, r, jnp.expm1(r))
+    """exp(x) - 1 for x < 0, and 0 from there on (NaN for NaN); error 0.9 units in the last place.
+
+    2^k·exp(r) - 1 is summed as (2^k - 1) + 2^k·(exp(r) - 1), both right to the last digit; near 0 k is 0.
+    """
+    if x.dtype == jnp.float64:
+        return where(x >= 0, 0, jnp.expm1(x))
+    k, r, rest, curved = _split_exponent(where(x < -30, -30, where(x >= 0, 0, x)), 0.0)  # exp(-30) is lost beside 1
+    power = _power_of_two(k, 0)
+    return (power - 1) + power * (r + (curved + rest))
 
 
 @expm1_negative.defjvp

@@ -2,7 +2,8 @@
 
 With R(a) = Φ(-a)·exp(a²/2) for a = |x|, which is smooth and falls like 1/a, every part of gelu is R or a polynomial
 times exp(-a²/2). The exponential is taken of a square split into an exact part and a rest: a rounding of a²/2 near 80
-would cost 40 units in the last place of the result.
+would cost 40 units in the last place of the result. The slope changes its sign where R(a) = a·φ(0); about there
+it is computed by its series, so that it keeps its digits.
 """
 
 from __future__ import annotations
@@ -12,79 +13,167 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
-from .exponential import Decay, exp_of_minus
-from .tools import clip, exact_square, where
+from .exponential import Decay, bounded, exp_of_minus, magnitude
+from .series import GELU_GATE, GELU_ROOT, GELU_SLOPE, near
+from .tools import exact_square, horner, where
 
 __all__ = ["gelu_curve", "gelu_slope"]
 
-# h(u) with R(a) = t·h(2t - 1), t = 4/(a + 4), highest power first; tests/numerics/make_coefficients.py prints them.
-_TAIL_32 = (  # relative error 1.3e-08
-    3.074578925131652e-05,
-    4.870046278561636e-05,
-    -0.00039232841127306156,
-    -0.0008808935140879765,
-    0.0018818032279199638,
-    0.01510161743707591,
-    0.046630751474346914,
-    0.09678416994867665,
-    0.15197415151845228,
-    0.18882128462759265,
+# Rows (centre, polynomial in a - centre for a < 2), then (centre, polynomial in 4/a - centre) from each start on,
+# highest power first, for a·R(a) from a = 3/8 on; tests/numerics/make_coefficients.py prints them.
+_STARTS_32 = (2.0,)
+_STARTS_64 = (2.0, 5.0)
+_TAIL_32 = (  # error 0.18 units of 2^-24
+    (
+        1,
+        (
+            -1.2368722309474833e-05,
+            6.643687811447307e-05,
+            -0.00022509040718432516,
+            0.000708280538674444,
+            -0.002148939296603203,
+            0.006088824477046728,
+            -0.01583052985370159,
+            0.03702162206172943,
+            -0.0752568244934082,
+            0.1242142990231514,
+            0.2615782916545868,
+        ),
+    ),
+    (
+        1.25,
+        (
+            -1.2002176845271606e-05,
+            1.7671015939413337e-06,
+            4.2364052205812186e-05,
+            -8.55767575558275e-05,
+            0.0001228560577146709,
+            7.650940824532881e-05,
+            -0.0013035371666774154,
+            0.004545201081782579,
+            -0.005270649679005146,
+            -0.04041673615574837,
+            0.3679439425468445,
+        ),
+    ),
 )
-_TAIL_64 = (  # relative error 1.1e-16
-    -2.413356355057126e-10,
-    -1.8173863697566723e-11,
-    3.4810059983754273e-09,
-    -3.644648336759115e-09,
-    -1.9095205133726126e-08,
-    3.856580134192769e-08,
-    6.592062144101906e-08,
-    -2.549512129533793e-07,
-    -1.56283026011967e-07,
-    1.479723182940809e-06,
-    1.7875139898040247e-07,
-    -8.786045289440243e-06,
-    -4.769666329153394e-07,
-    5.777370457984405e-05,
-    3.333606350476228e-05,
-    -0.0004077046104725899,
-    -0.0008699230905606333,
-    0.0018850472413982648,
-    0.015099143722674867,
-    0.04663046448992354,
-    0.09678435018555472,
-    0.15197416049297294,
-    0.18882128260393788,
+_TAIL_64 = (  # error 0.57 units of 2^-53
+    (
+        1,
+        (
+            -3.9272813966209105e-12,
+            3.4572430550125026e-11,
+            -1.813577748687296e-10,
+            8.379274614538799e-10,
+            -3.798389931362505e-09,
+            1.6872833957610804e-08,
+            -7.280038567156099e-08,
+            3.042421920320996e-07,
+            -1.2289369368710437e-06,
+            4.7852843854927565e-06,
+            -1.7904805150962063e-05,
+            6.412994392497285e-05,
+            -0.00021886019875803168,
+            0.0007075819498888011,
+            -0.0021511555970995075,
+            0.006089339354005037,
+            -0.015830227447191054,
+            0.03702153937377294,
+            -0.07525683687190227,
+            0.12421430332881407,
+            0.2615782918651234,
+        ),
+    ),
+    (
+        1.375,
+        (
+            -2.6786358753963844e-10,
+            -7.641665718313161e-10,
+            5.4317364436258444e-09,
+            -1.3026532277001751e-08,
+            1.970908345374124e-08,
+            -1.1306472258900054e-08,
+            -5.582865754112018e-08,
+            2.678529516978582e-07,
+            -7.096640506172948e-07,
+            1.2135001878823655e-06,
+            -5.867707042388949e-07,
+            -4.946384879338822e-06,
+            2.292387804652399e-05,
+            -5.791045429638083e-05,
+            7.097895012527259e-05,
+            0.00015110234700760705,
+            -0.0012327131234802634,
+            0.00390853470312849,
+            -0.003686478520147441,
+            -0.041531367694756134,
+            0.362818058018587,
+        ),
+    ),
+    (
+        0.4375,
+        (
+            -6.419993776395228e-06,
+            1.2350298054089634e-05,
+            -3.6032888193474394e-06,
+            -1.5463828374234317e-05,
+            2.4601513571447312e-05,
+            -7.5432661062125425e-06,
+            -2.968646615381115e-05,
+            5.1722184608552766e-05,
+            -1.531562521258686e-05,
+            -7.78332147283711e-05,
+            0.0001353668248107778,
+            -1.2789670191658972e-05,
+            -0.00030390183598219946,
+            0.0004520883106721532,
+            0.0002538782293368661,
+            -0.0018591621025290366,
+            0.001715435376757198,
+            0.006201419240577667,
+            -0.02026044948531124,
+            -0.020377821253920528,
+            0.39433158747102515,
+        ),
+    ),
 )
-_LARGEST = 39.0  # exp(-39²/2) is below the smallest float64
-_DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
+_DENSITY_AT_0, _DENSITY_REST = 1 / math.sqrt(2 * math.pi), -2.49232720227773e-17
 
 
-def _scaled_tail(a: Array) -> Array:
-    """R(a) = Φ(-a)·exp(a²/2) for 0 <= a <= _LARGEST."""
-    t = 4 / (a + 4)
-    u = 2 * t - 1
-    coefficients = _TAIL_64 if a.dtype == jnp.float64 else _TAIL_32
-    h = jnp.full_like(u, coefficients[0])
-    for c in coefficients[1:]:
-        h = h * u + c
-    return t * h
+def _bounded(x: Array) -> Array:
+    """|x|, at most where exp(-x²/2) is below the smallest number of the dtype."""
+    return bounded(x, 39.0 if x.dtype == jnp.float64 else 14.5)
 
 
 def _bell(a: Array) -> Decay:
-    """exp(-a²/2). The rest of the square is below 0.06 where the result is not 0, so a few terms of its series do."""
+    """exp(-a²/2)."""
     high, low = exact_square(a)
-    d = -low / 2
-    return exp_of_minus(high / 2).scaled(1 + d * (1 + d / 2 * (1 + d / 3 * (1 + d / 4))))
+    return exp_of_minus(high / 2, -low / 2)
+
+
+def _tail(a: Array) -> Array:
+    """a·R(a), by one polynomial whose coefficients depend on where a is."""
+    starts, table = (_STARTS_64, _TAIL_64) if a.dtype == jnp.float64 else (_STARTS_32, _TAIL_32)
+
+    def here(value: ArrayLike, *others: ArrayLike) -> ArrayLike:
+        for start, other in zip(starts, others, strict=True):
+            value = where(a >= start, other, value)
+        return value
+
+    v = where(a < 2, a, 4 / a) - here(*(centre for centre, _ in table))
+    return horner([here(*column) for column in zip(*(row for _, row in table), strict=True)], v)
 
 
 @jax.custom_jvp
 def gelu_curve(x: Array) -> Array:
     """x·Φ(x)."""
-    a = jnp.minimum(jnp.abs(x), _LARGEST)
-    tail = _bell(a).times(a * _scaled_tail(a))
-    return where(x < 0, -tail, x - tail)
+    a = _bounded(x)
+    lost = _bell(a).times(_tail(a))
+    return near(x, GELU_GATE, where(x < 0, -lost, x - lost), times=True)
 
 
 @gelu_curve.defjvp
@@ -96,22 +185,24 @@ def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
 @jax.custom_jvp
 def gelu_slope(x: Array) -> Array:
     """Φ(x) + x·φ(x)."""
-    a = jnp.minimum(jnp.abs(x), _LARGEST)
-    left = _bell(a).times(_scaled_tail(a) - a * _DENSITY_AT_0)
-    return where(x < 0, left, 1 - left)
+    a = _bounded(x)
+    density = float(np.asarray(_DENSITY_AT_0, a.dtype))
+    rest = (density - _DENSITY_AT_0) - _DENSITY_REST
+    left = _bell(a).times(_tail(a) / a - a * density, a * rest)
+    return near(x, GELU_SLOPE, near(x, GELU_ROOT, where(x < 0, left, 1 - left)))
 
 
 @gelu_slope.defjvp
 def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
     (x,), (t,) = primals, tangents
-    y = clip(x, _LARGEST)
+    y = _bounded(x)
     return gelu_slope(x), _DENSITY_AT_0 * _density_ratio(y) * (2 - y * y) * t
 
 
 @jax.custom_jvp
 def _density_ratio(x: Array) -> Array:
     """φ(x)/φ(0) = exp(-x²/2)."""
-    return _bell(jnp.abs(x)).value
+    return _bell(magnitude(x)).value
 
 
 @_density_ratio.defjvp

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 __all__ = [
     "clip",
     "exact_product",
     "exact_square",
     "exact_sum",
+    "fast_sum",
     "finite",
+    "halves",
+    "horner",
     "leading",
     "negative_part",
     "opaque",
@@ -47,15 +53,32 @@ def product(x: Array, factor: ArrayLike) -> Array:
     return jnp.where(jnp.equal(factor, 0) & jnp.isinf(x), jnp.zeros_like(x), x * factor)
 
 
+def horner(coefficients: Sequence[ArrayLike], x: Array) -> Array:
+    """The polynomial with these coefficients, highest power first."""
+    total = jnp.broadcast_to(jnp.asarray(coefficients[0], x.dtype), x.shape)
+    for c in coefficients[1:]:
+        total = total * x + c
+    return total
+
+
 def opaque(constant: float, like: Array) -> Array:
     """The constant as data (NaN where ``like`` is): XLA would fold (x + C) - C into x, and the error with it."""
     return jnp.where(like != like, like, constant)
 
 
 def leading(x: Array) -> Array:
-    """The upper half of the significand of x, so that products of two such numbers are exact."""
-    exponent, mantissa = (11, 25) if x.dtype == jnp.float64 else (8, 11)
-    return jax.lax.reduce_precision(x, exponent, mantissa)
+    """The upper half of the significand of x by its bits, so that products of two such numbers are exact."""
+    integer, dropped = (jnp.int64, 27) if x.dtype == jnp.float64 else (jnp.int32, 12)
+    bits = jax.lax.bitcast_convert_type(x, integer)
+    return jax.lax.bitcast_convert_type(bits & -(1 << dropped), x.dtype)
+
+
+def halves(constant: float, rest: float, dtype: DTypeLike) -> tuple[float, float]:
+    """constant + rest as a number of half the significand, and what is left."""
+    dropped = 27 if dtype == jnp.float64 else 41
+    bits = struct.unpack("<q", struct.pack("<d", constant))[0] >> dropped << dropped
+    high: float = struct.unpack("<d", struct.pack("<q", bits))[0]
+    return high, (constant - high) + rest
 
 
 def exact_square(x: Array) -> tuple[Array, Array]:
@@ -74,6 +97,12 @@ def exact_product(x: Array, y: Array) -> tuple[Array, Array]:
     x_high, y_high = leading(x), leading(y)
     x_low, y_low = x - x_high, y - y_high
     return high, ((x_high * y_high - high) + x_high * y_low + x_low * y_high) + x_low * y_low
+
+
+def fast_sum(x: Array, y: Array) -> tuple[Array, Array]:
+    """(high, low) with high = x + y rounded and low what that lost, if |x| >= |y|."""
+    high = x + y
+    return high, (x - high) + y
 
 
 def exact_sum(x: Array, y: Array) -> tuple[Array, Array]:

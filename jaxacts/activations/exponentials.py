@@ -14,7 +14,17 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._mechanism import Facts, Line, Pieces, activation
-from jaxacts._numerics import decay, decay_of_quotient, expm1_negative, negative_part, sigmoid, where
+from jaxacts._numerics import (
+    decay,
+    decay_of_quotient,
+    expm1_negative,
+    hyperbola,
+    hyperbola_root,
+    hyperbola_slope,
+    negative_part,
+    sigmoid,
+    where,
+)
 from jaxacts._numerics import softplus as _softplus
 
 __all__ = ["celu", "elu", "selu", "softplus", "squareplus"]
@@ -158,7 +168,7 @@ def celu(x: Array, alpha: ArrayLike = 1.0) -> Array:
 
 
 @activation(
-    slope=lambda x: sigmoid(x),
+    slope=sigmoid,
     facts=Facts(image=(0, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.0),
 )
 def softplus(x: Array) -> Array:
@@ -192,24 +202,9 @@ def softplus(x: Array) -> Array:
     return _softplus(x)
 
 
-def _root(x: Array, b: ArrayLike) -> Array:
-    """sqrt(x² + b); beyond 2^60 no b below 2^60 makes a difference, and x² may overflow."""
-    far = jnp.abs(x) > 2.0**60
-    near = where(far, 0, x)
-    return where(far, where(x < 0, -x, x), jnp.sqrt(near * near + b))
-
-
-def _squareplus_slope(x: Array, b: Array) -> Array:
-    root = _root(x, b)
-    root = where(root == 0, 1, root)
-    tail = 0.5 * (b / (root + where(x < 0, -x, x))) / root
-    # tail or 1 - tail, with one use of tail: with two, XLA would store it
-    return where(x < 0, 0.0, 1.0) + where(x < 0, 1.0, -1.0) * tail
-
-
 @activation(
-    slope=_squareplus_slope,
-    partials={"b": lambda x, b: 0.25 / _root(x, b)},
+    slope=hyperbola_slope,
+    partials={"b": lambda x, b: 0.25 / hyperbola_root(x, b)},
     facts=Facts(image=(0, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.0),
 )
 def squareplus(x: Array, b: ArrayLike = 4) -> Array:
@@ -241,7 +236,4 @@ def squareplus(x: Array, b: ArrayLike = 4) -> Array:
     References:
         Barron 2021, "Squareplus: a softplus-like algebraic rectifier", https://arxiv.org/abs/2112.11687
     """
-    root = _root(x, b)
-    # Where x + root would cancel, multiply by (root - x)/(root - x); halves first, so that nothing overflows.
-    left = jnp.asarray(b, x.dtype) / (root - x) / 2
-    return where(x < 0, where(jnp.isinf(x), 0, left), x / 2 + root / 2)
+    return hyperbola(x, jnp.asarray(b, x.dtype))

@@ -7,6 +7,7 @@ exponential, so that value and slope keep their digits until they leave the rang
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 
 import jax.numpy as jnp
@@ -14,14 +15,28 @@ from jax import Array
 
 from jaxacts._mechanism import Facts, Line, Pieces, activation, check_flag
 from jaxacts._numerics import (
+    GELU_TANH_GATE,
+    GELU_TANH_ROOT,
+    GELU_TANH_SLOPE,
+    MISH_GATE,
+    MISH_ROOT,
+    MISH_SLOPE,
+    SILU_GATE,
+    SILU_ROOT,
+    SILU_SLOPE,
     Decay,
-    clip,
+    Series,
+    bounded,
+    cubic_complement,
     cubic_decay,
-    cubic_steepness,
     decay,
-    finite,
+    exact_sum,
     gelu_curve,
     gelu_slope,
+    horner,
+    near,
+    over_square,
+    over_sum,
     product,
     where,
 )
@@ -29,19 +44,28 @@ from jaxacts._numerics import (
 __all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
 
 
-def _logistic_gated(x: Array, e: Decay) -> Array:
-    """x·σ(y) for y of the sign of x, with e = exp(-|y|)."""
-    return where(x < 0, e.times(finite(x)), x) / (1 + e.value)
+_VANISHED = 1e4  # exp(-x) is 0 here, and x times constants is still finite
 
 
-def _logistic_gated_slope(x: Array, e: Decay, steepness: Array) -> Array:
-    """σ(y) + x·y'·σ(y)·σ(-y), with e = exp(-|y|) and x·y' given."""
+def _gated(x: Array, e: Decay, gate: Callable[[Array, Array], Array]) -> Array:
+    """gate(x·exp(-|y|), n) on the left and gate(x, n) on the right, with n = exp(-|y|) = e."""
+    a = bounded(x, _VANISHED)
+    return where(x > _VANISHED, x, gate(where(x < 0, -e.times(a), a), e.value))
+
+
+def _logistic_slope(x: Array, e: Decay, complement: Array, rest: Array | float = 0.0) -> Array:
+    """σ(y) + x·y'·σ(y)·σ(-y), with e = exp(-|y|) and complement + rest = 1 - |x|·y'."""
     n = e.value
-    return where(x < 0, e.times(1 + n + steepness), 1 + n + e.times(steepness)) / jnp.square(1 + n)
+    total, low = exact_sum(n, complement)
+    return over_square(where(x < 0, e.times(total, (low + e.rest) + rest), 1 + n * (2 - complement - rest)), n)
+
+
+def _two_series(x: Array, zero: Series, root: Series, otherwise: Array) -> Array:
+    return near(x, zero, near(x, root, otherwise))
 
 
 @activation(
-    slope=lambda x: _logistic_gated_slope(x, decay(x), x),
+    slope=lambda x: _two_series(x, SILU_SLOPE, SILU_ROOT, _logistic_slope(x, decay(x), 1 - bounded(x, _VANISHED))),
     facts=Facts(image=(-0.278464542761073795, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.09983932012886692),
 )
 def silu(x: Array) -> Array:
@@ -73,7 +97,7 @@ def silu(x: Array) -> Array:
         Elfwing et al. 2017, "Sigmoid-weighted linear units for neural network function approximation",
         https://arxiv.org/abs/1702.03118
     """
-    return _logistic_gated(x, decay(x))
+    return near(x, SILU_GATE, _gated(x, decay(x), over_sum), times=True)
 
 
 swish = silu
@@ -88,7 +112,9 @@ def _gelu_facts(approximate: bool) -> Facts:
 
 @activation(
     slope=lambda x, approximate: (
-        _logistic_gated_slope(x, cubic_decay(x), cubic_steepness(x)) if approximate else gelu_slope(x)
+        _two_series(x, GELU_TANH_SLOPE, GELU_TANH_ROOT, _logistic_slope(x, cubic_decay(x), *cubic_complement(x)))
+        if approximate
+        else gelu_slope(x)
     ),
     facts=_gelu_facts,
     static=("approximate",),
@@ -129,16 +155,24 @@ def gelu(x: Array, approximate: bool = True) -> Array:
     check_flag("gelu", "approximate", approximate)
     if not approximate:
         return gelu_curve(x)
-    return _logistic_gated(x, cubic_decay(x))
+    return near(x, GELU_TANH_GATE, _gated(x, cubic_decay(x), over_sum), times=True)
+
+
+def _mish_sum(x: Array, n: Array) -> Array:
+    """The denominator of tanh(log(1 + m)) = (m² + 2m)/(m² + 2m + 2), with m = n on the left and 1/n on the right."""
+    return where(x < 0, 2 + n * (2 + n), 1 + 2 * n * (1 + n))
 
 
 def _mish_slope(x: Array) -> Array:
+    """With n = exp(-|x|): n times a cubic in n on the left, 1 and a correction on the right."""
     e = decay(x)
-    n, y = e.value, clip(x, 1e4)  # where exp(-|x|) has vanished, 4x must not overflow
-    outer, inner = n * (n + 2) + 2, 1 + 2 * n * (1 + n)
-    left = e.times(((n + 2) * outer + 4 * y * (n + 1)) / jnp.square(outer))
-    right = (1 + 2 * n) / inner + 4 * y * n * n * (1 + n) / jnp.square(inner)
-    return where(x < 0, left, right)
+    n, a = e.value, bounded(x, _VANISHED)
+    left, left_low = exact_sum(1 - a, n * (n * (1 + n / 4) + (1.5 - a)))
+    left_low = left_low + e.rest * horner((0.75, 2, 1.5 - a), n)
+    right = n * n * (4 * (1 + n) * (a - n) - 2)
+    below = where(x < 0, horner((0.25, 1, 2, 2, 1), n), horner((4, 8, 8, 4, 1), n))  # (1 + n + n²/2)², (1 + 2n + 2n²)²
+    far = where(x < 0, 0.0, 1.0) + where(x < 0, e.times(left, left_low), right) / below
+    return _two_series(x, MISH_SLOPE, MISH_ROOT, far)
 
 
 @activation(
@@ -173,10 +207,8 @@ def mish(x: Array) -> Array:
     References:
         Misra 2019, "Mish: a self regularized non-monotonic activation function", https://arxiv.org/abs/1908.08681
     """
-    e = decay(x)  # tanh(softplus(x)) = (m² + 2m)/(m² + 2m + 2) with m = exp(x), which is n or 1/n
-    n = e.value
-    left = e.times(finite(x) * ((n + 2) / (n * (n + 2) + 2)))
-    return where(x < 0, left, x * ((1 + 2 * n) / (1 + 2 * n * (1 + n))))
+    far = _gated(x, decay(x), lambda p, n: p - p * (where(x < 0, n * (1 + n), 2 * n * n) / _mish_sum(x, n)))
+    return near(x, MISH_GATE, far, times=True)
 
 
 @activation(

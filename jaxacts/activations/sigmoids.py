@@ -14,15 +14,15 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._mechanism import Facts, Line, Pieces, activation
+from jaxacts._numerics import inverse_square, magnitude, sigmoid_slope, softplus, tanh_slope, where
 from jaxacts._numerics import sigmoid as _sigmoid
-from jaxacts._numerics import softplus, tanh_slope, where
 from jaxacts._numerics import tanh as _tanh
 
 __all__ = ["hard_sigmoid", "hard_tanh", "log_sigmoid", "sigmoid", "soft_sign", "sparse_sigmoid", "tanh"]
 
 
 @activation(
-    slope=lambda x: _sigmoid(x) * _sigmoid(-x),
+    slope=sigmoid_slope,
     facts=Facts(image=(0, 1), left=Line(0, 0), right=Line(0, 1), lipschitz=0.25),
 )
 def sigmoid(x: Array) -> Array:
@@ -58,7 +58,7 @@ def sigmoid(x: Array) -> Array:
 
 
 @activation(
-    slope=lambda x: tanh_slope(x),
+    slope=tanh_slope,
     facts=Facts(image=(-1, 1), left=Line(0, -1), right=Line(0, 1), lipschitz=1.0),
 )
 def tanh(x: Array) -> Array:
@@ -127,12 +127,8 @@ def log_sigmoid(x: Array) -> Array:
     return -softplus(-x)
 
 
-def _soft_sign_slope(x: Array) -> Array:
-    return jnp.square(1 / (1 + where(x < 0, -x, x)))
-
-
 @activation(
-    slope=_soft_sign_slope,
+    slope=lambda x: inverse_square(magnitude(x)),
     facts=Facts(image=(-1, 1), left=Line(0, -1), right=Line(0, 1), lipschitz=1.0),
 )
 def soft_sign(x: Array) -> Array:

@@ -1,55 +1,203 @@
 """Regenerate the polynomial coefficients of ``jaxacts/_numerics``.
 
-Run ``python tests/numerics/make_coefficients.py``; it prints the tuples as they stand in the kernels, with the relative
-error of the polynomial itself (before any rounding of the arithmetic).
+Run ``python tests/numerics/make_coefficients.py``; it prints the tuples as they stand in the kernels, with the largest
+error of each polynomial itself (before any rounding of the arithmetic).
 """
 
 from __future__ import annotations
 
-import mpmath
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
-SHIFT = 4
+import mpmath as mp
+import numpy as np
+from scipy.optimize import linprog
 
+mp.mp.dps = 60
 
-def scaled_tail(a: mpmath.mpf) -> mpmath.mpf:
-    """Φ(-a)·exp(a²/2), for a >= 0."""
-    with mpmath.workdps(60):
-        return mpmath.erfc(a / mpmath.sqrt(2)) * mpmath.exp(a * a / 2) / 2
-
-
-def tail_coefficients(degree: int, largest: float) -> list[float]:
-    """h(u), highest power first, with Φ(-a)·exp(a²/2) = t·h(2t-1), t = SHIFT/(a+SHIFT), on 0 <= a <= largest."""
-
-    def target(u: mpmath.mpf) -> mpmath.mpf:
-        t = (u + 1) / 2
-        return scaled_tail(SHIFT / t - SHIFT) / t
-
-    with mpmath.workdps(60):
-        low = 2 * mpmath.mpf(SHIFT) / (largest + SHIFT) - 1
-        return [float(c) for c in reversed(mpmath.chebyfit(target, [low, 1], degree + 1, asc=True))]
+Function = Callable[[mp.mpf], mp.mpf]
 
 
-def horner(coefficients: list[float], u: mpmath.mpf) -> mpmath.mpf:
-    """The polynomial with these coefficients, highest power first."""
-    total = mpmath.mpf(0)
-    for c in coefficients:
-        total = total * u + c
-    return total
+def tail(a: mp.mpf) -> mp.mpf:
+    """R(a) = Φ(-a)·exp(a²/2)."""
+    return mp.erfc(a / mp.sqrt(2)) * mp.exp(a * a / 2) / 2
 
 
-def tail_error(coefficients: list[float], largest: float) -> float:
-    """The largest relative error of the polynomial on a dense grid."""
-    with mpmath.workdps(40):
-        worst = mpmath.mpf(0)
-        for i in range(801):
-            a = mpmath.mpf(largest) * (mpmath.mpf(i) / 800) ** 2
-            t = SHIFT / (a + SHIFT)
-            worst = max(worst, abs(t * horner(coefficients, 2 * t - 1) / scaled_tail(a) - 1))
-        return float(worst)
+def root(f: Function, start: float) -> mp.mpf:
+    """The root of f near start."""
+    return mp.findroot(f, start)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A polynomial for ``target`` on [low, high] and the weight that turns its error into the relative error of the kernel."""
+
+    target: Function
+    weight: Function
+    low: float
+    high: float
+    degree: int
+    single: bool = True
+    centre: float = 0
+
+    def grid(self, points: int = 300) -> Iterator[mp.mpf]:
+        for i in range(points):
+            yield (self.low + self.high) / 2 - (self.high - self.low) / 2 * mp.cos(mp.pi * (i + mp.mpf(1) / 2) / points)
+
+    def coefficients(self) -> list[float]:
+        """Highest power first: the Chebyshev fit in float64, the weighted minimax fit in float32.
+
+        In float32 they are rounded one after the other, from the lowest power, each before the next is fitted.
+        """
+        if not self.single:
+            fitted = mp.chebyfit(self.target, [self.low, self.high], self.degree + 1, asc=True)
+            return [float(c) for c in reversed(fitted)]
+        xs = list(self.grid())
+        x, y, w = (np.array([float(v) for v in column]) for column in (xs, map(self.target, xs), map(self.weight, xs)))
+        rounded: list[float] = []
+        for power in range(self.degree + 1):
+            c = float(np.float32(_minimax(x, y, w * 2.0**24, range(power, self.degree + 1))))
+            rounded.append(c)
+            y = y - c * x**power
+        return rounded[::-1]
+
+    def error(self, coefficients: Sequence[float]) -> float:
+        """The largest relative error of these, in units of 2^-24 (float32) or 2^-53 (float64)."""
+        with mp.workdps(40):
+            worst = max(abs(mp.polyval(coefficients, x) - self.target(x)) * self.weight(x) for x in self.grid(798))
+            return float(worst * 2 ** (24 if self.single else 53))
+
+
+def _minimax(x: np.ndarray, y: np.ndarray, weight: np.ndarray, powers: range) -> float:
+    """The coefficient of the lowest power in the polynomial whose largest weighted error on the grid is least."""
+    columns = x[:, None] ** np.array(powers) * weight[:, None]
+    scale = np.abs(columns).max(0)
+    columns, edge = columns / scale, -np.ones((len(x), 1))
+    bounds = [(None, None)] * len(powers) + [(0, None)]
+    sides = np.block([[columns, edge], [-columns, edge]])
+    target = np.r_[y * weight, -y * weight]
+    found = linprog(np.r_[np.zeros(len(powers)), 1], sides, target, bounds=bounds, method="highs-ipm")
+    return float(found.x[0] / scale[0])
+
+
+def relative(target: Function, *where: float, single: bool = True, centre: float = 0) -> Fit:
+    """The fit of target(x + centre) on ``where = (low, high, degree)`` with the least relative error."""
+    low, high, degree = where
+    return Fit(
+        lambda x: target(x + centre),
+        lambda x: 1 / target(x + centre),
+        low - centre,
+        high - centre,
+        int(degree),
+        single,
+        centre,
+    )
+
+
+def times_a(a: mp.mpf) -> mp.mpf:
+    """a·R(a)."""
+    return a * tail(a)
+
+
+def inverted(t: mp.mpf) -> mp.mpf:
+    """a·R(a) at a = 4/t."""
+    return times_a(4 / t)
+
+
+def about(
+    f: Function, limit: float, degree: int, centre: mp.mpf | float = 0, odd: bool = False, single: bool = True
+) -> Fit:
+    """P in f(c + d) = f(c) + d·P for |d| < limit: a polynomial in d² if that is odd in d, else in d; c may be a root."""
+    c = mp.mpf(centre)
+    start = f(c) if abs(f(c)) > 1e-30 else mp.mpf(0)
+
+    def d_of(v: mp.mpf) -> mp.mpf:
+        return mp.sqrt(v) if odd else v
+
+    def weight(v: mp.mpf) -> mp.mpf:
+        d = abs(d_of(v))
+        return d / min(abs(f(c - d)), abs(f(c + d)))
+
+    low, high = (0.0, limit**2) if odd else (-limit, limit)
+    return Fit(lambda v: (f(c + d_of(v)) - start) / d_of(v), weight, low, high, degree, single)
+
+
+def logistic(x: mp.mpf) -> mp.mpf:
+    return 1 / (1 + mp.exp(-x))
+
+
+def cubic_gate(x: mp.mpf) -> mp.mpf:
+    return logistic(mp.sqrt(8 / mp.pi) * (x + mp.mpf("0.044715") * x**3))
+
+
+def mish_gate(x: mp.mpf) -> mp.mpf:
+    return mp.tanh(mp.log1p(mp.exp(x)))
+
+
+def slope(gate: Function) -> Function:
+    """The derivative of x·gate(x)."""
+    return lambda x: gate(x) + x * mp.diff(gate, x)
+
+
+def gelu_slope(x: mp.mpf) -> mp.mpf:
+    return mp.ncdf(x) + x * mp.npdf(x)
+
+
+LN2 = 0.34665  # half of ln 2, and the rounding of the quotient
+
+FITS: dict[str, tuple[Fit, ...]] = {
+    "_EXP_32": (
+        Fit(lambda r: (mp.expm1(r) - r) / r**2 if r else mp.mpf(1) / 2, lambda r: r * r * mp.exp(-r), -LN2, LN2, 4),
+    ),
+    "_LOG1P_32": (Fit(lambda u: (mp.log1p(u) - u) / u**2, lambda u: u * u / mp.log1p(u), 0.0, 1.0, 8),),
+    "_TANH_32": (Fit(lambda s: (mp.tanh(mp.sqrt(s)) / mp.sqrt(s) - 1) / s, lambda s: s, 0.0, 0.625**2, 4),),
+    "SOFTPLUS": (about(lambda x: mp.log1p(mp.exp(x)), 0.625, 7),),
+    "SILU_GATE": (about(logistic, 0.75, 4, odd=True),),
+    "SILU_SLOPE": (about(slope(logistic), 0.625, 4, odd=True),),
+    "SILU_ROOT": (about(slope(logistic), 0.45, 7, root(slope(logistic), -1.28)),),
+    "GELU_TANH_GATE": (about(cubic_gate, 0.5, 5, odd=True),),
+    "GELU_TANH_SLOPE": (about(slope(cubic_gate), 0.375, 4, odd=True),),
+    "GELU_TANH_ROOT": (about(slope(cubic_gate), 0.6, 12, root(slope(cubic_gate), -0.75)),),
+    "GELU_GATE": (about(mp.ncdf, 0.5, 4, odd=True),),
+    "GELU_GATE_64": (about(mp.ncdf, 0.5, 10, odd=True, single=False),),
+    "GELU_SLOPE": (about(gelu_slope, 0.375, 4, odd=True),),
+    "GELU_SLOPE_64": (about(gelu_slope, 0.375, 10, odd=True, single=False),),
+    "GELU_ROOT": (about(gelu_slope, 0.6, 12, root(gelu_slope, -0.75)),),
+    "GELU_ROOT_64": (about(gelu_slope, 0.6, 25, root(gelu_slope, -0.75), single=False),),
+    "MISH_GATE": (about(mish_gate, 0.5, 9, -0.25),),
+    "MISH_SLOPE": (about(slope(mish_gate), 0.5, 9, -0.25),),
+    "MISH_ROOT": (about(slope(mish_gate), 0.5, 10, root(slope(mish_gate), -1.19)),),
+    "_TAIL_32": (relative(times_a, 0.375, 2, 10, centre=1), relative(inverted, 4 / 14.5, 2, 10, centre=1.25)),
+    "_TAIL_64": (
+        relative(times_a, 0.375, 2, 20, single=False, centre=1),
+        relative(inverted, 4 / 5, 2, 20, single=False, centre=1.375),
+        relative(inverted, 4 / 39, 4 / 5, 20, single=False, centre=0.4375),
+    ),
+}
+
+
+def printed(name: str, fits: tuple[Fit, ...]) -> str:
+    """The tuple as it stands in the kernel, or a tuple of rows (centre, tuple)."""
+    rows = [fit.coefficients() for fit in fits]
+    error = max(fit.error(row) for fit, row in zip(fits, rows, strict=True))
+    head = f"{name} = (  # error {error:.2g} units of 2^-{24 if fits[0].single else 53}\n"
+    tuples = ["(\n" + "".join(f"    {c!r},\n" for c in row) + ")" for row in rows]
+    if len(rows) == 1:
+        return head + tuples[0][2:]
+    return head + "".join(f"({fit.centre}, {row}),\n" for fit, row in zip(fits, tuples, strict=True)) + ")"
 
 
 if __name__ == "__main__":
-    for name, degree, largest in [("_TAIL_32", 9, 14.5), ("_TAIL_64", 22, 39.0)]:
-        coefficients = tail_coefficients(degree, largest)
-        print(f"{name} = (  # relative error {tail_error(coefficients, largest):.1e}")
-        print("".join(f"    {c!r},\n" for c in coefficients) + ")")
+    for name, fits in FITS.items():
+        print(printed(name, fits))
+    for name, f, start in [
+        ("gelu", gelu_slope, -0.75),
+        ("silu", slope(logistic), -1.28),
+        ("gelu tanh", slope(cubic_gate), -0.75),
+        ("mish", slope(mish_gate), -1.19),
+    ]:
+        c = root(f, start)
+        print(f"root of {name}: {float(c)!r}, {float(c - float(c))!r}")
+    for name, f in [("mish gate", mish_gate), ("mish slope", slope(mish_gate))]:
+        y = f(mp.mpf(-0.25))
+        print(f"{name} at -1/4: {float(y)!r}, {float(y - float(y))!r}")
