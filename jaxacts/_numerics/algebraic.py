@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from .exponential import magnitude
-from .tools import fast_sum, where
+from .tools import where
 
 __all__ = ["hyperbola_root", "hyperbola_slope", "inverse_square"]
 
@@ -37,18 +37,18 @@ def hyperbola_root(x: Array, b: Array) -> Array:
 def hyperbola(x: Array, b: Array) -> Array:
     """(x + r)/2 with r = sqrt(x² + b); near 0 as a correction of sqrt(b)/2, on the left as b/(r + |x|)/2.
 
-    There the sum d = r + |x| and the root are corrected to first order: b·d/(d² + what both have lost, times d).
+    What the sum d = r + |x| and the root have lost shows in x² + b - (d - |x|)², which is added to d² in b·d/d². Root
+    and quotient are used once: with two uses XLA would store them.
     """
     a, middle = magnitude(x), jnp.sqrt(b)
-    close, far = a < middle / 2, a > 2.0**60
-    square = where(far, 0, a * a)
+    close, far = a < middle / 2, a > 2.0**60  # beyond, no b below 2^60 makes a difference, and x² may overflow
+    square, shift = where(far, 0, a * a), where(close, middle, a)
     s = square + b
-    r = where(far, a, jnp.sqrt(s))
-    d, low = fast_sum(r, where(close, middle, a))
-    lost = where(close | far, 0, s - r * r)
-    above, below = where(close, square, b) * where(far, 1, d), d * d + (d * low + lost)
-    share = above / where(far, d, below)
-    return where(close, middle / 2 + (x + share) / 2, where(x < 0, share / 2, x + share / 2))
+    d = where(far, a, jnp.sqrt(s)) + shift
+    root = d - shift
+    below = d * d + where(close, 0, s - root * root)
+    share = where(close, square, b) * where(far, 1, d) / where(far, d, below)
+    return where(close, (middle + x) / 2, where(x < 0, 0, x)) + share / 2
 
 
 @jax.custom_jvp

@@ -38,7 +38,7 @@ class Decay(NamedTuple):
         """What ``value`` lost when it was rounded."""
         return self.low * self.unit
 
-    def times(self, y: Array, rest: ArrayLike = 0.0) -> Array:
+    def times(self, y: ArrayLike, rest: ArrayLike = 0.0) -> Array:
         """The number times (y + rest), rounded once, flushed only if the product is subnormal."""
         return (self.factor * y + (self.factor * rest + self.low * y)) * self.unit
 

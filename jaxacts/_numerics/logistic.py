@@ -16,17 +16,17 @@ __all__ = ["over_square", "over_sum", "sigmoid", "sigmoid_slope", "softplus", "t
 
 
 def over_sum(p: Array, n: Array) -> Array:
-    """p/(1 + n) for 0 <= n <= 1, for small n as p - p·n/(1 + n), so that the rounding of 1 + n does not count."""
-    near = n > 0.6
-    r = where(near, p, n) / (1 + n)
-    return where(near, r, p - p * r)
+    """p/(1 + n) for 0 <= n <= 1, as p less a correction: the rounding of 1 + n counts for little."""
+    return p - p * (n / (1 + n))
 
 
 def over_square(p: Array, n: Array) -> Array:
-    """p/(1 + n)² for 0 <= n <= 1, in the same way."""
-    near, m = n > 0.3, n * (2 + n)
-    r = where(near, p, m) / (1 + m)
-    return where(near, r, p - p * r)
+    """p/(1 + n)² for 0 <= n <= 1, for small n as p less a correction; 1 + n itself would be rounded before it is squared.
+
+    The quotient is used once: with two uses XLA would store it.
+    """
+    far, m = n < 0.3, n * (2 + n)
+    return where(far, p, 0) + where(far, -p, 1) * (where(far, m, p) / (1 + m))
 
 
 @jax.custom_jvp
@@ -46,7 +46,7 @@ def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
 def sigmoid_slope(x: Array) -> Array:
     """σ(x)·σ(-x) as n/(1 + n)² with n = exp(-|x|): y·(1 - y) would lose every digit where y rounds to 1."""
     n = decay(x).value
-    return over_square(n, n)
+    return n / (1 + n * (2 + n))
 
 
 @sigmoid_slope.defjvp
@@ -102,9 +102,9 @@ def tanh(x: Array) -> Array:
         return jnp.tanh(x)
     a = magnitude(x)
     u = decay(2 * x).value
-    far = 1 - 2 * u / (1 + u)
+    far = where(x < 0, -1, 1) * (1 - 2 * u / (1 + u))
     s = x * x
-    return where(a < 0.625, x + x * (s * horner(_TANH_32, s)), where(x < 0, -far, far))
+    return where(a < 0.625, x + x * (s * horner(_TANH_32, s)), far)
 
 
 @tanh.defjvp
@@ -117,7 +117,7 @@ def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
 def tanh_slope(x: Array) -> Array:
     """1/cosh²(x) as 4u/(1 + u)² with u = exp(-2|x|): 1 - tanh² would lose every digit of the tails."""
     u = decay(2 * x).value
-    return over_square(4 * u, u)
+    return 4 * u / (1 + u * (2 + u))
 
 
 @tanh_slope.defjvp

@@ -61,7 +61,7 @@ def _logistic_slope(x: Array, e: Decay, complement: Array, rest: Array | float =
 
 
 def _two_series(x: Array, zero: Series, root: Series, otherwise: Array) -> Array:
-    return near(x, zero, near(x, root, otherwise))
+    return near(x, root, near(x, zero, otherwise))
 
 
 @activation(
