@@ -70,7 +70,7 @@ def activation(
         if slope and parameters != tuple(slopes):
             raise TypeError(f"{name}: partials must name the array parameters {parameters}, got {tuple(slopes)}.")
         untyped: Callable[..., Array] = formula
-        core = elementwise(untyped, slope, slopes) if slope else None
+        core = elementwise(name, untyped, slope, slopes) if slope else None
 
         def traced(choice: Choice, *args: Any, **kwargs: Any) -> Array:
             bound = _bind(name, signature, args, kwargs)

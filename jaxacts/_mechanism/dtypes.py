@@ -12,6 +12,8 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
+from .rounding import narrow
+
 __all__ = [
     "as_floating",
     "as_mask",
@@ -30,6 +32,10 @@ def as_floating(function: str, argument: str, value: object) -> Array:
     """``value`` as a real floating array, or a TypeError that names the function and the argument."""
     check_array(function, argument, value)
     array = jnp.asarray(value)
+    if array.dtype == jnp.float8_e8m0fnu:
+        raise TypeError(
+            f"{function}: {argument} is of dtype {array.dtype}, which has neither sign nor zero; use another."
+        )
     if jnp.issubdtype(array.dtype, jnp.floating):
         return array
     if jnp.issubdtype(array.dtype, jnp.integer) or array.dtype == jnp.bool_:
@@ -59,9 +65,9 @@ def up(value: Array, dtype: DTypeLike) -> Array:
     return jax.lax.convert_element_type(value, compute_dtype(dtype))
 
 
-def down(value: Array | float, dtype: DTypeLike) -> Array:
+def down(value: Array, dtype: DTypeLike) -> Array:
     """The one rounding: a result of the compute dtype in the dtype of the input."""
-    return jax.lax.convert_element_type(value, dtype)
+    return narrow(value, dtype)
 
 
 def broadcast(function: str, names: tuple[str, ...], arrays: list[Array]) -> list[Array]:

@@ -15,7 +15,10 @@ from typing import Literal, TypeAlias
 import jax.numpy as jnp
 from jax import Array
 
+from jaxacts._numerics.hard_cases import Sides
+
 from .dtypes import down
+from .rounding import settled
 from .scaling import scale
 
 __all__ = ["Choice", "Pieces", "apply", "choice_rule", "is_nan", "least", "materialise"]
@@ -102,7 +105,9 @@ def materialise(x: Array, slope: Array | Pieces, choice: Choice) -> Array:
     return jnp.where(is_nan(x), jnp.nan, out)
 
 
-def apply(x: Array, slope: Array | Pieces, tangent: Array, choice: Choice, parameters: list[Array]) -> Array:
+def apply(
+    x: Array, slope: Array | Pieces, tangent: Array, choice: Choice, parameters: list[Array], hard: Sides | None
+) -> Array:
     """``slope · tangent`` in the dtype of ``tangent``, keeping one array of that dtype for its transpose.
 
     One byte an element does where every piece is a number or one of the ``parameters`` that is not as large as ``x``.
@@ -111,7 +116,7 @@ def apply(x: Array, slope: Array | Pieces, tangent: Array, choice: Choice, param
     if not isinstance(slope, Pieces) or not all(
         isinstance(s, float) or any(s is p for p in small) for s in slope.slopes
     ):
-        return down(materialise(x, slope, choice), tangent.dtype) * tangent
+        return down(settled(materialise(x, slope, choice), x, hard), tangent.dtype) * tangent
     code, table = jnp.zeros(x.shape, jnp.uint8), list[Slope]()
     for begins, value in _runs(x, slope, choice):
         index = next((i for i, known in enumerate(table) if _same(known, value)), len(table))

@@ -17,9 +17,11 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
 from jaxacts._numerics import finite
+from jaxacts._numerics.hard_cases import Sides, sides_of
 
 from .dtypes import compute_dtype, down, up
 from .pieces import Choice, Pieces, apply, materialise
+from .rounding import settled
 
 __all__ = ["Static", "elementwise", "slope_at"]
 
@@ -33,28 +35,34 @@ def slope_at(slope: SlopeFormula, x: Array, parameters: list[Array], static: Sta
     return slope(finite(x), *parameters, **dict(static))
 
 
-def elementwise(formula: Formula, slope: SlopeFormula, partials: Mapping[str, SlopeFormula]) -> Callable[..., Array]:
-    """The ``custom_jvp`` of ``formula(x, *parameters, **static)``.
+def elementwise(
+    name: str, formula: Formula, slope: SlopeFormula, partials: Mapping[str, SlopeFormula]
+) -> Callable[..., Array]:
+    """The ``custom_jvp`` of ``formula(x, *parameters, **static)``; the name is the key of its hard cases.
 
     The result is called as ``f(static, choice, x, *parameters)``. ``slope`` and ``partials`` (in the order of the
     parameters) take the arguments of the formula.
     """
 
+    def sides(static: Static, x: Array) -> tuple[Sides | None, Sides | None]:
+        return sides_of(name, tuple(v for _, v in static), x.dtype.name)
+
     def value(static: Static, choice: Choice, x: Array, *parameters: Array) -> Array:
-        wide = [up(p, x.dtype) for p in parameters]
-        return down(formula(up(x, x.dtype), *wide, **dict(static)), x.dtype)
+        x_wide, *wide = (up(a, x.dtype) for a in (x, *parameters))
+        return down(settled(formula(x_wide, *wide, **dict(static)), x_wide, sides(static, x)[0]), x.dtype)
 
     function = jax.custom_jvp(value, nondiff_argnums=(0, 1))
 
     def rule(
         static: Static, choice: Choice, primals: tuple[Array, ...], tangents: tuple[Any, ...]
     ) -> tuple[Array, Array]:
-        x, *parameters = primals
+        x = primals[0]
         out = function(static, choice, *primals)
-        x_wide, wide = up(x, x.dtype), [up(p, x.dtype) for p in parameters]
+        x_wide, *wide = (up(a, x.dtype) for a in primals)
         terms: list[Array] = []
         if not isinstance(tangents[0], SymbolicZero):
-            terms.append(apply(x_wide, slope_at(slope, x_wide, wide, static), tangents[0], choice, wide))
+            steepness = slope_at(slope, x_wide, wide, static)
+            terms.append(apply(x_wide, steepness, tangents[0], choice, wide, sides(static, x)[1]))
         for partial, tangent in zip(partials.values(), tangents[1:], strict=True):
             if not isinstance(tangent, SymbolicZero):
                 steepness = materialise(x_wide, partial(x_wide, *wide, **dict(static)), choice)

@@ -21,7 +21,7 @@ def over_sum(p: Array, n: Array) -> Array:
 
 
 def over_square(p: Array, n: Array) -> Array:
-    """p/(1 + n)² for 0 <= n <= 1, for small n as p less a correction; 1 + n itself would be rounded before it is squared.
+    """p/(1 + n)² for 0 <= n <= 1, for small n as p less a correction; the square is rounded once.
 
     The quotient is used once: with two uses XLA would store it.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
-import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jaxacts._mechanism import Facts, Line, Pieces, activation, check_flag
@@ -37,13 +37,13 @@ from jaxacts._numerics import (
     near,
     over_square,
     over_sum,
-    product,
     where,
 )
 
 __all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
 
 
+_SIXTH = float(np.float32(1 / 6))
 _VANISHED = 1e4  # exp(-x) is 0 here, and x times constants is still finite
 
 
@@ -212,7 +212,7 @@ def mish(x: Array) -> Array:
 
 
 @activation(
-    slope=lambda x: Pieces((-3.0, 3.0), (0.0, x / 3 + 0.5, 1.0)),
+    slope=lambda x: Pieces((-3.0, 3.0), (0.0, (x + 1.5) / 3, 1.0)),
     facts=Facts(image=(-0.375, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.5),
 )
 def hard_silu(x: Array) -> Array:
@@ -238,12 +238,14 @@ def hard_silu(x: Array) -> Array:
     Example:
         >>> import jax.numpy as jnp, jaxacts
         >>> jaxacts.hard_silu(jnp.array([-4.0, -1.5, 4.0]))
-        Array([-0.   , -0.375,  4.   ], dtype=float32)
+        Array([ 0.   , -0.375,  4.   ], dtype=float32)
 
     References:
         Howard et al. 2019, "Searching for MobileNetV3", https://arxiv.org/abs/1905.02244
     """
-    return product(x, jnp.clip(x + 3, 0, 6) / 6)
+    p = (x + 3) * x  # exact but for one rounding where x + 3 would cancel
+    left = p * _SIXTH + p * (1 / 6 - _SIXTH)
+    return where(x >= 3, x, where(x <= -3, 0, where(x < -1.5, left, x * (x / 6 + 0.5))))
 
 
 hard_swish = hard_silu

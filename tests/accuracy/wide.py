@@ -1,12 +1,13 @@
 """Value, slope and curvature of the elementwise activations in float64, for checks of millions of float32 inputs.
 
-Written in NumPy and SciPy from the definitions, with the forms that keep float64's digits in the tails; none is the form
-that the package computes with, and ``test_wide.py`` compares each with mpmath. At a kink the slope is the one of least
-magnitude, the curvature that of the left side.
+Written in NumPy and SciPy from the definitions, with the forms that keep float64's digits in the tails; none is the
+form that the package computes with, and ``test_wide.py`` compares each with mpmath. At a kink the slope is the one of
+least magnitude; a curvature that jumps is that of the right side.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -107,7 +108,7 @@ def squareplus(x: Reals, b: float) -> Derivatives:
 
 def soft_sign(x: Reals) -> Derivatives:
     d = 1 + np.abs(x)
-    return x / d, 1 / d / d, -2 * np.sign(x) / d / d / d
+    return x / d, 1 / d / d, np.where(x < 0, 2, -2) / d / d / d
 
 
 def _pieces(x: Reals, knots: list[float], rows: list[tuple[float, float, float]]) -> Derivatives:
@@ -116,7 +117,7 @@ def _pieces(x: Reals, knots: list[float], rows: list[tuple[float, float, float]]
     near = np.clip(x, -1e18, 1e18)
     value, slope, bend = (zero.copy() for _ in range(3))
     bounds = [-np.inf, *knots, np.inf]
-    for (low, high), (c0, c1, c2) in zip(zip(bounds, bounds[1:], strict=False), rows, strict=True):
+    for (low, high), (c0, c1, c2) in zip(itertools.pairwise(bounds), rows, strict=True):
         here = (x >= low) & (x <= high)
         new = c1 + 2 * c2 * near
         tie = here & (x == low) & (x != -np.inf)

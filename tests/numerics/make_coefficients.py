@@ -30,7 +30,7 @@ def root(f: Function, start: float) -> mp.mpf:
 
 @dataclass(frozen=True)
 class Fit:
-    """A polynomial for ``target`` on [low, high] and the weight that turns its error into the relative error of the kernel."""
+    """A polynomial for ``target`` on [low, high]; the weight turns its error into the relative error of the kernel."""
 
     target: Function
     weight: Function
@@ -107,7 +107,7 @@ def inverted(t: mp.mpf) -> mp.mpf:
 def about(
     f: Function, limit: float, degree: int, centre: mp.mpf | float = 0, odd: bool = False, single: bool = True
 ) -> Fit:
-    """P in f(c + d) = f(c) + d·P for |d| < limit: a polynomial in d² if that is odd in d, else in d; c may be a root."""
+    """P in f(c + d) = f(c) + d·P for |d| < limit, in d² if that is odd in d, else in d; c may be a root."""
     c = mp.mpf(centre)
     start = f(c) if abs(f(c)) > 1e-30 else mp.mpf(0)
 

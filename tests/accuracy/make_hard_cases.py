@@ -1,0 +1,115 @@
+"""Regenerate ``jaxacts/_numerics/hard_cases.py``: ``python tests/accuracy/make_hard_cases.py``.
+
+A 16-bit input is a hard case if its exact value (or slope) is within 0.6 units of float32's last place of the middle
+between two 16-bit numbers, or if the arithmetic with or without fused multiply-add comes out on the wrong side. Run it
+once for each (``XLA_FLAGS=--xla_cpu_max_isa=AVX`` for the latter): cases already listed are kept. ``--fresh`` begins
+with an empty list.
+"""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rounding import every_input, from_middle, spacing, wrong
+from subjects import SUBJECTS, Subject, forward
+from wide import Reals
+
+import jaxacts
+from jaxacts._numerics import hard_cases
+from jaxacts._numerics.hard_cases import HARD_CASES, Sides
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from references import REFERENCES
+
+from jaxacts._contract.exact import directional, evaluate
+
+LIMIT = 0.6
+TIE = 1e-7  # closer than any 16-bit input comes to a middle without being on it
+HEAD = '''"""Inputs of 16 bits whose exact result float32 cannot tell from the middle between two 16-bit numbers.
+
+For each activation and dtype: the values, then the slopes, that must move away from 0, and those that must move
+towards it. ``tests/accuracy/make_hard_cases.py`` writes this file; ``tests/accuracy/test_rounding.py`` checks that with
+it every input is rounded correctly.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+__all__ = ["HARD_CASES", "Sides", "sides_of"]
+
+Sides: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
+"""Inputs whose result lies beyond the middle, seen from 0, and inputs whose result lies before it."""
+
+
+def sides_of(name: str, static: tuple[Any, ...], dtype: str) -> tuple[Sides | None, Sides | None]:
+    """The hard cases of the value and of the slope."""
+    return HARD_CASES.get((name, *static, dtype), (None, None))
+'''
+
+
+def distances(subject: Subject, order: int, x: Reals, dtype: str) -> Reals:
+    """How far beyond the nearest middle the exact result lies, by mpmath where float64 cannot tell."""
+    y = subject.exact(x)[order]
+    found = from_middle(y, dtype)
+    for i in np.flatnonzero((np.abs(found) < 1e-3) & (y != 0)):
+        formula, at = REFERENCES[subject.name].formula, x[i : i + 1]
+        arguments = dict(subject.arguments)
+        exact = (
+            directional(formula, True, at, arguments, np.ones(1)) if order else evaluate(formula, True, at, arguments)
+        )
+        unit = spacing(exact.high, dtype)
+        middle = (np.floor(np.abs(exact.high) / unit) + 0.5) * unit
+        apart = (np.abs(exact.high) - middle) + np.sign(exact.high) * exact.low
+        found[i] = (apart / spacing(exact.high, "float32"))[0]
+    return found
+
+
+def hard_cases_of(subject: Subject, order: int, dtype: str, known: Sides | None) -> Sides:
+    """The inputs listed before, those close to a middle, and those that the arithmetic gets wrong."""
+    x = every_input(dtype)
+    wide = x.astype(np.float64)
+    f = subject.ours if order == 0 else functools.partial(forward, subject.ours)
+    got = np.asarray(jax.jit(f)(x)).astype(np.float64)
+    exact = subject.exact(wide)[order]
+    apart = distances(subject, order, wide, dtype)
+    smooth = bool(np.any(subject.exact(wide)[2]))  # else one product: only what that gets wrong is listed
+    kept = smooth & (np.abs(exact) > max(float(jnp.finfo(dtype).smallest_subnormal) / 4, 2.0**-126))
+    listed = np.isin(wide, [c for side in known or () for c in side])
+    hard = listed | ((np.abs(apart) < LIMIT) & (np.abs(apart) > TIE) & kept) | wrong(got, exact, wide, dtype)
+    away, towards = (tuple(sorted(wide[hard & beyond].tolist())) for beyond in (apart > 0, apart < 0))
+    return away, towards
+
+
+def main() -> None:
+    fresh = "--fresh" in sys.argv
+    before = {} if fresh else dict(HARD_CASES)
+    if fresh:
+        HARD_CASES.clear()
+    found: dict[tuple[Any, ...], tuple[Sides | None, Sides | None]] = {}
+    for subject in SUBJECTS.values():
+        static = [subject.arguments[n] for n in jaxacts.catalogue()[subject.name].static]
+        for dtype in ("bfloat16", "float16"):
+            key = (subject.name, *static, dtype)
+            known = before.get(key, (None, None))
+            value, slope = (hard_cases_of(subject, order, dtype, known[order]) for order in (0, 1))
+            if any(value) or any(slope):
+                found[key] = (value if any(value) else None, slope if any(slope) else None)
+            print(key, [len(s) for side in (value, slope) for s in side], flush=True)
+    rows = "".join(f"    {key!r}: {row!r},\n" for key, row in found.items())
+    table = f"HARD_CASES: dict[tuple[Any, ...], tuple[Sides | None, Sides | None]] = {{\n{rows}}}\n"
+    head, tail = HEAD.split("def sides_of")
+    path = Path(hard_cases.__file__)
+    path.write_text(head + table + "\n\ndef sides_of" + tail)
+    subprocess.run(["ruff", "format", "-q", str(path)], check=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Correct rounding of float64 references to a narrower dtype, and how far they are from the middle of two numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from wide import Reals
+
+FLOAT8 = (
+    "float8_e3m4",
+    "float8_e4m3",
+    "float8_e4m3b11fnuz",
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
+)
+NARROW = ("bfloat16", "float16", *FLOAT8)
+
+
+def every_input(dtype: str) -> np.ndarray[Any, Any]:
+    """All finite numbers of a dtype of 8 or 16 bits."""
+    bits = jnp.finfo(dtype).bits
+    x = np.arange(2**bits, dtype=f"uint{bits}").view(jnp.dtype(dtype))
+    with np.errstate(invalid="ignore"):
+        return x[np.isfinite(x.astype(np.float64))]
+
+
+def spacing(y: Reals, dtype: str) -> Reals:
+    """The distance between two numbers of the dtype beside y."""
+    info = jnp.finfo(dtype)
+    return 2.0 ** (np.floor(np.log2(np.maximum(np.abs(y), float(info.smallest_normal)))) - info.nmant)
+
+
+def rounded(y: Reals, dtype: str) -> Reals:
+    """y rounded once to the dtype, ties to even; beyond its range inf, or NaN where it has no inf."""
+    unit = spacing(y, dtype)
+    out = np.rint(y / unit) * unit
+    outside = np.nan if np.isnan(np.asarray(np.inf).astype(jnp.dtype(dtype))) else np.inf
+    return np.where(np.abs(out) > float(jnp.finfo(dtype).max), np.copysign(outside, y), out)
+
+
+def from_middle(y: Reals, dtype: str) -> Reals:
+    """The signed distance of |y| from the nearest middle between two numbers, in units of float32's last place."""
+    unit = spacing(y, dtype)
+    share = np.abs(y) / unit
+    return (share - np.floor(share) - 0.5) * unit / spacing(y, "float32")
+
+
+def wrong(got: Reals, exact: Reals, x: Reals, dtype: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Where got is not the correctly rounded exact result.
+
+    XLA's CPU backend takes what is below float32's smallest normal number as 0, in inputs and results; bfloat16
+    has such numbers.
+    """
+    expected = rounded(exact, dtype)
+    same = (got == expected) | (np.isnan(got) & np.isnan(expected))
+    flushed = (np.abs(expected) <= 2.0**-126) & (np.abs(got) <= 2.0**-126)
+    return ~(same | flushed | ((np.abs(x) < 2.0**-126) & (x != 0)))
