@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
+from jaxacts._numerics import where
 from jaxacts._numerics.hard_cases import Sides
 
 from .dtypes import down
@@ -101,8 +103,8 @@ def materialise(x: Array, slope: Array | Pieces, choice: Choice) -> Array:
     (_, out), *later = _runs(x, slope, choice)
     for begins, value in later:
         assert begins is not None
-        out = jnp.where(begins, value, out)
-    return jnp.where(is_nan(x), jnp.nan, out)
+        out = where(begins, value, out)
+    return where(is_nan(x), math.nan, out)
 
 
 def apply(
@@ -117,11 +119,11 @@ def apply(
         isinstance(s, float) or any(s is p for p in small) for s in slope.slopes
     ):
         return down(settled(materialise(x, slope, choice), x, hard), tangent.dtype) * tangent
-    code, table = jnp.zeros(x.shape, jnp.uint8), list[Slope]()
+    code, table = np.uint8(0), list[Slope]()
     for begins, value in _runs(x, slope, choice):
         index = next((i for i, known in enumerate(table) if _same(known, value)), len(table))
         if index == len(table):
             table.append(value)
-        code = code if begins is None else jnp.where(begins, jnp.uint8(index), code)
-    code = jnp.where(is_nan(x), jnp.uint8(len(table)), code)
+        code = code if begins is None else where(begins, np.uint8(index), code)
+    code = where(is_nan(x), np.uint8(len(table)), code)
     return scale(code, tangent, [*table, math.nan])

@@ -19,6 +19,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.typing import DTypeLike
 
+from jaxacts._numerics import where
 from jaxacts._numerics.hard_cases import Sides
 
 __all__ = ["narrow", "settled"]
@@ -30,11 +31,11 @@ def settled(y: Array, x: Array, sides: Sides | None) -> Array:
     """``y`` moved away from or towards 0 by a few units in the last place where ``x`` is a hard case."""
     if sides is None:
         return y
-    factor = jnp.float32(1)
+    factor = 1.0
     for cases, step in zip(sides, (_STEP, -_STEP), strict=True):
         if cases:
             here = functools.reduce(operator.or_, (x == c for c in cases))
-            factor = jnp.where(here, jnp.float32(1 + step), factor)
+            factor = where(here, 1 + step, factor)
     return y * factor
 
 
@@ -53,7 +54,7 @@ def _by_bits(y: Array) -> Array:
     """The same with integers, which XLA's CPU backend runs in two thirds of the time of its own conversion."""
     bits = lax.bitcast_convert_type(y, jnp.uint32)
     rounded = (bits + (((bits >> 16) & 1) + 0x7FFF)) >> 16
-    rounded = jnp.where(y != y, jnp.uint32(0x7FC0), rounded)
+    rounded = where(y != y, np.uint32(0x7FC0), rounded)
     return lax.bitcast_convert_type(rounded.astype(jnp.uint16), jnp.bfloat16)
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from .exponential import magnitude
-from .tools import where
+from .selection import where
 
 __all__ = ["hyperbola_root", "hyperbola_slope", "inverse_square"]
 

@@ -16,7 +16,8 @@ import numpy as np
 from jax import Array
 
 from .exponential import Decay, bounded, exp_of_minus
-from .tools import exact_square, exact_sum, halves, leading, opaque, where
+from .selection import where
+from .tools import exact_square, exact_sum, halves, leading, opaque
 
 __all__ = ["cubic_complement", "cubic_decay"]
 

@@ -17,7 +17,8 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from .tools import exact_product, horner, where
+from .selection import where
+from .tools import exact_product, horner
 
 __all__ = ["Decay", "bounded", "decay", "decay_of_quotient", "exp_of_minus", "expm1_negative", "magnitude"]
 

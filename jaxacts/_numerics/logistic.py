@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from .exponential import decay, magnitude
+from .selection import where
 from .series import SOFTPLUS, near
-from .tools import horner, where
+from .tools import horner
 
 __all__ = ["over_square", "over_sum", "sigmoid", "sigmoid_slope", "softplus", "tanh", "tanh_slope"]
 

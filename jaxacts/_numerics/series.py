@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .tools import horner, where
+from .selection import where
+from .tools import horner
 
 __all__ = [
     "GELU_GATE",

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
+from .selection import where
+
 __all__ = [
     "clip",
     "exact_product",
@@ -23,18 +25,12 @@ __all__ = [
     "negative_part",
     "opaque",
     "product",
-    "where",
 ]
-
-
-def where(condition: Array, yes: ArrayLike, no: ArrayLike) -> Array:
-    """``jnp.where``, typed for formulas."""
-    return jnp.where(condition, yes, no)
 
 
 def negative_part(x: Array) -> Array:
     """x where x < 0, else 0 (NaN for NaN): min(x, 0) with a derivative that is 0 at 0."""
-    return jnp.where(x >= 0, jnp.zeros_like(x), x)
+    return where(x >= 0, 0.0, x)
 
 
 def clip(x: Array, limit: float) -> Array:
@@ -50,20 +46,21 @@ def finite(x: Array) -> Array:
 
 def product(x: Array, factor: ArrayLike) -> Array:
     """x · factor where a factor of 0 wins over an infinite x: the limit of x·g(x) with g that falls faster than 1/x."""
-    return jnp.where(jnp.equal(factor, 0) & jnp.isinf(x), jnp.zeros_like(x), x * factor)
+    return where(jnp.equal(factor, 0) & jnp.isinf(x), 0.0, x * factor)
 
 
 def horner(coefficients: Sequence[ArrayLike], x: Array) -> Array:
     """The polynomial with these coefficients, highest power first."""
-    total = jnp.broadcast_to(jnp.asarray(coefficients[0], x.dtype), x.shape)
-    for c in coefficients[1:]:
+    first, second, *rest = coefficients
+    total = x * first + second
+    for c in rest:
         total = total * x + c
     return total
 
 
 def opaque(constant: float, like: Array) -> Array:
     """The constant as data (NaN where ``like`` is): XLA would fold (x + C) - C into x, and the error with it."""
-    return jnp.where(like != like, like, constant)
+    return where(like != like, like, constant)
 
 
 def leading(x: Array) -> Array:
