@@ -1,7 +1,18 @@
 """Activation functions and weight initializers for JAX."""
 
 from . import activations, initializers
-from ._mechanism import Activation, Facts, Kink, Line, Pieces, activation, catalogue, get, with_kink_slope
+from ._mechanism import (
+    Activation,
+    Facts,
+    Kink,
+    Line,
+    Pieces,
+    activation,
+    catalogue,
+    get,
+    keep_pre_activations,
+    with_kink_slope,
+)
 from .activations import *
 
 __version__ = "0.1.0"
@@ -17,6 +28,7 @@ __all__ = [
     "catalogue",
     "get",
     "initializers",
+    "keep_pre_activations",
     "with_kink_slope",
 ]
 __all__ += activations.__all__

@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import jax
 from jax import Array
+from jax.ad_checkpoint import checkpoint_name
 from jax.typing import ArrayLike
 
 from .catalogue import Activation, FactsOf, entry_of
@@ -17,12 +18,22 @@ from .dtypes import as_floating, broadcast, check_array
 from .pieces import Choice
 from .rule import SlopeFormula, elementwise
 
-__all__ = ["activation", "with_kink_slope"]
+__all__ = ["activation", "keep_pre_activations", "with_kink_slope"]
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Array])
 Formula = Callable[Concatenate[Array, P], Array]
 Public = Callable[Concatenate[ArrayLike, P], Array]
+
+_PRE_ACTIVATION = "pre_activation"
+
+keep_pre_activations = jax.checkpoint_policies.save_only_these_names(_PRE_ACTIVATION)
+"""Policy for ``jax.checkpoint``: of a block, keep the inputs of the activations alone.
+
+Every elementwise activation names its input ``"pre_activation"``. With ``jax.checkpoint(block,
+policy=jaxacts.keep_pre_activations)`` the backward pass computes the activation anew for the product that follows, and
+its slope, from that one array. The policies of jax work too.
+"""
 
 _choice: contextvars.ContextVar[Choice] = contextvars.ContextVar("kink choice", default=None)
 
@@ -82,8 +93,8 @@ def activation(
                 finally:
                     _choice.reset(token)
             names = (first, *parameters)
-            arrays = broadcast(name, names, [as_floating(name, n, bound[n]) for n in names])
-            return core(tuple((n, bound[n]) for n in static), choice, *arrays)
+            x, *others = broadcast(name, names, [as_floating(name, n, bound[n]) for n in names])
+            return core(tuple((n, bound[n]) for n in static), choice, checkpoint_name(x, _PRE_ACTIVATION), *others)
 
         traced.__name__ = traced.__qualname__ = name
         places = (0, *(1 + i for i, n in enumerate(signature.parameters) if n in static))

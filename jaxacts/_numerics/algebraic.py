@@ -58,7 +58,7 @@ def hyperbola_slope(x: Array, b: Array) -> Array:
     square = a * a
     s = square + b
     near, root = square < b / 4, jnp.sqrt(s)
-    ratio = where(s > 0, where(near, x, b) / where(near, root, s + a * root), 0) / 2
+    ratio = where(s == 0, 0, where(near, x, b) / where(near, root, s + a * root)) / 2
     return where(near, 0.5, where(x < 0, 0.0, 1.0)) + where(near | (x < 0), ratio, -ratio)
 
 

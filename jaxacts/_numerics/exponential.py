@@ -39,13 +39,10 @@ class Decay(NamedTuple):
         """What ``value`` lost when it was rounded."""
         return self.low * self.unit
 
-    def times(self, y: ArrayLike, rest: ArrayLike = 0.0) -> Array:
+    def times(self, y: ArrayLike, rest: Array | None = None) -> Array:
         """The number times (y + rest), rounded once, flushed only if the product is subnormal."""
-        return (self.factor * y + (self.factor * rest + self.low * y)) * self.unit
-
-    def scaled(self, y: ArrayLike) -> Decay:
-        """The same number times y."""
-        return Decay(self.factor * y, self.unit, self.low * y)
+        low = self.low * y if rest is None else self.factor * rest + self.low * y
+        return (self.factor * y + low) * self.unit
 
 
 @jax.custom_jvp
@@ -137,7 +134,7 @@ def decay_of_quotient(x: Array, y: Array, x_low: ArrayLike = 0.0, y_low: ArrayLi
     back, back_low = exact_product(q, jnp.broadcast_to(y, q.shape))
     rest = (x - back) - back_low + (x_low - q * y_low)
     error = jax.lax.stop_gradient(where(jnp.abs(q) < 1e4, rest / y, 0.0))
-    return decay(q).scaled(1 - where(q < 0, -error, error))
+    return exp_of_minus(magnitude(q), where(q < 0, error, -error))
 
 
 @jax.custom_jvp

@@ -62,11 +62,11 @@ def near(x: Array, series: Series, otherwise: Array, times: bool = False) -> Arr
     if coefficients is None:
         return otherwise
     (start, start_rest), (centre, centre_rest) = (_rounded(n, x.dtype) for n in (series.start, series.centre))
-    d = x - centre
+    d = x - centre if centre else x
+    steep = d * horner(coefficients, d * d if series.odd else d)
     # The rest of the centre counts near it alone, where P is its last coefficient.
-    total = start + (
-        d * horner(coefficients, d * d if series.odd else d) + (start_rest - centre_rest * coefficients[-1])
-    )
+    rest = start_rest - centre_rest * coefficients[-1]
+    total = start + (steep + rest if rest else steep) if start else steep + rest
     return where(jnp.abs(d) < series.limit, x * total if times else total, otherwise)
 
 

@@ -60,8 +60,9 @@ def _bump(x: Array, s: Array, e: Decay) -> Array:
 def _by_x(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s, e = _standardized(x, mean, variance, epsilon)
     n = e.value
-    share = where(z < 0, n + alpha, 1 + alpha * n)
-    return (share * (1 + n) + (1 - alpha) * _steepness(x, s, e)) / jnp.square(1 + n)
+    left, right = alpha * (1 + n), 1 + n  # the bracket has a root on the left
+    bracket = where(z < 0, right, left) + (1 - alpha) * where((s == 0) | (e.factor == 0), 0, x / s)
+    return (where(z < 0, left, right) + e.times(bracket)) / jnp.square(1 + n)
 
 
 def _by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
