@@ -7,9 +7,11 @@ digits however small it is. Only float32 needs them: float64's bounds are wider.
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -56,8 +58,10 @@ def _rounded(number: tuple[float, float], dtype: np.dtype[np.floating]) -> tuple
     return high, (number[0] - high) + number[1]
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 3))
 def near(x: Array, series: Series, otherwise: Array, times: bool = False) -> Array:
-    """The series, or x times it, where it holds."""
+    """The series, or x times it, where it holds. Derivatives are those of ``otherwise``: a polynomial that is right to
+    the last digit has a derivative that is not."""
     coefficients = series.double if x.dtype == jnp.float64 else series.coefficients
     if coefficients is None:
         return otherwise
@@ -68,6 +72,12 @@ def near(x: Array, series: Series, otherwise: Array, times: bool = False) -> Arr
     rest = start_rest - centre_rest * coefficients[-1]
     total = start + (steep + rest if rest else steep) if start else steep + rest
     return where(jnp.abs(d) < series.limit, x * total if times else total, otherwise)
+
+
+@near.defjvp
+def _(series: Series, times: bool, primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
+    x, otherwise = primals
+    return near(x, series, otherwise, times), tangents[1]
 
 
 # tests/numerics/make_coefficients.py prints these.

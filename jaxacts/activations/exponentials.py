@@ -10,6 +10,7 @@ from __future__ import annotations
 from math import inf
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -32,6 +33,7 @@ __all__ = ["celu", "elu", "selu", "softplus", "squareplus"]
 # Exact fixed point (mean 0, variance 1) of Klambauer et al. 2017, equation 14, to float64.
 _SELU_ALPHA = 1.6732632423543772
 _SELU_SCALE = 1.0507009873554805
+_SELU_LEFT = _SELU_SCALE * _SELU_ALPHA
 
 
 def _elu(x: Array, alpha: ArrayLike) -> Array:
@@ -78,12 +80,12 @@ def elu(x: Array, alpha: ArrayLike = 1.0) -> Array:
 
 
 @activation(
-    slope=lambda x: Pieces((0.0,), (decay(negative_part(x)).times(_SELU_SCALE * _SELU_ALPHA), _SELU_SCALE)),
+    slope=lambda x: Pieces((0.0,), (decay(negative_part(x)).times(_SELU_LEFT), _SELU_SCALE)),
     facts=Facts(
-        image=(-_SELU_SCALE * _SELU_ALPHA, inf),
-        left=Line(0, -_SELU_SCALE * _SELU_ALPHA),
+        image=(-_SELU_LEFT, inf),
+        left=Line(0, -_SELU_LEFT),
         right=Line(_SELU_SCALE, 0),
-        lipschitz=_SELU_SCALE * _SELU_ALPHA,
+        lipschitz=_SELU_LEFT,
     ),
 )
 def selu(x: Array) -> Array:
@@ -115,7 +117,9 @@ def selu(x: Array) -> Array:
     References:
         Klambauer et al. 2017, "Self-normalizing neural networks", https://arxiv.org/abs/1706.02515
     """
-    return _SELU_SCALE * _elu(x, _SELU_ALPHA)
+    left = float(np.asarray(_SELU_LEFT, x.dtype))
+    y = expm1_negative(x)
+    return where(x > 0, _SELU_SCALE * x, y * left + y * (_SELU_LEFT - left))
 
 
 def _celu_by_alpha(x: Array, alpha: Array) -> Array:

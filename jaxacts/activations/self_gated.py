@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
+from typing import Any
 
+import jax
 import numpy as np
 from jax import Array
 
@@ -34,9 +36,12 @@ from jaxacts._numerics import (
     gelu_curve,
     gelu_slope,
     horner,
+    magnitude,
     near,
     over_square,
     over_sum,
+    sigmoid_slope,
+    tanh,
     where,
 )
 
@@ -64,8 +69,19 @@ def _two_series(x: Array, zero: Series, root: Series, otherwise: Array) -> Array
     return near(x, root, near(x, zero, otherwise))
 
 
+@jax.custom_jvp
+def _silu_slope(x: Array) -> Array:
+    return _two_series(x, SILU_SLOPE, SILU_ROOT, _logistic_slope(x, decay(x), 1 - bounded(x, _VANISHED)))
+
+
+@_silu_slope.defjvp
+def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
+    (x,), (t,) = primals, tangents
+    return _silu_slope(x), sigmoid_slope(x) * (2 - bounded(x, _VANISHED) * tanh(magnitude(x) / 2)) * t
+
+
 @activation(
-    slope=lambda x: _two_series(x, SILU_SLOPE, SILU_ROOT, _logistic_slope(x, decay(x), 1 - bounded(x, _VANISHED))),
+    slope=_silu_slope,
     facts=Facts(image=(-0.278464542761073795, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.09983932012886692),
 )
 def silu(x: Array) -> Array:

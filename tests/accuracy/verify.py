@@ -37,7 +37,7 @@ MEASURED = Path(__file__).parents[2] / "docs" / "measured"
 WAYS = ("value", "slope")
 PARTS, BLOCK = 64, 2**20
 TINY, LARGEST = 2.0**-126, float(np.finfo(np.float32).max)
-FLUSHED = 2.0**-116
+FLUSHED = 2.0**-110
 """A second derivative below this may come out as 0: it is a sum of products of which XLA flushes the subnormal ones."""
 
 
@@ -64,7 +64,7 @@ def errors(subject: Subject, way: int, got: Reals, exact: Reals, x: Reals) -> Re
     size = np.abs(exact)
     floor = np.full_like(x, TINY)
     for root in roots_of(subject, way):
-        floor[np.abs(x - root) <= 2.0**-4] = 0.25
+        floor[np.abs(x - root) <= (2.0**-4 if way == 1 else 2.0**-2)] = 0.25
     exponent = np.maximum(size, floor).view(np.int64) & (0x7FF << 52)
     with np.errstate(all="ignore"):
         error = np.abs(got - exact) / (exponent.view(np.float64) * 2.0**-23)

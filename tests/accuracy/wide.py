@@ -82,7 +82,7 @@ def _exponential(x: Reals, below: float, rate: float, above: float) -> Derivativ
     left = below * rate
     slope = np.where(x > 0, above, left * np.exp(r))
     slope = np.where(x == 0, min(left, above), slope)
-    return np.where(x > 0, above * x, below * np.expm1(r)), slope, np.where(x > 0, 0, left * rate * np.exp(r))
+    return np.where(x > 0, above * x, below * np.expm1(r)), slope, np.where(x >= 0, 0, left * rate * np.exp(r))
 
 
 def elu(x: Reals, alpha: float) -> Derivatives:
