@@ -25,14 +25,18 @@ ROOT = Path(__file__).parents[2]
 FACTORIES = {
     "constant": lambda **kw: ji.constant(0.3, **kw),
     "delta_orthogonal": ji.delta_orthogonal,
+    "dirac": ji.dirac,
     "he_normal": ji.he_normal,
     "he_truncated_normal": ji.he_truncated_normal,
     "he_uniform": ji.he_uniform,
+    "identity": ji.identity,
+    "layer_default": lambda **kw: ji.layer_default("torch.Linear", **kw),
     "lecun_normal": ji.lecun_normal,
     "lecun_truncated_normal": ji.lecun_truncated_normal,
     "lecun_uniform": ji.lecun_uniform,
     "normal": ji.normal,
     "orthogonal": ji.orthogonal,
+    "sparse": lambda **kw: ji.sparse(0.3, **kw),
     "truncated_normal": ji.truncated_normal,
     "uniform": ji.uniform,
     "variance_scaling": lambda **kw: ji.variance_scaling(1.0, "fan_avg", "normal", **kw),
@@ -46,15 +50,19 @@ ALIASES = {
     for alias, name in (("kaiming", "he"), ("glorot", "xavier"))
     for law in ("normal", "truncated_normal", "uniform")
 }
+LAYERS = ["Conv", "Dense", "Einsum", "Embed"]
 INITIALIZERS = {name: make() for name, make in FACTORIES.items()} | PLAIN
-RANDOM = sorted(FACTORIES.keys() - {"constant"})
+FIXED = {"constant", "dirac", "identity"}
+RANDOM = sorted(FACTORIES.keys() - FIXED)
 # One initializer for each way to make the values; all others go the same way.
-SAMPLERS = ["constant", "delta_orthogonal", "he_normal", "he_uniform", "orthogonal", "truncated_normal", "uniform"]
-SHAPES = dict.fromkeys(INITIALIZERS, (8, 16)) | {"delta_orthogonal": (2, 8, 16)}
+SAMPLERS = sorted(
+    {*FIXED, "delta_orthogonal", "he_normal", "he_uniform", "orthogonal", "sparse", "truncated_normal", "uniform"}
+)
+SHAPES = dict.fromkeys(INITIALIZERS, (8, 16)) | dict.fromkeys(("delta_orthogonal", "dirac"), (2, 8, 16))
 
 
 def test_the_tables_above_cover_the_public_names() -> None:
-    assert {*INITIALIZERS, *ALIASES, "Initializer"} == set(ji.__all__)
+    assert {*INITIALIZERS, *ALIASES, "Initializer", "Fans", "fans", *LAYERS} == set(ji.__all__)
 
 
 @pytest.mark.parametrize("alias", ALIASES)
@@ -76,7 +84,11 @@ def test_keeps_the_arguments_of_jax(name: str) -> None:
     ours = inspect.signature(getattr(ji, name)).parameters
     jaxs = inspect.signature(getattr(jax.nn.initializers, name)).parameters
     kept = list(ours.values())[: len(jaxs)]
-    assert [(p.name, p.kind, p.default) for p in kept] == [(p.name, p.kind, p.default) for p in jaxs.values()]
+    assert [(p.name, p.kind) for p in kept] == [(p.name, p.kind) for p in jaxs.values()]
+    # None stands for jax's -2 and -1, so that an ambiguous kernel can be told from one whose axes were given.
+    meant = {"in_axis": -2, "out_axis": -1}
+    defaults = [meant.get(p.name) if p.default is None and p.name in meant else p.default for p in kept]
+    assert defaults == [p.default for p in jaxs.values()]
 
 
 @pytest.mark.parametrize("name", FACTORIES)
@@ -96,7 +108,7 @@ def test_jit_and_vmap_give_the_bits_of_eager(name: str) -> None:
     np.testing.assert_allclose(mapped, jnp.stack([init(k, SHAPES[name]) for k in keys]), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", sorted({*SAMPLERS} - {"constant"}))
+@pytest.mark.parametrize("name", sorted({*SAMPLERS} - FIXED))
 def test_keys_decide(name: str) -> None:
     init = INITIALIZERS[name]
     other = init(jax.random.key(6), SHAPES[name])
@@ -173,7 +185,7 @@ def test_eight_devices_give_the_bits_of_one_and_build_only_their_part(tmp_path: 
     assert not [row for row in found if not np.array_equal(found[row], single[row.split()[0]])]
 
 
-@pytest.mark.parametrize("name", sorted({*SAMPLERS, *PLAIN} - {"delta_orthogonal"}))
+@pytest.mark.parametrize("name", sorted({*SAMPLERS, *PLAIN} - {"delta_orthogonal", "dirac"}))
 def test_is_a_kernel_init_of_flax(name: str) -> None:
     init = INITIALIZERS[name]
     x = jnp.ones((2, 6))
