@@ -1,13 +1,9 @@
-"""What every initializer does alike: dtype, jit, vmap, equality, pickling, one compilation, any sharding, Flax."""
+"""What every initializer does alike: dtype, jit, vmap, equality, pickling, one compilation, Flax."""
 
 from __future__ import annotations
 
 import inspect
-import os
 import pickle
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -19,9 +15,8 @@ from jaxacts import initializers as ji
 from jaxacts.initializers._basic import Scaled
 
 KEY = jax.random.key(5)
-ROOT = Path(__file__).parents[2]
 
-# Every public initializer with its required arguments; the sharding script below draws from the same table.
+# Every public initializer with its required arguments; the sharded tests draw from the same table.
 FACTORIES = {
     "constant": lambda **kw: ji.constant(0.3, **kw),
     "delta_orthogonal": ji.delta_orthogonal,
@@ -142,47 +137,6 @@ def test_equal_initializers_share_one_compilation() -> None:
         for key in jax.random.split(KEY, 3):
             Scaled("test", None, sample, factor)(key, shape, dtype)
     assert traced == [((3, 4), jnp.float32)] * 2
-
-
-SCRIPT = """
-import sys
-import jax, numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
-sys.path.insert(0, sys.argv[2])
-from test_protocol import INITIALIZERS, SAMPLERS, SHAPES
-
-KEY = jax.random.key(5)
-assert jax.device_count() == 8
-found = {}
-for kind in (AxisType.Auto, AxisType.Explicit):
-    mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(kind, kind))
-    for name in SAMPLERS:
-        init, shape = INITIALIZERS[name], SHAPES[name]
-        spec = P(*[None] * (len(shape) - 2), "x", "y")
-        sharding = NamedSharding(mesh, spec)
-        eager = init(KEY, shape, None, sharding)
-        with jax.set_mesh(mesh):
-            compiled = jax.jit(lambda key: init(key, shape, None, spec)).lower(KEY).compile()
-            jitted = compiled(KEY)
-            whole = init(KEY, shape)
-        for how, w in dict(eager=eager, jitted=jitted).items():
-            assert w.sharding.is_equivalent_to(sharding, len(shape)), (name, kind, how, w.sharding)
-            found[f"{name} {kind.name} {how}"] = np.asarray(w)
-        found[f"{name} {kind.name} whole"] = np.asarray(whole)
-        assert "orthogonal" in name or "f32[8,16]" not in compiled.as_text(), (name, kind)
-np.savez(sys.argv[1], **found)
-"""
-
-
-def test_eight_devices_give_the_bits_of_one_and_build_only_their_part(tmp_path: Path) -> None:
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "found.npz"), str(Path(__file__).parent)]
-    subprocess.run(command, env={**os.environ, **flags, "PYTHONPATH": os.pathsep.join(paths)}, check=True, timeout=120)
-    found = np.load(tmp_path / "found.npz")
-    assert len(found) == len(SAMPLERS) * 2 * 3
-    single = {name: np.asarray(INITIALIZERS[name](KEY, SHAPES[name])) for name in SAMPLERS}
-    assert not [row for row in found if not np.array_equal(found[row], single[row.split()[0]])]
 
 
 @pytest.mark.parametrize("name", sorted({*SAMPLERS, *PLAIN} - {"delta_orthogonal", "dirac"}))
