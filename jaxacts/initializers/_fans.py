@@ -109,6 +109,11 @@ def fans_of(
     function: str, shape: Shape, in_axis: Axes | None, out_axis: Axes | None, batch_axis: Axes, layer: Layer | None
 ) -> Fans:
     """:func:`fans` under the name of the function that errors should mention."""
+    if not isinstance(layer, Layer | None):
+        name = layer.__name__ if isinstance(layer, type) else "one"
+        raise TypeError(
+            f"{function}: layer must be Conv(), Dense(), Einsum(spec), Embed() or None, got {layer!r}; pass {name}."
+        )
     named = {
         argument: _checks.axes(function, argument, value, shape)
         for argument, value in (("in_axis", in_axis), ("out_axis", out_axis), ("batch_axis", batch_axis))
