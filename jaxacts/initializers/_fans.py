@@ -110,9 +110,9 @@ def fans_of(
 ) -> Fans:
     """:func:`fans` under the name of the function that errors should mention."""
     if not isinstance(layer, Layer | None):
-        name = layer.__name__ if isinstance(layer, type) else "one"
         raise TypeError(
-            f"{function}: layer must be Conv(), Dense(), Einsum(spec), Embed() or None, got {layer!r}; pass {name}."
+            f"{function}: layer must be Conv(), Dense(), Einsum(spec), Embed() or None, got {layer!r}; "
+            f"pass an instance."
         )
     named = {
         argument: _checks.axes(function, argument, value, shape)
