@@ -24,7 +24,7 @@ compare equal when their arguments do, and pickle. What holds for all:
 
 * dtypes below 32 bits are drawn in float32 and rounded once;
 * one key gives the same bits under every sharding, jitted or not, and each device builds only its own part (but for
-  the matrix decomposition of the orthogonal ones and the sorted columns of the sparse one);
+  the matrix decomposition of the orthogonal ones);
 * a name means what it says: ``*_normal`` is Gaussian and ``*_truncated_normal`` is truncated, where jax and keras call
   the truncated one ``he_normal``.
 """

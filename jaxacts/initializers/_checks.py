@@ -18,6 +18,7 @@ __all__ = [
     "count",
     "default_dtype",
     "divides",
+    "hashable",
     "magnitude",
     "nonempty",
     "number",
@@ -108,6 +109,11 @@ def nonempty(function: str, shape: Shape) -> None:
             f"{function}: a kernel with an axis of size zero has no fan, got shape {shape}; "
             f"use zeros for an empty parameter."
         )
+
+
+def hashable(value: Axes) -> int | Shape:
+    """``value`` with a tuple for a list, so that equal initializers hash alike."""
+    return value if isinstance(value, int) else tuple(value)
 
 
 def axes(function: str, argument: str, value: Axes, shape: Shape) -> Shape:

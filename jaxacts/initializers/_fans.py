@@ -12,7 +12,7 @@ from typing import NamedTuple
 from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Axes, Shape
 
-__all__ = ["FAN", "Fans", "Kernel", "Layer", "Parts", "fans", "fans_of", "ratio"]
+__all__ = ["FAN", "Fans", "Kernel", "Layer", "Parts", "described", "fans", "fans_of", "ratio"]
 
 FAN: Mapping[str, Callable[[float, float], float]] = MappingProxyType(
     {
@@ -100,6 +100,17 @@ class _Unsaid(Layer):
         return Fans(inputs * window, outputs * window)
 
 
+def described(function: str, layer: object) -> Layer:
+    """``layer`` where it is one; None stands for what the number of axes says."""
+    if layer is None:
+        return _Unsaid()
+    if isinstance(layer, Layer):
+        return layer
+    raise TypeError(
+        f"{function}: layer must be Conv(), Dense(), Einsum(spec), Embed() or None, got {layer!r}; pass an instance."
+    )
+
+
 def ratio(whole: int, parts: int) -> float:
     """``whole / parts``, an int where it is one."""
     return whole // parts if whole % parts == 0 else whole / parts
@@ -109,11 +120,6 @@ def fans_of(
     function: str, shape: Shape, in_axis: Axes | None, out_axis: Axes | None, batch_axis: Axes, layer: Layer | None
 ) -> Fans:
     """:func:`fans` under the name of the function that errors should mention."""
-    if not isinstance(layer, Layer | None):
-        raise TypeError(
-            f"{function}: layer must be Conv(), Dense(), Einsum(spec), Embed() or None, got {layer!r}; "
-            f"pass an instance."
-        )
     named = {
         argument: _checks.axes(function, argument, value, shape)
         for argument, value in (("in_axis", in_axis), ("out_axis", out_axis), ("batch_axis", batch_axis))
@@ -133,7 +139,7 @@ def fans_of(
         for argument in ("in_axis", "out_axis")
     )
     kernel = Kernel(function, tuple(shape[a] for a in own), inputs, outputs)
-    return (_Unsaid() if layer is None else layer).fans(kernel)
+    return described(function, layer).fans(kernel)
 
 
 def fans(

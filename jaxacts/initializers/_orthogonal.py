@@ -85,8 +85,9 @@ class DeltaOrthogonal(Orthogonal):
             )
         _checks.nonempty(self.function, shape)
         (axis,) = _checks.axes(self.function, "column_axis", self.column_axis, shape[-2:])
-        # The inputs are the last but one, whichever axis holds the columns.
-        return _Delta(axis), self.scale * _stretch(*shape[-2:], self.mode)
+        # Whichever of the two holds the columns.
+        *_, inputs, outputs = shape
+        return _Delta(axis), self.scale * _stretch(inputs, outputs, self.mode)
 
 
 def orthogonal(
@@ -122,8 +123,8 @@ def orthogonal(
         m > n units has output variance n/m, as in jax, torch and keras: the norm of n numbers is spread over m. A layer
         to fewer units has variance 1 either way. That √(m/n) is the natural scale of a layer is what Yang et al. find
         for its spectral norm; the maximum with 1 is what a random, not yet aligned input needs. The decomposition
-        itself is not split over devices: each computes it whole, with some six times the memory of the matrix, and
-        keeps its part.
+        itself is not split over devices: each computes it whole, with four times the memory of the matrix, and keeps
+        its part.
 
     Example:
         >>> import jax, jax.numpy as jnp

@@ -175,7 +175,7 @@ def sparse(sparsity: float, stddev: float = 1e-2, dtype: DTypeLike | None = None
 
     Args:
         sparsity: the fraction of each column that is zero, from 0 to 1.
-        stddev: standard deviation of the others; finite and at least 0. ``(m ** -0.5)`` with m = inputs - |Z| keeps the
+        stddev: standard deviation of the others; finite and at least 0. ``m ** -0.5`` with m = inputs - \|Z\| keeps the
             second moment.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
 
@@ -190,8 +190,8 @@ def sparse(sparsity: float, stddev: float = 1e-2, dtype: DTypeLike | None = None
     Note:
         As in the paper, the number of incoming weights is fixed. torch's ``sparse_``, which has the same default,
         fixes it along the first axis of its (outputs, inputs) matrices, so for outgoing ones. jax.nn and keras have
-        none. Choosing the zeros sorts each column, so a device needs its columns whole; with the inputs split over
-        devices, each sorts all of them.
+        none. Choosing the zeros sorts each column; devices that share the inputs exchange their parts for that, and
+        none holds the whole.
 
     Example:
         >>> import jax

@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 from jaxacts._mechanism.errors import unknown_name
 from jaxacts.initializers import _checks, _samplers
 from jaxacts.initializers._checks import Axes, Shape
-from jaxacts.initializers._fans import FAN, Layer, fans_of
+from jaxacts.initializers._fans import FAN, Layer, described, fans_of
 from jaxacts.initializers._protocol import Initializer, RandomInitializer, Sampler
 
 __all__ = ["Distribution", "Mode", "scaled", "squared_gain", "variance_scaling"]
@@ -65,6 +65,7 @@ class VarianceScaling(RandomInitializer):
             raise unknown_name(self.function, "mode", self.mode, FAN)
         if self.distribution not in _REAL:
             raise unknown_name(self.function, "distribution", self.distribution, _REAL)
+        described(self.function, self.layer)
 
     def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, np.floating[Any]]:
         both = fans_of(self.function, shape, self.in_axis, self.out_axis, self.batch_axis, self.layer)
@@ -156,12 +157,9 @@ def scaled(
 ) -> Initializer:
     """:func:`variance_scaling` under the name of the member that errors should mention."""
     checked = _checks.magnitude(function, "scale", scale)
-    axes = map(_hashable, (in_axis, out_axis, batch_axis))
-    return VarianceScaling(function, dtype, checked, mode, distribution, *axes, layer)
-
-
-def _hashable(axes: Axes | None) -> Any:
-    return axes if axes is None or isinstance(axes, int) else tuple(axes)
+    inputs, outputs = (None if axis is None else _checks.hashable(axis) for axis in (in_axis, out_axis))
+    batch = _checks.hashable(batch_axis)
+    return VarianceScaling(function, dtype, checked, mode, distribution, inputs, outputs, batch, layer)
 
 
 def squared_gain(function: str, negative_slope: float, gain: float | None, *, default: float) -> float:

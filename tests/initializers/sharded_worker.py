@@ -27,6 +27,12 @@ from test_protocol import INITIALIZERS, KEY, SAMPLERS, SHAPES
 GRIDS = [(1, 8), (2, 4), (8, 1)]
 LARGE = {2: (1024, 2048), 3: (2, 512, 2048)}
 WHOLE_ON_EACH = {"delta_orthogonal", "orthogonal"}
+# Members that draw in their own way where the dtype is complex, and the decompositions.
+OTHER_DTYPES = [
+    (name, dtype)
+    for name in ("he_truncated_normal", "he_uniform", "orthogonal", "uniform")
+    for dtype in ("bfloat16", "complex64")
+]
 
 found: dict[str, np.ndarray] = {}
 
@@ -38,7 +44,8 @@ def spread(mesh: Mesh, rank: int) -> NamedSharding:
 def keep(name: str, where: str, w: jax.Array) -> None:
     for shard in w.addressable_shards:
         bounds = [i for s, n in zip(shard.index, w.shape, strict=True) for i in s.indices(n)[:2]]
-        found[f"{name}|{where}|{','.join(map(str, bounds))}"] = np.asarray(shard.data)
+        # As complex64, for a file of arrays has no bfloat16.
+        found[f"{name}|{where}|{','.join(map(str, bounds))}"] = np.asarray(shard.data).astype(np.complex64)
 
 
 def draw(mesh: Mesh, where: str) -> None:
@@ -48,6 +55,8 @@ def draw(mesh: Mesh, where: str) -> None:
         w = init(KEY, SHAPES[name], None, shardings[name])
         assert w.sharding.is_equivalent_to(shardings[name], w.ndim), (name, w.sharding)
         keep(name, f"{where} eager", w)
+    for name, dtype in OTHER_DTYPES:
+        keep(f"{name} {dtype}", f"{where} eager", INITIALIZERS[name](KEY, SHAPES[name], dtype, shardings[name]))
     together = jax.jit(lambda key: {n: f(key, SHAPES[n]) for n, f in INITIALIZERS.items()}, out_shardings=shardings)
     for name, w in together(KEY).items():
         keep(name, f"{where} jitted", w)

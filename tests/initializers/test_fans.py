@@ -193,6 +193,7 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         r"fans: layer=Einsum.* needs a kernel of 2 axes, 'dk', got \(3, 4, 5\); put the axes of a stack in batch_axis",
     ),
     "not a layer": (lambda: fans((3, 4), layer="conv"), TypeError, "fans: layer must be Conv.* got 'conv'"),
+    "not a layer, when built": (lambda: ji.he_normal(layer=3), TypeError, "he_normal: layer must be Conv.* got 3"),
     "class of a layer": (lambda: fans((3, 4), layer=Dense), TypeError, "fans: layer must be .* pass an instance"),
 }
 

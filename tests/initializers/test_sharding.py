@@ -9,11 +9,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from sharded_worker import GRIDS, WHOLE_ON_EACH
+from sharded_worker import GRIDS, OTHER_DTYPES, WHOLE_ON_EACH
 from test_protocol import INITIALIZERS, KEY, SAMPLERS, SHAPES
 
 ROOT = Path(__file__).parents[2]
 SINGLE = {name: np.asarray(init(KEY, SHAPES[name])) for name, init in INITIALIZERS.items()}
+OTHER = {
+    f"{name} {dtype}": np.asarray(INITIALIZERS[name](KEY, SHAPES[name], dtype)).astype(np.complex64)
+    for name, dtype in OTHER_DTYPES
+}
 
 
 def run(devices: int, path: Path, arguments: list[list[str]]) -> list[dict[str, np.ndarray]]:
@@ -36,14 +40,14 @@ def run(devices: int, path: Path, arguments: list[list[str]]) -> list[dict[str, 
 
 def wrong(found: dict[str, np.ndarray]) -> list[str]:
     """The parts that are not those of the array that one device makes."""
-    rows = []
+    rows, expected = [], SINGLE | OTHER
     for row, part in found.items():
         name, where, bounds = row.split("|")
         if where.endswith("memory"):
             continue
         ends = [int(n) for n in bounds.split(",")]
         index = tuple(slice(*pair) for pair in zip(ends[::2], ends[1::2], strict=True))
-        if not np.array_equal(SINGLE[name][index], part):
+        if not np.array_equal(expected[name][index], part):
             rows.append(row)
     return rows
 
@@ -67,6 +71,7 @@ def test_every_mesh_gives_the_bits_of_one_device(tmp_path: Path) -> None:
     assert wrong(found) == []
     drawn = {(name, where) for name, where, _ in (row.split("|") for row in found)}
     expected = {(name, f"{grid} {how}") for name in INITIALIZERS for grid in GRIDS for how in ("eager", "jitted")}
+    expected |= {(name, f"{grid} eager") for name in OTHER for grid in GRIDS}
     for kind in ("Auto", "Explicit"):
         expected |= {(name, f"{kind} {how}") for name in SAMPLERS for how in ("split", "whole")}
     assert expected <= drawn
