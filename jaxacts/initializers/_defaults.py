@@ -103,28 +103,20 @@ def layer_default(
 
     .. math:: w, b \sim \mathcal U[-1/\sqrt{\text{fan\_in}}, 1/\sqrt{\text{fan\_in}}) \quad\text{(torch's Linear)}
 
-    ========================  ==================================================================================
-    layer                     parameters
-    ========================  ==================================================================================
-    torch.Linear, torch.Conv  kernel and bias :math:`\mathcal U(\pm 1/\sqrt{\text{fan\_in}})`
-    torch.ConvTranspose       the same, and fan_in is outputs·window, for torch looks at the other axis
-    torch.Embedding           embedding :math:`\mathcal N(0, 1)`
-    torch.RNN                 (also LSTM, GRU) kernel, recurrent_kernel and bias, with the hidden size as fan_in
-    torch.MultiheadAttention  kernel of query, key or value as packed in one (uniform, variance 1/(2d)); out_kernel
-                              as torch.Linear; bias 0, also that of the output
-    torch.BatchNorm,          scale 1, bias 0
-    torch.LayerNorm
-    keras.Dense, keras.Conv,  kernel :func:`xavier_uniform`, bias 0
-    keras.ConvTranspose
-    keras.Embedding           embedding :math:`\mathcal U(\pm 0.05)`
-    keras.SimpleRNN           kernel :func:`xavier_uniform`, recurrent_kernel :func:`orthogonal`, bias 0
-    keras.BatchNormalization, scale 1, bias 0
-    keras.LayerNormalization
-    ========================  ==================================================================================
+    * torch.Linear, torch.Conv: kernel and bias within :math:`\pm 1/\sqrt{\text{fan\_in}}`
+    * torch.ConvTranspose: the same, where fan_in is outputs·window, for torch looks at the other axis
+    * torch.Embedding: embedding :math:`\mathcal N(0, 1)`
+    * torch.RNN, for LSTM and GRU too: kernel, recurrent_kernel and bias, with the hidden size as fan_in
+    * torch.MultiheadAttention: kernel of query, key or value as if packed in one (uniform, variance 1/(2d)), out_kernel
+      as torch.Linear, and every bias 0
+    * keras.Dense, keras.Conv, keras.ConvTranspose: kernel :func:`xavier_uniform`, bias 0
+    * keras.Embedding: embedding :math:`\mathcal U[-0.05, 0.05)`
+    * keras.SimpleRNN: kernel :func:`xavier_uniform`, recurrent_kernel :func:`orthogonal`, bias 0
+    * torch.BatchNorm, torch.LayerNorm, keras.BatchNormalization, keras.LayerNormalization: scale 1, bias 0
 
     Args:
-        layer: the framework and the class, as in the table; for Conv1d to Conv3d without the number.
-        parameter: as in the table.
+        layer: the framework and the class, as in the list; Conv stands for Conv1d to Conv3d.
+        parameter: as in the list.
         fan_in: inputs of each output. torch's biases need it, for their shape does not tell; its kernels take it
             from the shape where it is not given, a grouped convolution included.
         dtype: dtype of the parameter where the call names none; None is jax's default float.

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from sharded_worker import GRIDS, OTHER_DTYPES, WHOLE_ON_EACH
+from sharded_worker import GRIDS, OTHER_DTYPES, OTHER_GRID, WHOLE_ON_EACH
 from test_protocol import INITIALIZERS, KEY, SAMPLERS, SHAPES
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def test_every_mesh_gives_the_bits_of_one_device(tmp_path: Path) -> None:
     assert wrong(found) == []
     drawn = {(name, where) for name, where, _ in (row.split("|") for row in found)}
     expected = {(name, f"{grid} {how}") for name in INITIALIZERS for grid in GRIDS for how in ("eager", "jitted")}
-    expected |= {(name, f"{grid} eager") for name in OTHER for grid in GRIDS}
+    expected |= {(name, f"{OTHER_GRID} eager") for name in OTHER}
     for kind in ("Auto", "Explicit"):
         expected |= {(name, f"{kind} {how}") for name in SAMPLERS for how in ("split", "whole")}
     assert expected <= drawn
