@@ -9,8 +9,14 @@ from the activation behind it:
 * :func:`xavier_normal`, variance 2/(fan_in + fan_out), is between what forward and backward pass ask for;
 * :func:`variance_scaling` is the rule itself, of which they are the named rows;
 * :func:`orthogonal` and :func:`delta_orthogonal` fix all singular values, not only their mean square;
+* :func:`identity` and :func:`dirac` pass on their input, :func:`sparse` connects each output to a few inputs;
+* :func:`layer_default` is what a layer of torch or keras starts with;
 * :func:`normal`, :func:`uniform`, :func:`truncated_normal`, :func:`constant`, :data:`zeros` and :data:`ones` do not
   look at the shape.
+
+How many inputs a layer sums over is not always in the shape of its kernel: :func:`fans` says how it is counted, and
+every initializer above takes the same axes, and as ``layer`` the same descriptions: :class:`Conv`, :class:`Einsum`,
+:class:`Embed`, :class:`Dense`.
 
 Each gives a function ``init(key, shape, dtype=None, out_sharding=None)``, jax's own protocol, so that it is a
 ``kernel_init`` of Flax, Haiku or Equinox (``zeros`` and ``ones`` are such functions themselves). The random ones
@@ -26,6 +32,8 @@ compare equal when their arguments do, and pickle. What holds for all:
 from __future__ import annotations
 
 from jaxacts.initializers._basic import constant, normal, ones, truncated_normal, uniform, zeros
+from jaxacts.initializers._defaults import layer_default
+from jaxacts.initializers._fans import Fans, fans
 from jaxacts.initializers._he import (
     he_normal,
     he_truncated_normal,
@@ -34,6 +42,7 @@ from jaxacts.initializers._he import (
     kaiming_truncated_normal,
     kaiming_uniform,
 )
+from jaxacts.initializers._layers import Conv, Dense, Einsum, Embed
 from jaxacts.initializers._lecun import (
     lecun_normal,
     lecun_truncated_normal,
@@ -41,6 +50,7 @@ from jaxacts.initializers._lecun import (
 )
 from jaxacts.initializers._orthogonal import delta_orthogonal, orthogonal
 from jaxacts.initializers._protocol import Initializer
+from jaxacts.initializers._structured import dirac, identity, sparse
 from jaxacts.initializers._variance import variance_scaling
 from jaxacts.initializers._xavier import (
     glorot_normal,
@@ -52,24 +62,34 @@ from jaxacts.initializers._xavier import (
 )
 
 __all__ = [
+    "Conv",
+    "Dense",
+    "Einsum",
+    "Embed",
+    "Fans",
     "Initializer",
     "constant",
     "delta_orthogonal",
+    "dirac",
+    "fans",
     "glorot_normal",
     "glorot_truncated_normal",
     "glorot_uniform",
     "he_normal",
     "he_truncated_normal",
     "he_uniform",
+    "identity",
     "kaiming_normal",
     "kaiming_truncated_normal",
     "kaiming_uniform",
+    "layer_default",
     "lecun_normal",
     "lecun_truncated_normal",
     "lecun_uniform",
     "normal",
     "ones",
     "orthogonal",
+    "sparse",
     "truncated_normal",
     "uniform",
     "variance_scaling",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -29,12 +29,6 @@ class Scaled(RandomInitializer):
 
     def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, float]:
         return self.sample, self.factor
-
-
-class RealScaled(Scaled):
-    """The same for a distribution on an interval."""
-
-    complex_too: ClassVar[bool] = False
 
 
 def normal(stddev: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
@@ -77,7 +71,7 @@ def uniform(scale: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
 
     Args:
         scale: the upper bound; finite and at least 0.
-        dtype: signed float dtype of the weights where the call names none; None is jax's default float.
+        dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of any ``shape``. Below 32 bits the
@@ -85,11 +79,12 @@ def uniform(scale: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
 
     Raises:
         ValueError: a scale that is negative or not finite.
-        TypeError: a dtype that is not a signed float one.
+        TypeError: a dtype that is not a signed float or complex one.
 
     Note:
         float32 values have the bits of ``jax.nn.initializers.uniform``. The interval is not symmetric, as in jax and
-        torch; keras's is ±0.05. For ±√(3/fan) use :func:`variance_scaling`.
+        torch; keras's is ±0.05. For ±√(3/fan) use :func:`variance_scaling`. Complex weights, which jax refuses, have
+        independent parts on [0, scale/√2), so that the total variance is scale²/12 too.
 
     Example:
         >>> import jax
@@ -100,7 +95,7 @@ def uniform(scale: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
     References:
         The default is that of jax.nn.initializers, https://docs.jax.dev/en/latest/jax.nn.initializers.html
     """
-    return RealScaled("uniform", dtype, _samplers.unit, _checks.magnitude("uniform", "scale", scale))
+    return Scaled("uniform", dtype, _samplers.Parts(_samplers.unit), _checks.magnitude("uniform", "scale", scale))
 
 
 def truncated_normal(
@@ -117,7 +112,7 @@ def truncated_normal(
 
     Args:
         stddev: standard deviation **of the weights**; finite and at least 0.
-        dtype: signed float dtype of the weights where the call names none; None is jax's default float.
+        dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
         lower: where the parent normal is cut on the left, in its own standard deviations; finite.
         upper: where it is cut on the right; finite and greater than lower.
 
@@ -127,12 +122,13 @@ def truncated_normal(
     Raises:
         ValueError: a stddev that is negative, an argument that is not finite, lower >= upper, or an interval so far
             out in one tail that float32 cannot draw from it.
-        TypeError: a dtype that is not a signed float one.
+        TypeError: a dtype that is not a signed float or complex one.
 
     Note:
         **This differs from jax, keras and torch**, whose argument is the deviation of the parent normal: by default
         their weights have 0.8796 of the ``stddev`` that they are given. ``truncated_normal(0.8796 * stddev)`` here is
-        ``truncated_normal(stddev)`` there.
+        ``truncated_normal(stddev)`` there. Complex weights, which jax refuses, have independent parts between these
+        bounds over √2, so that the total variance is stddev² too.
 
     Example:
         >>> import jax
@@ -155,7 +151,7 @@ def truncated_normal(
             f"{name}: lower and upper must leave a part of the normal that float32 can draw from, got {low} and "
             f"{high}, so far out that fewer than {_LEAST_RESOLUTION:.0f} values remain; move them towards 0."
         )
-    return RealScaled(name, dtype, sample, scale / sample.std)
+    return Scaled(name, dtype, _samplers.Parts(sample), scale / sample.std)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +201,7 @@ def constant(value: ArrayLike, dtype: DTypeLike | None = None) -> Initializer:
 
     Note:
         As in ``jax.nn.initializers``. Equal weights stay equal under training: use it for biases and scales.
+        ``constant(0.1)`` is the bias that keeps most relu units active at the start.
 
     Example:
         >>> constant(0.1)(None, (3,))

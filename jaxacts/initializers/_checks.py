@@ -11,7 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-__all__ = ["Axes", "Shape", "axes", "default_dtype", "magnitude", "nonempty", "number", "random_dtype", "sizes"]
+__all__ = [
+    "Axes",
+    "Shape",
+    "axes",
+    "count",
+    "default_dtype",
+    "divides",
+    "hashable",
+    "magnitude",
+    "nonempty",
+    "number",
+    "random_dtype",
+    "sizes",
+]
 
 Axes: TypeAlias = int | Sequence[int]
 Shape: TypeAlias = tuple[int, ...]
@@ -42,23 +55,38 @@ def magnitude(function: str, argument: str, value: object) -> float:
     return result
 
 
+def count(function: str, argument: str, value: Any) -> int:
+    """``value`` as an int of at least 1."""
+    try:
+        result = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{function}: {argument} must be an int, got {value!r}; pass a whole number.") from None
+    if result < 1:
+        raise ValueError(f"{function}: {argument} must be at least 1, got {result}; 1 is the default.")
+    return result
+
+
+def divides(function: str, argument: str, parts: int, axis: str, size: int) -> None:
+    """Refuses ``parts`` that do not divide the ``size``."""
+    if size % parts:
+        raise ValueError(
+            f"{function}: {argument} must divide the number of {axis}, got {parts} and {size}; "
+            f"the axis holds those of all parts, one part after the other."
+        )
+
+
 def default_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
     """``dtype`` as jax has it with or without x64; None is the default float."""
     return jnp.result_type(float if dtype is None else dtype)
 
 
-def random_dtype(function: str, dtype: DTypeLike | None, *, complex_too: bool) -> np.dtype[Any]:
+def random_dtype(function: str, dtype: DTypeLike | None) -> np.dtype[Any]:
     """The dtype of the draws to return: one that holds both signs."""
     result = default_dtype(dtype)
     if not jnp.issubdtype(result, jnp.inexact) or result == jnp.float8_e8m0fnu:
         raise TypeError(
-            f"{function}: dtype must be a signed float{' or complex' * complex_too} dtype, got {result}; "
+            f"{function}: dtype must be a signed float or complex dtype, got {result}; "
             f"draw in float32 and convert the values yourself, or use zeros, ones or constant."
-        )
-    if jnp.issubdtype(result, jnp.complexfloating) and not complex_too:
-        raise TypeError(
-            f"{function}: dtype must be real, for an interval has no complex counterpart, got {result}; "
-            f"use normal or variance_scaling, whose complex draws are rotation-invariant."
         )
     return result
 
@@ -81,6 +109,11 @@ def nonempty(function: str, shape: Shape) -> None:
             f"{function}: a kernel with an axis of size zero has no fan, got shape {shape}; "
             f"use zeros for an empty parameter."
         )
+
+
+def hashable(value: Axes) -> int | Shape:
+    """``value`` with a tuple for a list, so that equal initializers hash alike."""
+    return value if isinstance(value, int) else tuple(value)
 
 
 def axes(function: str, argument: str, value: Axes, shape: Shape) -> Shape:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from jax.typing import DTypeLike
 
-from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Axes
+from jaxacts.initializers._fans import Layer
 from jaxacts.initializers._protocol import Initializer
-from jaxacts.initializers._variance import Mode, scaled
+from jaxacts.initializers._variance import Mode, scaled, squared_gain
 
 __all__ = [
     "he_normal",
@@ -19,23 +19,13 @@ __all__ = [
 ]
 
 
-def _he_scale(function: str, negative_slope: float, gain: float | None) -> float:
-    slope = _checks.number(function, "negative_slope", negative_slope)
-    if gain is None:
-        return 2.0 / (1.0 + slope**2)
-    if slope != 0.0:
-        raise ValueError(
-            f"{function}: negative_slope and gain both set the variance, got {slope} and {gain}; pass one of them."
-        )
-    return _checks.magnitude(function, "gain", gain) ** 2
-
-
 def he_normal(
-    in_axis: Axes = -2,
-    out_axis: Axes = -1,
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
+    layer: Layer | None = None,
     negative_slope: float = 0.0,
     mode: Mode = "fan_in",
     gain: float | None = None,
@@ -46,7 +36,7 @@ def he_normal(
         \operatorname{std}(w) = \sqrt{\frac{2}{(1 + \text{negative\_slope}^2) \, n}}, \qquad n = \text{fan of mode}
 
     Args:
-        in_axis, out_axis, batch_axis, dtype: as in :func:`variance_scaling`.
+        in_axis, out_axis, batch_axis, dtype, layer: as in :func:`variance_scaling`.
         negative_slope: slope left of zero of the leaky relu that follows; any finite number.
         mode: ``"fan_in"`` keeps the second moment forward, ``"fan_out"`` backward; also ``"fan_avg"`` and
             ``"fan_geo_avg"``.
@@ -56,8 +46,8 @@ def he_normal(
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, a shape without these
-            axes or with an axis of size zero.
+        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
+            raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -74,16 +64,25 @@ def he_normal(
         He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852
     """
     return scaled(
-        "he_normal", _he_scale("he_normal", negative_slope, gain), mode, "normal", in_axis, out_axis, batch_axis, dtype
+        "he_normal",
+        squared_gain("he_normal", negative_slope, gain, default=0.0),
+        mode,
+        "normal",
+        in_axis,
+        out_axis,
+        batch_axis,
+        dtype,
+        layer,
     )
 
 
 def he_truncated_normal(
-    in_axis: Axes = -2,
-    out_axis: Axes = -1,
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
+    layer: Layer | None = None,
     negative_slope: float = 0.0,
     mode: Mode = "fan_in",
     gain: float | None = None,
@@ -94,7 +93,7 @@ def he_truncated_normal(
         \operatorname{std}(w) = \sqrt{\frac{2}{(1 + \text{negative\_slope}^2) \, n}}, \qquad n = \text{fan of mode}
 
     Args:
-        in_axis, out_axis, batch_axis, dtype: as in :func:`variance_scaling`.
+        in_axis, out_axis, batch_axis, dtype, layer: as in :func:`variance_scaling`.
         negative_slope: slope left of zero of the leaky relu that follows; any finite number.
         mode: ``"fan_in"`` keeps the second moment forward, ``"fan_out"`` backward; also ``"fan_avg"`` and
             ``"fan_geo_avg"``.
@@ -104,8 +103,8 @@ def he_truncated_normal(
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, a shape without these
-            axes or with an axis of size zero.
+        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
+            raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -122,22 +121,24 @@ def he_truncated_normal(
     """
     return scaled(
         "he_truncated_normal",
-        _he_scale("he_truncated_normal", negative_slope, gain),
+        squared_gain("he_truncated_normal", negative_slope, gain, default=0.0),
         mode,
         "truncated_normal",
         in_axis,
         out_axis,
         batch_axis,
         dtype,
+        layer,
     )
 
 
 def he_uniform(
-    in_axis: Axes = -2,
-    out_axis: Axes = -1,
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
+    layer: Layer | None = None,
     negative_slope: float = 0.0,
     mode: Mode = "fan_in",
     gain: float | None = None,
@@ -149,7 +150,7 @@ def he_uniform(
         \qquad n = \text{fan of mode}
 
     Args:
-        in_axis, out_axis, batch_axis, dtype: as in :func:`variance_scaling`.
+        in_axis, out_axis, batch_axis, dtype, layer: as in :func:`variance_scaling`.
         negative_slope: slope left of zero of the leaky relu that follows; any finite number.
         mode: ``"fan_in"`` keeps the second moment forward, ``"fan_out"`` backward; also ``"fan_avg"`` and
             ``"fan_geo_avg"``.
@@ -159,8 +160,8 @@ def he_uniform(
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, a shape without these
-            axes or with an axis of size zero.
+        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
+            raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -177,13 +178,14 @@ def he_uniform(
     """
     return scaled(
         "he_uniform",
-        _he_scale("he_uniform", negative_slope, gain),
+        squared_gain("he_uniform", negative_slope, gain, default=0.0),
         mode,
         "uniform",
         in_axis,
         out_axis,
         batch_axis,
         dtype,
+        layer,
     )
 
 

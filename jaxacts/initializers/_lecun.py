@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from jax.typing import DTypeLike
 
-from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Axes
+from jaxacts.initializers._fans import Layer
 from jaxacts.initializers._protocol import Initializer
-from jaxacts.initializers._variance import scaled
+from jaxacts.initializers._variance import Mode, scaled, squared_gain
 
 __all__ = [
     "lecun_normal",
@@ -17,12 +17,15 @@ __all__ = [
 
 
 def lecun_normal(
-    in_axis: Axes = -2,
-    out_axis: Axes = -1,
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
-    gain: float = 1.0,
+    layer: Layer | None = None,
+    negative_slope: float = 1.0,
+    mode: Mode = "fan_in",
+    gain: float | None = None,
 ) -> Initializer:
     r"""LeCun's Gaussian weights, for layers before a selu or none.
 
@@ -30,14 +33,19 @@ def lecun_normal(
         \operatorname{std}(w) = \frac{\text{gain}}{\sqrt{\text{fan\_in}}}
 
     Args:
-        in_axis, out_axis, batch_axis, dtype: as in :func:`variance_scaling`.
-        gain: factor of the standard deviation; finite and at least 0.
+        in_axis, out_axis, batch_axis, dtype, layer: as in :func:`variance_scaling`.
+        negative_slope: slope left of zero of the leaky relu that follows; 1 is none, and gain 1.
+        mode: ``"fan_in"`` keeps the second moment forward, ``"fan_out"`` backward; also ``"fan_avg"`` and
+            ``"fan_geo_avg"``.
+        gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
+            together with a slope.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain; at the call, a shape without these axes or with an axis of size zero.
+        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
+            raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -55,23 +63,27 @@ def lecun_normal(
     """
     return scaled(
         "lecun_normal",
-        _checks.magnitude("lecun_normal", "gain", gain) ** 2,
-        "fan_in",
+        squared_gain("lecun_normal", negative_slope, gain, default=1.0),
+        mode,
         "normal",
         in_axis,
         out_axis,
         batch_axis,
         dtype,
+        layer,
     )
 
 
 def lecun_truncated_normal(
-    in_axis: Axes = -2,
-    out_axis: Axes = -1,
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
-    gain: float = 1.0,
+    layer: Layer | None = None,
+    negative_slope: float = 1.0,
+    mode: Mode = "fan_in",
+    gain: float | None = None,
 ) -> Initializer:
     r"""LeCun's weights from a Gaussian cut at ±2.274 std, for layers before a selu or none.
 
@@ -79,14 +91,19 @@ def lecun_truncated_normal(
         \operatorname{std}(w) = \frac{\text{gain}}{\sqrt{\text{fan\_in}}}
 
     Args:
-        in_axis, out_axis, batch_axis, dtype: as in :func:`variance_scaling`.
-        gain: factor of the standard deviation; finite and at least 0.
+        in_axis, out_axis, batch_axis, dtype, layer: as in :func:`variance_scaling`.
+        negative_slope: slope left of zero of the leaky relu that follows; 1 is none, and gain 1.
+        mode: ``"fan_in"`` keeps the second moment forward, ``"fan_out"`` backward; also ``"fan_avg"`` and
+            ``"fan_geo_avg"``.
+        gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
+            together with a slope.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain; at the call, a shape without these axes or with an axis of size zero.
+        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
+            raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -104,23 +121,27 @@ def lecun_truncated_normal(
     """
     return scaled(
         "lecun_truncated_normal",
-        _checks.magnitude("lecun_truncated_normal", "gain", gain) ** 2,
-        "fan_in",
+        squared_gain("lecun_truncated_normal", negative_slope, gain, default=1.0),
+        mode,
         "truncated_normal",
         in_axis,
         out_axis,
         batch_axis,
         dtype,
+        layer,
     )
 
 
 def lecun_uniform(
-    in_axis: Axes = -2,
-    out_axis: Axes = -1,
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
-    gain: float = 1.0,
+    layer: Layer | None = None,
+    negative_slope: float = 1.0,
+    mode: Mode = "fan_in",
+    gain: float | None = None,
 ) -> Initializer:
     r"""LeCun's uniform weights, for layers before a selu or none.
 
@@ -128,14 +149,19 @@ def lecun_uniform(
         w \sim \mathcal U[-b, b), \qquad b = \text{gain} \cdot \sqrt{\frac{3}{\text{fan\_in}}}
 
     Args:
-        in_axis, out_axis, batch_axis, dtype: as in :func:`variance_scaling`.
-        gain: factor of the standard deviation; finite and at least 0.
+        in_axis, out_axis, batch_axis, dtype, layer: as in :func:`variance_scaling`.
+        negative_slope: slope left of zero of the leaky relu that follows; 1 is none, and gain 1.
+        mode: ``"fan_in"`` keeps the second moment forward, ``"fan_out"`` backward; also ``"fan_avg"`` and
+            ``"fan_geo_avg"``.
+        gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
+            together with a slope.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain; at the call, a shape without these axes or with an axis of size zero.
+        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
+            raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -153,11 +179,12 @@ def lecun_uniform(
     """
     return scaled(
         "lecun_uniform",
-        _checks.magnitude("lecun_uniform", "gain", gain) ** 2,
-        "fan_in",
+        squared_gain("lecun_uniform", negative_slope, gain, default=1.0),
+        mode,
         "uniform",
         in_axis,
         out_axis,
         batch_axis,
         dtype,
+        layer,
     )

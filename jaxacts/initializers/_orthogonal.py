@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,20 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
+from jaxacts._mechanism.errors import unknown_name
 from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Shape
 from jaxacts.initializers._protocol import Initializer, RandomInitializer, Sampler
 
 __all__ = ["delta_orthogonal", "orthogonal"]
+
+Direction: TypeAlias = Literal["fan_in", "fan_out"]
+
+
+def _stretch(rows: int, columns: int, mode: str | None) -> float:
+    """What keeps the second moment where the matrix keeps the norm of fewer numbers than it makes."""
+    wider = {None: 1.0, "fan_in": columns / rows, "fan_out": rows / columns}[mode]
+    return math.sqrt(max(1.0, wider))
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,12 @@ class _Delta:
 class Orthogonal(RandomInitializer):
     scale: float
     column_axis: int
+    mode: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mode not in (None, "fan_in", "fan_out"):
+            raise unknown_name(self.function, "mode", self.mode, ["fan_in", "fan_out"])
 
     def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, float]:
         if len(shape) < 2:
@@ -57,14 +72,11 @@ class Orthogonal(RandomInitializer):
             )
         _checks.nonempty(self.function, shape)
         (axis,) = _checks.axes(self.function, "column_axis", self.column_axis, shape)
-        return _Matrix(axis), self.scale
+        columns = shape[axis]
+        return _Matrix(axis), self.scale * _stretch(math.prod(shape) // columns, columns, self.mode)
 
 
-@dataclass(frozen=True)
-class DeltaOrthogonal(RandomInitializer):
-    scale: float
-    column_axis: int
-
+class DeltaOrthogonal(Orthogonal):
     def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, float]:
         if len(shape) < 3:
             raise ValueError(
@@ -73,10 +85,14 @@ class DeltaOrthogonal(RandomInitializer):
             )
         _checks.nonempty(self.function, shape)
         (axis,) = _checks.axes(self.function, "column_axis", self.column_axis, shape[-2:])
-        return _Delta(axis), self.scale
+        # Whichever of the two holds the columns.
+        *_, inputs, outputs = shape
+        return _Delta(axis), self.scale * _stretch(inputs, outputs, self.mode)
 
 
-def orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: DTypeLike | None = None) -> Initializer:
+def orthogonal(
+    scale: float = 1.0, column_axis: int = -1, dtype: DTypeLike | None = None, *, mode: Direction | None = None
+) -> Initializer:
     r"""Orthogonal matrices, uniformly distributed (Haar): all singular values are equal.
 
     .. math:: W^\top W = \text{scale}^2 I \quad\text{or}\quad W W^\top = \text{scale}^2 I
@@ -85,23 +101,30 @@ def orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: DTypeLike | Non
     has both. Complex ones are unitary.
 
     Args:
-        scale: every singular value; finite and at least 0.
-        column_axis: the axis of the kernel that holds the columns; the others together are the rows.
+        scale: every singular value where ``mode`` says nothing else; finite and at least 0.
+        column_axis: the axis of the kernel that holds the columns, the outputs; the others together are the rows.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
+        mode: ``"fan_in"`` multiplies by :math:`\sqrt{\max(1, \text{columns} / \text{rows})}`, so that the second moment
+            of every output is scale² times that of the inputs, also where there are more outputs than inputs;
+            ``"fan_out"`` by :math:`\sqrt{\max(1, \text{rows} / \text{columns})}`, which does so for the gradients. None
+            leaves the singular values at ``scale``.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``, of at least two axes.
 
     Raises:
-        ValueError: a scale that is negative or not finite; at the call, fewer than two axes, a column_axis that
-            ``shape`` lacks, or an axis of size zero.
+        ValueError: a scale that is negative or not finite, an unknown mode; at the call, fewer than two axes, a
+            column_axis that ``shape`` lacks, or an axis of size zero.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
         float32 values have those of ``jax.nn.initializers.orthogonal``, which raises for 16-bit dtypes and for
-        out_sharding; here the decomposition runs in float32 and is rounded once. A layer from n to m > n units has
-        output variance n/m, as in jax, torch and keras; ``scale=(m / n) ** 0.5`` keeps it at one. The decomposition
-        itself is not split over devices: each computes it whole and keeps its part.
+        out_sharding; here the decomposition runs in float32 and is rounded once. Without ``mode``, a layer from n to
+        m > n units has output variance n/m, as in jax, torch and keras: the norm of n numbers is spread over m. A layer
+        to fewer units has variance 1 either way. That √(m/n) is the natural scale of a layer is what Yang et al. find
+        for its spectral norm; the maximum with 1 is what a random, not yet aligned input needs. The decomposition
+        itself is not split over devices: each computes it whole, with four times the memory of the matrix, and keeps
+        its part.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -112,32 +135,37 @@ def orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: DTypeLike | Non
     References:
         Saxe, McClelland & Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
         networks", 2014, https://arxiv.org/abs/1312.6120; Mezzadri, "How to generate random matrices from the
-        classical compact groups", 2007, https://arxiv.org/abs/math-ph/0609050
+        classical compact groups", 2007, https://arxiv.org/abs/math-ph/0609050; Yang, Simon & Bernstein, "A spectral
+        condition for feature learning", 2023, https://arxiv.org/abs/2310.17813
     """
-    return Orthogonal("orthogonal", dtype, _checks.magnitude("orthogonal", "scale", scale), column_axis)
+    return Orthogonal("orthogonal", dtype, _checks.magnitude("orthogonal", "scale", scale), column_axis, mode)
 
 
-def delta_orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: DTypeLike | None = None) -> Initializer:
+def delta_orthogonal(
+    scale: float = 1.0, column_axis: int = -1, dtype: DTypeLike | None = None, *, mode: Direction | None = None
+) -> Initializer:
     r"""Convolution kernels that apply one orthogonal matrix at every position and mix no neighbours.
 
     .. math:: W_{k} = \begin{cases} \text{scale} \cdot Q & k \text{ is the centre of the window} \\ 0 \end{cases}
 
     Q is what :func:`orthogonal` draws for (inputs, outputs), so a convolution with ``"SAME"`` padding and stride 1
-    keeps the norm, times scale, where there are at least as many outputs as inputs; with fewer, it is the transposed
-    map that keeps it.
+    keeps the norm, times scale, where there are at least as many outputs as inputs. With fewer outputs Q has
+    orthonormal columns instead of rows: the convolution projects at random, which keeps the second moment of the
+    outputs, and the norm of the gradients.
 
     Args:
-        scale: every singular value of Q; finite and at least 0.
+        scale: every singular value of Q where ``mode`` says nothing else; finite and at least 0.
         column_axis: the axis of Q, -1 or -2, that holds its columns.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
+        mode: ``"fan_in"`` or ``"fan_out"`` keeps the second moment of outputs or gradients, as in :func:`orthogonal`.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``, which is
         ``(*window, inputs, outputs)`` with at least one window axis. An even window of n has its centre at n/2 - 1.
 
     Raises:
-        ValueError: a scale that is negative or not finite; at the call, fewer than three axes, a column_axis that Q
-            lacks, or an axis of size zero.
+        ValueError: a scale that is negative or not finite, an unknown mode; at the call, fewer than three axes, a
+            column_axis that Q lacks, or an axis of size zero.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -154,4 +182,4 @@ def delta_orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: DTypeLike
         Xiao et al., "Dynamical isometry and a mean field theory of CNNs", 2018, https://arxiv.org/abs/1806.05393
     """
     scale = _checks.magnitude("delta_orthogonal", "scale", scale)
-    return DeltaOrthogonal("delta_orthogonal", dtype, scale, column_axis)
+    return DeltaOrthogonal("delta_orthogonal", dtype, scale, column_axis, mode)

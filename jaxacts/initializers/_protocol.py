@@ -10,7 +10,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import jax
 import numpy as np
@@ -41,8 +41,6 @@ class Initializer(Protocol):
 class RandomInitializer(abc.ABC):
     """An initializer that draws; equal arguments make equal initializers, and they pickle."""
 
-    complex_too: ClassVar[bool] = True
-
     function: str
     dtype: DTypeLike | None
 
@@ -62,7 +60,7 @@ class RandomInitializer(abc.ABC):
 
     def _stored(self, dtype: DTypeLike | None) -> np.dtype[Any]:
         asked = self.dtype if dtype is None else dtype
-        return _checks.random_dtype(self.function, asked, complex_too=self.complex_too)
+        return _checks.random_dtype(self.function, asked)
 
     @abc.abstractmethod
     def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, float | np.floating[Any]]:

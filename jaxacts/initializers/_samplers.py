@@ -1,11 +1,13 @@
 """The distributions: each sampler is ``sample(key, shape, dtype)`` in a dtype of at least 32 bits.
 
-The complex ones are rotation-invariant: a radius and a uniform angle. Their variance is the total one, E|w|².
+The complex ones have the total variance, E|w - E w|², of the real ones. Those of variance scaling are
+rotation-invariant, a radius and a uniform angle; :class:`Parts` serves the distributions on any interval.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +18,16 @@ from jax import Array
 
 from jaxacts.initializers._checks import Shape
 
-__all__ = ["COMPLEX_TRUNCATED_STD", "TruncatedNormal", "complex_truncated", "disk", "normal", "symmetric", "unit"]
+__all__ = [
+    "COMPLEX_TRUNCATED_STD",
+    "Parts",
+    "TruncatedNormal",
+    "complex_truncated",
+    "disk",
+    "normal",
+    "symmetric",
+    "unit",
+]
 
 _RADIUS = 2.0
 _TAIL = math.exp(-(_RADIUS**2))
@@ -57,6 +68,20 @@ def complex_truncated(key: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
 def _turned(key: Array, radius: Array, dtype: np.dtype[Any]) -> Array:
     angle = 2 * math.pi * jax.random.uniform(key, radius.shape, radius.dtype)
     return jax.lax.complex(radius * jnp.cos(angle), radius * jnp.sin(angle)).astype(dtype)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A real sampler for complex dtypes too: real and imaginary part are independent draws over √2."""
+
+    sample: Callable[[Array, Shape, np.dtype[Any]], Array]
+
+    def __call__(self, key: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
+        real = np.finfo(dtype).dtype
+        if dtype == real:
+            return self.sample(key, shape, dtype)
+        parts = [self.sample(k, shape, real) * real.type(math.sqrt(0.5)) for k in jax.random.split(key)]
+        return jax.lax.complex(*parts)
 
 
 @dataclass(frozen=True)

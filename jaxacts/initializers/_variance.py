@@ -14,10 +14,10 @@ from jax.typing import DTypeLike
 from jaxacts._mechanism.errors import unknown_name
 from jaxacts.initializers import _checks, _samplers
 from jaxacts.initializers._checks import Axes, Shape
-from jaxacts.initializers._fans import FAN, fans
+from jaxacts.initializers._fans import FAN, Layer, described, fans_of
 from jaxacts.initializers._protocol import Initializer, RandomInitializer, Sampler
 
-__all__ = ["Distribution", "Mode", "scaled", "variance_scaling"]
+__all__ = ["Distribution", "Mode", "scaled", "squared_gain", "variance_scaling"]
 
 Mode: TypeAlias = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
 Distribution: TypeAlias = Literal["truncated_normal", "normal", "uniform"]
@@ -54,9 +54,10 @@ class VarianceScaling(RandomInitializer):
     scale: float
     mode: str
     distribution: str
-    in_axis: Axes
-    out_axis: Axes
+    in_axis: Axes | None
+    out_axis: Axes | None
     batch_axis: Axes
+    layer: Layer | None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,9 +65,11 @@ class VarianceScaling(RandomInitializer):
             raise unknown_name(self.function, "mode", self.mode, FAN)
         if self.distribution not in _REAL:
             raise unknown_name(self.function, "distribution", self.distribution, _REAL)
+        described(self.function, self.layer)
 
     def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, np.floating[Any]]:
-        fan = FAN[self.mode](*fans(self.function, shape, self.in_axis, self.out_axis, self.batch_axis))
+        both = fans_of(self.function, shape, self.in_axis, self.out_axis, self.batch_axis, self.layer)
+        fan = FAN[self.mode](*both)
         laws = _COMPLEX if jnp.issubdtype(dtype, jnp.complexfloating) else _REAL
         sample, times, over = laws[self.distribution]
         # In the dtype of the draws and in this order, so that float32 has the bits of jax.nn.
@@ -78,10 +81,12 @@ def variance_scaling(
     scale: float,
     mode: Mode,
     distribution: Distribution,
-    in_axis: Axes = -2,
-    out_axis: Axes = -1,
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
+    *,
+    layer: Layer | None = None,
 ) -> Initializer:
     r"""Random weights of mean zero whose variance is ``scale`` over a fan of the kernel.
 
@@ -101,26 +106,29 @@ def variance_scaling(
         mode: ``"fan_in"``, ``"fan_out"``, ``"fan_avg"`` or ``"fan_geo_avg"``.
         distribution: ``"normal"``; ``"truncated_normal"``, cut at ±2 deviations of its parent and rescaled, so that
             no weight is larger than 2.274 std; or ``"uniform"`` on ±√3 std.
-        in_axis: axis or axes of the kernel that hold the inputs.
-        out_axis: axis or axes that hold the outputs.
+        in_axis: axis or axes of the kernel that hold the inputs; None is the last but one beside the batch axes.
+        out_axis: axis or axes that hold the outputs; None is the last one.
         batch_axis: axis or axes along which independent kernels are stacked. The axes that are named nowhere are the
             window of a convolution and count in both fans.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
+        layer: what the axes cannot say: :class:`Conv`, :class:`Einsum`, :class:`Embed` or :class:`Dense`, as in
+            :func:`fans`. None is a dense layer for kernels of two axes, a plain convolution for four and five.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a scale that is negative or not finite, an unknown mode or distribution; at the call, an axis that
-            ``shape`` lacks or that has two roles, or an axis of size zero.
+        ValueError: a scale that is negative or not finite, an unknown mode or distribution; at the call, a kernel of
+            three axes about which neither axes nor layer are given, fewer than two axes, an axis that ``shape`` lacks
+            or that has two roles, an axis of size zero, or a layer that does not fit.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
         float32 values have the bits of ``jax.nn.initializers.variance_scaling``. 16-bit and 8-bit dtypes are drawn in
         float32 and rounded once; jax's bfloat16 has 128 distinct values and its float8 is NaN. Complex weights are
-        rotation-invariant with E|w|² = scale/n, also where truncated (jax's is 1.018 times that). An axis that is
-        both in_axis and out_axis is refused, where jax returns a number: for an embedding table say ``in_axis=1,
-        out_axis=0``. keras has the same scales and names, torch has none.
+        rotation-invariant with E|w|² = scale/n, also where truncated (jax's is 1.018 times that). jax
+        takes any kernel of three axes for a 1-d convolution, and returns a number for an axis that is both in_axis and
+        out_axis; both are refused here, see :func:`fans`. keras has the same scales and names, torch has none.
 
     Example:
         >>> import jax
@@ -133,7 +141,7 @@ def variance_scaling(
         Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
         https://proceedings.mlr.press/v9/glorot10a.html
     """
-    return scaled("variance_scaling", scale, mode, distribution, in_axis, out_axis, batch_axis, dtype)
+    return scaled("variance_scaling", scale, mode, distribution, in_axis, out_axis, batch_axis, dtype, layer)
 
 
 def scaled(
@@ -141,11 +149,26 @@ def scaled(
     scale: float,
     mode: Mode,
     distribution: Distribution,
-    in_axis: Axes,
-    out_axis: Axes,
+    in_axis: Axes | None,
+    out_axis: Axes | None,
     batch_axis: Axes,
     dtype: DTypeLike | None,
+    layer: Layer | None = None,
 ) -> Initializer:
     """:func:`variance_scaling` under the name of the member that errors should mention."""
     checked = _checks.magnitude(function, "scale", scale)
-    return VarianceScaling(function, dtype, checked, mode, distribution, in_axis, out_axis, batch_axis)
+    inputs, outputs = (None if axis is None else _checks.hashable(axis) for axis in (in_axis, out_axis))
+    batch = _checks.hashable(batch_axis)
+    return VarianceScaling(function, dtype, checked, mode, distribution, inputs, outputs, batch, layer)
+
+
+def squared_gain(function: str, negative_slope: float, gain: float | None, *, default: float) -> float:
+    """The scale of a member: 2/(1 + negative_slope²), or gain² where one is given beside the default slope."""
+    slope = _checks.number(function, "negative_slope", negative_slope)
+    if gain is None:
+        return 2.0 / (1.0 + slope**2)
+    if slope != default:
+        raise ValueError(
+            f"{function}: negative_slope and gain both set the variance, got {slope} and {gain}; pass one of them."
+        )
+    return _checks.magnitude(function, "gain", gain) ** 2

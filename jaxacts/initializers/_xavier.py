@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from jax.typing import DTypeLike
 
-from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Axes
+from jaxacts.initializers._fans import Layer
 from jaxacts.initializers._protocol import Initializer
-from jaxacts.initializers._variance import scaled
+from jaxacts.initializers._variance import Mode, scaled, squared_gain
 
 __all__ = [
     "glorot_normal",
@@ -20,12 +20,15 @@ __all__ = [
 
 
 def xavier_normal(
-    in_axis: Axes = -2,
-    out_axis: Axes = -1,
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
-    gain: float = 1.0,
+    layer: Layer | None = None,
+    negative_slope: float = 1.0,
+    mode: Mode = "fan_avg",
+    gain: float | None = None,
 ) -> Initializer:
     r"""Glorot's Gaussian weights, for layers before a tanh or a gate.
 
@@ -33,14 +36,18 @@ def xavier_normal(
         \operatorname{std}(w) = \text{gain} \cdot \sqrt{\frac{2}{\text{fan\_in} + \text{fan\_out}}}
 
     Args:
-        in_axis, out_axis, batch_axis, dtype: as in :func:`variance_scaling`.
-        gain: factor of the standard deviation; finite and at least 0.
+        in_axis, out_axis, batch_axis, dtype, layer: as in :func:`variance_scaling`.
+        negative_slope: slope left of zero of the leaky relu that follows; 1 is none, and gain 1.
+        mode: ``"fan_avg"``, or ``"fan_in"``, ``"fan_out"``, ``"fan_geo_avg"``: the fan to divide by.
+        gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
+            together with a slope.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain; at the call, a shape without these axes or with an axis of size zero.
+        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
+            raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -59,23 +66,27 @@ def xavier_normal(
     """
     return scaled(
         "xavier_normal",
-        _checks.magnitude("xavier_normal", "gain", gain) ** 2,
-        "fan_avg",
+        squared_gain("xavier_normal", negative_slope, gain, default=1.0),
+        mode,
         "normal",
         in_axis,
         out_axis,
         batch_axis,
         dtype,
+        layer,
     )
 
 
 def xavier_truncated_normal(
-    in_axis: Axes = -2,
-    out_axis: Axes = -1,
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
-    gain: float = 1.0,
+    layer: Layer | None = None,
+    negative_slope: float = 1.0,
+    mode: Mode = "fan_avg",
+    gain: float | None = None,
 ) -> Initializer:
     r"""Glorot's weights from a Gaussian cut at ±2.274 std, for layers before a tanh or a gate.
 
@@ -83,14 +94,18 @@ def xavier_truncated_normal(
         \operatorname{std}(w) = \text{gain} \cdot \sqrt{\frac{2}{\text{fan\_in} + \text{fan\_out}}}
 
     Args:
-        in_axis, out_axis, batch_axis, dtype: as in :func:`variance_scaling`.
-        gain: factor of the standard deviation; finite and at least 0.
+        in_axis, out_axis, batch_axis, dtype, layer: as in :func:`variance_scaling`.
+        negative_slope: slope left of zero of the leaky relu that follows; 1 is none, and gain 1.
+        mode: ``"fan_avg"``, or ``"fan_in"``, ``"fan_out"``, ``"fan_geo_avg"``: the fan to divide by.
+        gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
+            together with a slope.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain; at the call, a shape without these axes or with an axis of size zero.
+        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
+            raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -108,23 +123,27 @@ def xavier_truncated_normal(
     """
     return scaled(
         "xavier_truncated_normal",
-        _checks.magnitude("xavier_truncated_normal", "gain", gain) ** 2,
-        "fan_avg",
+        squared_gain("xavier_truncated_normal", negative_slope, gain, default=1.0),
+        mode,
         "truncated_normal",
         in_axis,
         out_axis,
         batch_axis,
         dtype,
+        layer,
     )
 
 
 def xavier_uniform(
-    in_axis: Axes = -2,
-    out_axis: Axes = -1,
+    in_axis: Axes | None = None,
+    out_axis: Axes | None = None,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
-    gain: float = 1.0,
+    layer: Layer | None = None,
+    negative_slope: float = 1.0,
+    mode: Mode = "fan_avg",
+    gain: float | None = None,
 ) -> Initializer:
     r"""Glorot's uniform weights, for layers before a tanh or a gate.
 
@@ -132,14 +151,18 @@ def xavier_uniform(
         w \sim \mathcal U[-b, b), \qquad b = \text{gain} \cdot \sqrt{\frac{6}{\text{fan\_in} + \text{fan\_out}}}
 
     Args:
-        in_axis, out_axis, batch_axis, dtype: as in :func:`variance_scaling`.
-        gain: factor of the standard deviation; finite and at least 0.
+        in_axis, out_axis, batch_axis, dtype, layer: as in :func:`variance_scaling`.
+        negative_slope: slope left of zero of the leaky relu that follows; 1 is none, and gain 1.
+        mode: ``"fan_avg"``, or ``"fan_in"``, ``"fan_out"``, ``"fan_geo_avg"``: the fan to divide by.
+        gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
+            together with a slope.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain; at the call, a shape without these axes or with an axis of size zero.
+        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
+            raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -157,13 +180,14 @@ def xavier_uniform(
     """
     return scaled(
         "xavier_uniform",
-        _checks.magnitude("xavier_uniform", "gain", gain) ** 2,
-        "fan_avg",
+        squared_gain("xavier_uniform", negative_slope, gain, default=1.0),
+        mode,
         "uniform",
         in_axis,
         out_axis,
         batch_axis,
         dtype,
+        layer,
     )
 
 

@@ -13,8 +13,9 @@ from jaxacts import initializers as ji
 
 KEY = jax.random.key(20)
 SHAPE = (800, 500)
-CONV = (9, 100, 400)
-LOW = [jnp.float16, jnp.float8_e4m3fn, jnp.float8_e5m2, jnp.float8_e4m3b11fnuz]
+CONV = (3, 3, 100, 400)
+FLOAT8 = ["e3m4", "e4m3", "e4m3b11fnuz", "e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz"]
+LOW = [jnp.bfloat16, jnp.float16, *(getattr(jnp, f"float8_{kind}") for kind in FLOAT8)]
 
 # Initializer, shape, standard deviation, kurtosis E[x⁴]/E[x²]² (it sets how far a sample variance may stray).
 NORMAL, UNIFORM, TRUNCATED = 3.0, 1.8, 2.37
@@ -31,6 +32,10 @@ CENTRED = {
     "he_truncated_normal": (ji.he_truncated_normal(), SHAPE, math.sqrt(2 / 800), TRUNCATED),
     "xavier_normal": (ji.xavier_normal(), SHAPE, math.sqrt(2 / 1300), NORMAL),
     "xavier_normal conv": (ji.xavier_normal(), CONV, math.sqrt(2 / 4500), NORMAL),
+    "xavier_normal fan_geo_avg": (ji.xavier_normal(mode="fan_geo_avg"), SHAPE, 400_000**-0.25, NORMAL),
+    "xavier_uniform slope": (ji.xavier_uniform(negative_slope=0.0), SHAPE, math.sqrt(2 / 650), UNIFORM),
+    "lecun_normal fan_geo_avg": (ji.lecun_normal(mode="fan_geo_avg"), SHAPE, 400_000**-0.25, NORMAL),
+    "lecun_uniform slope": (ji.lecun_uniform(negative_slope=0.25), SHAPE, math.sqrt(2 / 1.0625 / 800), UNIFORM),
     "xavier_uniform gain": (ji.xavier_uniform(gain=5 / 3), SHAPE, 5 / 3 * math.sqrt(2 / 1300), UNIFORM),
     "xavier_truncated_normal": (ji.xavier_truncated_normal(), SHAPE, math.sqrt(2 / 1300), TRUNCATED),
     "lecun_normal": (ji.lecun_normal(), SHAPE, math.sqrt(1 / 800), NORMAL),
@@ -122,7 +127,7 @@ JAX_BITS = {
 @pytest.mark.parametrize("row", JAX_BITS)
 def test_float32_has_the_bits_of_jax(row: str) -> None:
     ours, jaxs = JAX_BITS[row]
-    shape = (5, 17, 20)
+    shape = (5, 1, 17, 20)
     np.testing.assert_array_equal(ours(KEY, shape), jaxs(KEY, shape, jnp.float32))
 
 
@@ -133,6 +138,10 @@ def test_float32_has_the_bits_of_jax_on_stacked_kernels() -> None:
 
 # One initializer for each sampler.
 RANDOM = {
+    "delta_orthogonal": ji.delta_orthogonal(),
+    "layer_default": ji.layer_default("torch.Linear", fan_in=9),
+    "sparse": ji.sparse(0.3),
+    "truncated_normal": ji.truncated_normal(),
     "he_normal": ji.he_normal(),
     "he_uniform": ji.he_uniform(),
     "he_truncated_normal": ji.he_truncated_normal(),
@@ -141,15 +150,27 @@ RANDOM = {
 }
 
 
-@pytest.mark.parametrize(
-    ("row", "dtype"), [*((row, jnp.bfloat16) for row in RANDOM), *(("he_normal", dtype) for dtype in LOW)]
-)
-def test_low_precision_is_float32_rounded_once(row: str, dtype: jnp.dtype) -> None:
-    low, single = RANDOM[row](KEY, (40, 30), dtype), RANDOM[row](KEY, (40, 30), jnp.float32)
-    assert low.dtype == dtype
+@pytest.mark.parametrize("row", RANDOM)
+def test_low_precision_is_float32_rounded_once_and_finite(row: str) -> None:
+    shape = (2, 40, 30) if row == "delta_orthogonal" else (40, 30)
+    single = RANDOM[row](KEY, shape, jnp.float32)
     assert single.dtype == jnp.float32
-    np.testing.assert_array_equal(low, single.astype(dtype))
-    assert not jnp.isnan(low.astype(jnp.float32)).any()
+    for dtype in LOW if row == "he_normal" else LOW[:3]:
+        low = RANDOM[row](KEY, shape, dtype)
+        assert low.dtype == dtype
+        np.testing.assert_array_equal(low, single.astype(dtype))
+        assert jnp.isfinite(low.astype(jnp.float32)).all()
+
+
+def test_bfloat16_has_the_moments_and_the_tails_of_float32() -> None:
+    for init in (ji.normal(1.0), ji.truncated_normal(1.0), ji.layer_default("torch.Linear", fan_in=3)):
+        single, low = (np.asarray(init(KEY, (1000, 1000), t), np.float64) for t in (jnp.float32, jnp.bfloat16))
+        # Rounding to 8 bits moves a value by at most 2⁻⁹ of it, and half of them up, half of them down.
+        for power in (1, 2, 3, 4):
+            assert (low**power).mean() == pytest.approx((single**power).mean(), rel=2e-4, abs=2e-4)
+        for tail in (1e-5, 1e-3, 0.1, 0.5):
+            for q in (tail, 1 - tail):
+                assert np.quantile(low, q) == pytest.approx(np.quantile(single, q), rel=2**-8, abs=1e-3)
 
 
 def test_bfloat16_has_many_values_and_tails() -> None:
@@ -162,10 +183,10 @@ def test_bfloat16_has_many_values_and_tails() -> None:
 
 def test_float64_is_drawn_in_float64() -> None:
     with jax.enable_x64(True):
-        for init in RANDOM.values():
-            w = init(KEY, (40, 30), jnp.float64)
+        for name, init in RANDOM.items():
+            w = init(KEY, (1, 40, 30) if name == "delta_orthogonal" else (40, 30), jnp.float64)
             assert w.dtype == jnp.float64
-            assert float((w != w.astype(jnp.float32)).mean()) > 0.99
+            assert float((w != w.astype(jnp.float32)).mean()) > (0.65 if name == "sparse" else 0.99)
         assert ji.he_normal()(KEY, (3, 3)).dtype == ji.zeros(None, (3,)).dtype == jnp.float64
         assert ji.he_normal()(KEY, (3, 3), jnp.float32).dtype == jnp.float32
 
@@ -192,6 +213,29 @@ def test_complex_truncation_and_disk_have_hard_radii() -> None:
     assert 0.999 < disk.max() / math.sqrt(2 / 800) < 1 + 1e-6
     cut = abs(np.asarray(ji.variance_scaling(1.0, "fan_in", "truncated_normal")(KEY, SHAPE, jnp.complex64)))
     assert 0.999 < cut.max() * 0.9619618 / math.sqrt(4 / 800) < 1 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("init", "variance", "mean"),
+    [
+        (ji.uniform(0.6), 0.03, 0.3 * (1 + 1j) / math.sqrt(2)),
+        (ji.truncated_normal(0.3), 0.09, 0.0),
+        (ji.layer_default("torch.Linear", fan_in=4), 1 / 12, 0.0),
+    ],
+)
+def test_complex_intervals_have_the_variance_of_the_real_ones(
+    init: ji.Initializer, variance: float, mean: complex
+) -> None:
+    w, real = (np.asarray(init(KEY, SHAPE, t), np.complex128) for t in (jnp.complex64, jnp.float32))
+    assert w.mean() == pytest.approx(mean, abs=5 * math.sqrt(variance / w.size))
+    for draws in (w, real):
+        assert draws.var() == pytest.approx(variance, rel=5 * math.sqrt(1.4 / w.size))
+    assert w.real.var() == pytest.approx(variance / 2, rel=5 * math.sqrt(1.4 / w.size))
+    # Both come within a thousandth of their bounds, and not beyond.
+    assert (w.imag.min(), w.imag.max()) == pytest.approx(
+        (real.real.min() / math.sqrt(2), real.real.max() / math.sqrt(2)), rel=1e-3, abs=1e-5
+    )
+    assert abs(np.corrcoef(w.real.ravel(), w.imag.ravel())[0, 1]) < 5 / math.sqrt(w.size)
 
 
 def test_constants_fill_any_dtype() -> None:

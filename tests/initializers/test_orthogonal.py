@@ -10,7 +10,7 @@ import pytest
 from jaxacts import initializers as ji
 
 KEY, RNG = jax.random.key(3), np.random.default_rng(3)
-DTYPES = [jnp.float32, jnp.bfloat16, jnp.float16, jnp.float8_e4m3fn, jnp.complex64]
+DTYPES = [jnp.float32, jnp.bfloat16, jnp.float16, jnp.float8_e4m3fn, jnp.float8_e5m2, jnp.float8_e3m4, jnp.complex64]
 
 
 def gram(w: jax.Array) -> np.ndarray:
@@ -58,6 +58,40 @@ def test_wide_matrix_keeps_the_meaning_of_jax() -> None:
     x = RNG.standard_normal((500, 64))
     # The norm is kept, hence the variance of an output is 64/512 of that of an input.
     assert np.linalg.norm(x @ w) == pytest.approx(np.linalg.norm(x), rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(64, 512), (512, 64), (512, 512), (3, 3, 16, 512)])
+def test_mode_keeps_the_second_moment(shape: tuple[int, ...]) -> None:
+    outputs = shape[-1]
+    forward, backward = (
+        np.asarray(ji.orthogonal(mode=m)(KEY, shape)).reshape(-1, outputs) for m in ("fan_in", "fan_out")
+    )
+    x, g = (RNG.standard_normal((500, n)) for n in forward.shape)
+    # A projection keeps the mean over directions; 500 random inputs average out which one was hit.
+    assert ((x @ forward) ** 2).mean() == pytest.approx((x**2).mean(), rel=0.02)
+    assert ((g @ backward.T) ** 2).mean() == pytest.approx((g**2).mean(), rel=0.02)
+
+
+def test_mode_of_the_columns() -> None:
+    w = np.asarray(ji.orthogonal(0.5, column_axis=0, mode="fan_in")(KEY, (512, 64)))
+    np.testing.assert_allclose(w.T @ w, 0.25 * 8 * np.eye(64), atol=1e-5)
+    inputs_as_columns = np.asarray(ji.delta_orthogonal(column_axis=-2, mode="fan_in")(KEY, (1, 1, 16, 64)))[0, 0]
+    np.testing.assert_allclose(inputs_as_columns @ inputs_as_columns.T, 4 * np.eye(16), atol=1e-5)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(16, 64), (64, 16)])
+def test_mode_of_a_convolution(inputs: int, outputs: int) -> None:
+    x = RNG.standard_normal((16, 8, 8, inputs), np.float32)
+    y, pull = jax.vjp(lambda x: convolve(x, ji.delta_orthogonal(mode="fan_in")(KEY, (3, 3, inputs, outputs))), x)
+    assert float((y**2).mean()) == pytest.approx((x**2).mean(), rel=0.03)
+    _, pull = jax.vjp(lambda x: convolve(x, ji.delta_orthogonal(mode="fan_out")(KEY, (3, 3, inputs, outputs))), x)
+    g = RNG.standard_normal(y.shape, np.float32)
+    assert float((pull(g)[0] ** 2).mean()) == pytest.approx((g**2).mean(), rel=0.03)
+
+
+def test_unknown_mode() -> None:
+    with pytest.raises(ValueError, match="orthogonal: unknown mode 'fan_avg'; did you mean"):
+        ji.orthogonal(mode="fan_avg")
 
 
 def convolve(x: jax.Array, w: jax.Array) -> jax.Array:

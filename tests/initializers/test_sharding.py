@@ -1,0 +1,92 @@
+"""One key gives the same bits on one device, on every mesh of eight, and in two processes; nobody builds the whole."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from sharded_worker import GRIDS, OTHER_DTYPES, OTHER_GRID, WHOLE_ON_EACH
+from test_protocol import INITIALIZERS, KEY, SAMPLERS, SHAPES
+
+ROOT = Path(__file__).parents[2]
+SINGLE = {name: np.asarray(init(KEY, SHAPES[name])) for name, init in INITIALIZERS.items()}
+OTHER = {
+    f"{name} {dtype}": np.asarray(INITIALIZERS[name](KEY, SHAPES[name], dtype)).astype(np.complex64)
+    for name, dtype in OTHER_DTYPES
+}
+
+
+def run(devices: int, path: Path, arguments: list[list[str]]) -> list[dict[str, np.ndarray]]:
+    """What the workers found, one for each list of arguments, all at the same time."""
+    python_path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, str(Path(__file__).with_name("sharded_worker.py"))]
+    paths = [path / f"{process}.npz" for process in range(len(arguments))]
+    workers = [
+        subprocess.Popen([*command, str(p), *more], env={**os.environ, **flags, "PYTHONPATH": python_path})
+        for p, more in zip(paths, arguments, strict=True)
+    ]
+    try:
+        assert [worker.wait(timeout=200) for worker in workers] == [0] * len(workers)
+    finally:
+        for worker in workers:
+            worker.kill()
+    return [dict(np.load(p)) for p in paths]
+
+
+def wrong(found: dict[str, np.ndarray]) -> list[str]:
+    """The parts that are not those of the array that one device makes."""
+    rows, expected = [], SINGLE | OTHER
+    for row, part in found.items():
+        name, where, bounds = row.split("|")
+        if where.endswith("memory"):
+            continue
+        ends = [int(n) for n in bounds.split(",")]
+        index = tuple(slice(*pair) for pair in zip(ends[::2], ends[1::2], strict=True))
+        if not np.array_equal(expected[name][index], part):
+            rows.append(row)
+    return rows
+
+
+def assert_none_builds_the_whole(found: dict[str, np.ndarray], grid: tuple[int, int]) -> None:
+    """By the shapes in the program of a device, and by its memory beside arguments and result."""
+    for name in SAMPLERS:
+        largest, output, temporary = found[f"{name}|{grid} memory|"]
+        assert output <= 1.01 / 8, name
+        if name in WHOLE_ON_EACH:
+            # The matrix is decomposed on each device; a window of two halves what the matrix is of the whole.
+            assert 0.4 < temporary < 4.1, name
+            continue
+        assert largest <= 1 / 8, name
+        # Threefry keeps three arrays of the size of the part; the order of the sparse one three more.
+        assert temporary <= (6.1 if name == "sparse" else 3.1) / 8, name
+
+
+def test_every_mesh_gives_the_bits_of_one_device(tmp_path: Path) -> None:
+    (found,) = run(8, tmp_path, [[]])
+    assert wrong(found) == []
+    drawn = {(name, where) for name, where, _ in (row.split("|") for row in found)}
+    expected = {(name, f"{grid} {how}") for name in INITIALIZERS for grid in GRIDS for how in ("eager", "jitted")}
+    expected |= {(name, f"{OTHER_GRID} eager") for name in OTHER}
+    for kind in ("Auto", "Explicit"):
+        expected |= {(name, f"{kind} {how}") for name in SAMPLERS for how in ("split", "whole")}
+    assert expected <= drawn
+    for grid in GRIDS:
+        assert_none_builds_the_whole(found, grid)
+
+
+def test_two_processes_give_the_bits_of_one(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    for found in run(4, tmp_path, [[port, "0"], [port, "1"]]):
+        assert wrong(found) == []
+        assert_none_builds_the_whole(found, (2, 4))
+        for how in ("eager", "jitted"):
+            for name, whole in SINGLE.items():
+                held = sum(part.size for row, part in found.items() if row.startswith(f"{name}|(2, 4) {how}|"))
+                assert held == whole.size // 2, (name, how)
