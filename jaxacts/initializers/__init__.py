@@ -9,6 +9,9 @@ from the activation behind it:
 * :func:`xavier_normal`, variance 2/(fan_in + fan_out), is between what forward and backward pass ask for;
 * :func:`variance_scaling` is the rule itself, of which they are the named rows;
 * :func:`orthogonal` and :func:`delta_orthogonal` fix all singular values, not only their mean square;
+* :func:`for_activation` takes the variance from any activation by its :func:`gain`, and :func:`critical` from the
+  theory of infinitely deep networks;
+* :func:`depth_scaled`, :func:`fixup` and :func:`deepnorm` are for residual networks;
 * :func:`normal`, :func:`uniform`, :func:`truncated_normal`, :func:`constant`, :data:`zeros` and :data:`ones` do not
   look at the shape.
 
@@ -26,6 +29,8 @@ compare equal when their arguments do, and pickle. What holds for all:
 from __future__ import annotations
 
 from jaxacts.initializers._basic import constant, normal, ones, truncated_normal, uniform, zeros
+from jaxacts.initializers._critical import Critical, correlation_map, critical, variance_map
+from jaxacts.initializers._gains import Moments, for_activation, gain, moments
 from jaxacts.initializers._he import (
     he_normal,
     he_truncated_normal,
@@ -41,6 +46,7 @@ from jaxacts.initializers._lecun import (
 )
 from jaxacts.initializers._orthogonal import delta_orthogonal, orthogonal
 from jaxacts.initializers._protocol import Initializer
+from jaxacts.initializers._residual import DeepNorm, Fixup, deepnorm, depth_scaled, fixup, scaled_by
 from jaxacts.initializers._variance import variance_scaling
 from jaxacts.initializers._xavier import (
     glorot_normal,
@@ -52,9 +58,20 @@ from jaxacts.initializers._xavier import (
 )
 
 __all__ = [
+    "Critical",
+    "DeepNorm",
+    "Fixup",
     "Initializer",
+    "Moments",
     "constant",
+    "correlation_map",
+    "critical",
+    "deepnorm",
     "delta_orthogonal",
+    "depth_scaled",
+    "fixup",
+    "for_activation",
+    "gain",
     "glorot_normal",
     "glorot_truncated_normal",
     "glorot_uniform",
@@ -67,11 +84,14 @@ __all__ = [
     "lecun_normal",
     "lecun_truncated_normal",
     "lecun_uniform",
+    "moments",
     "normal",
     "ones",
     "orthogonal",
+    "scaled_by",
     "truncated_normal",
     "uniform",
+    "variance_map",
     "variance_scaling",
     "xavier_normal",
     "xavier_truncated_normal",
