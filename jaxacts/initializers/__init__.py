@@ -12,6 +12,7 @@ from the activation behind it:
 * :func:`for_activation` takes the variance from any activation by its :func:`gain`, and :func:`critical` from the
   theory of infinitely deep networks;
 * :func:`depth_scaled`, :func:`fixup` and :func:`deepnorm` are for residual networks;
+* :func:`match` and :func:`lsuv` take a whole Flax model;
 * :func:`normal`, :func:`uniform`, :func:`truncated_normal`, :func:`constant`, :data:`zeros` and :data:`ones` do not
   look at the shape.
 
@@ -44,6 +45,8 @@ from jaxacts.initializers._lecun import (
     lecun_truncated_normal,
     lecun_uniform,
 )
+from jaxacts.initializers._lsuv import LsuvReport, ScaledLayer, lsuv
+from jaxacts.initializers._match import MatchedLayer, MatchReport, match
 from jaxacts.initializers._orthogonal import delta_orthogonal, orthogonal
 from jaxacts.initializers._protocol import Initializer
 from jaxacts.initializers._residual import DeepNorm, Fixup, deepnorm, depth_scaled, fixup, scaled_by
@@ -62,7 +65,11 @@ __all__ = [
     "DeepNorm",
     "Fixup",
     "Initializer",
+    "LsuvReport",
+    "MatchReport",
+    "MatchedLayer",
     "Moments",
+    "ScaledLayer",
     "constant",
     "correlation_map",
     "critical",
@@ -84,6 +91,8 @@ __all__ = [
     "lecun_normal",
     "lecun_truncated_normal",
     "lecun_uniform",
+    "lsuv",
+    "match",
     "moments",
     "normal",
     "ones",

@@ -8,9 +8,10 @@ of the squared gradient at each layer. χ₁ = 1 is the edge between both.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,8 +27,8 @@ class Critical(NamedTuple):
 
     ``weight_variance`` is the variance of the weights times fan_in, ``bias_variance`` that of the biases,
     ``fixed_point`` the second moment q* of the preactivations that layers then keep, ``chi_1`` the factor of the
-    squared gradient at each layer, ``variance_slope`` the factor by which a deviation from q* shrinks at each layer, and
-    ``depth_scale`` = -1/ln(variance_slope) the number of layers in which it shrinks by e.
+    squared gradient at each layer, ``variance_slope`` the factor by which a deviation from q* shrinks at each layer,
+    and ``depth_scale`` = -1/ln(variance_slope) the number of layers in which it shrinks by e.
     """
 
     weight_variance: float
@@ -100,8 +101,8 @@ def critical(
     if all(abs(p.bias_variance) < 1e-9 * p.fixed_point for p in grid):
         if target == 0.0:
             return Critical(float(f"{grid[0].weight_variance:.12g}"), 0.0, 1.0, 1.0, 1.0, math.inf)
-        _refuse(curve, target, grid, "is scale-invariant: every second moment is a fixed point without biases")
-    found = [_solved(curve, target, a, b) for a, b in zip(grid, grid[1:], strict=False) if _between(a, b, target)]
+        raise _refusal(curve, target, grid, "is scale-invariant: every second moment is a fixed point without biases")
+    found = [_solved(curve, target, a, b) for a, b in itertools.pairwise(grid) if _between(a, b, target)]
     if target == 0.0 and (origin := _origin(curve)):
         found.insert(0, origin._replace(variance_slope=1.0 if grid[0].variance_slope <= 1 + 1e-9 else math.inf))
     stable = [p for p in found if p.variance_slope <= 1 + 1e-9]
@@ -110,7 +111,7 @@ def critical(
     reason = f"has no edge of chaos with a fixed point up to {limit:g}"
     if found:
         reason = f"has only unstable fixed points (q* = {', '.join(f'{p.fixed_point:.4g}' for p in found)})"
-    _refuse(curve, target, grid, reason)
+    raise _refusal(curve, target, grid, reason)
 
 
 def _edge(curve: Curve, q: float) -> Critical:
@@ -145,7 +146,7 @@ def _origin(curve: Curve) -> Critical | None:
     return Critical(1.0 / steepness, 0.0, 0.0, 1.0, 1.0, math.inf)
 
 
-def _refuse(curve: Curve, target: float, grid: list[Critical], reason: str) -> NoReturn:
+def _refusal(curve: Curve, target: float, grid: list[Critical], reason: str) -> ValueError:
     stable = [p.bias_variance for p in grid if p.bias_variance > 0 and p.variance_slope <= 1]
     invariant = all(abs(p.bias_variance) < 1e-9 * p.fixed_point for p in grid)
     if invariant:
@@ -154,7 +155,7 @@ def _refuse(curve: Curve, target: float, grid: list[Critical], reason: str) -> N
         remedy = f"pass a bias_variance from {min(stable):.4g} to {max(stable):.4g}"
     else:
         remedy = "normalize between the layers, use few of them, or another activation"
-    raise ValueError(f"critical: {curve.name} {reason}, got bias_variance {target:g}; {remedy}.")
+    return ValueError(f"critical: {curve.name} {reason}, got bias_variance {target:g}; {remedy}.")
 
 
 def variance_map(
@@ -209,9 +210,9 @@ def correlation_map(
     r"""How the correlation between the preactivations of two inputs changes from one wide layer to the next.
 
     .. math::
-        c' = \frac{\sigma_w^2 \, \mathbb E[f(u) f(v)] + \sigma_b^2}{\sigma_w^2 \, \mathbb E[f(u)^2] + \sigma_b^2}, \qquad
-        \begin{pmatrix} u \\ v \end{pmatrix} \sim \mathcal N\left( 0, q \begin{pmatrix} 1 & c \\ c & 1 \end{pmatrix}
-        \right)
+        c' = \frac{\sigma_w^2 \, \mathbb E[f(u) f(v)] + \sigma_b^2}{\sigma_w^2 \, \mathbb E[f(u)^2] + \sigma_b^2},
+        \qquad \begin{pmatrix} u \\ v \end{pmatrix} \sim
+        \mathcal N\left( 0, q \begin{pmatrix} 1 & c \\ c & 1 \end{pmatrix} \right)
 
     Args:
         fn: any elementwise function, as for :func:`moments`.

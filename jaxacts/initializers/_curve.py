@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 from numpy.typing import NDArray
 
 from jaxacts._mechanism.catalogue import entry_of
-from jaxacts.initializers import _checks
 
 __all__ = ["REACH", "Curve", "Floats", "normal_density"]
 
@@ -228,7 +228,7 @@ def _host() -> contextlib.AbstractContextManager[Any]:
 def _split(caller: str, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Floats]]:
     """The parameters that are one value, and those that are arrays, all broadcast and flattened alike."""
     for name, value in parameters.items():
-        if isinstance(value, jax.core.Tracer):
+        if isinstance(value, Tracer):
             raise TypeError(
                 f"{caller}: {name} must be known when the initializer is built, got a traced value; "
                 f"pass a number, or an array outside of jit."
