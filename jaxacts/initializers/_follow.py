@@ -1,8 +1,9 @@
 """What becomes of the output of a layer: the operations it meets, up to an activation or the next layer.
 
 The output z of one product or convolution is followed through the graph. Biases, reshapes, pooling, masks,
-normalizations and residual additions let it pass; what is elementwise and not linear becomes part of an expression f(z);
-a product with weights or with another signal, or the end of the model, ends it. What is none of these is not guessed at.
+normalizations and residual additions let it pass; what is elementwise and not linear becomes part of an expression
+f(z); a product with weights or with another signal, or the end of the model, ends it. What is none of these is not
+guessed at.
 """
 
 from __future__ import annotations
@@ -16,22 +17,24 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxacts.initializers._graph import KEEPS_ELEMENTS, Graph, Op, Use
+from jaxacts.initializers._graph import KEEPS_ELEMENTS, PRODUCTS, Graph, Op, Use
 
 __all__ = ["Signal", "Trail", "follow"]
 
-_ELEMENTWISE = frozenset(
-    "abs acos acosh add add_any and asin asinh atan atan2 atanh cbrt ceil clamp cos cosh div eq erf erf_inv erfc exp exp2 "
-    "expm1 floor ge gt integer_pow is_finite le log log1p logistic lt max min mul ne neg not or pow rem round rsqrt "
-    "select_n sign sin sinh sqrt square sub tan tanh xor".split()
-)
-_MOVES = KEEPS_ELEMENTS | frozenset(
-    "broadcast_in_dim carry concatenate cumsum dynamic_slice dynamic_update_slice gather pad reduce_window_max "
-    "reduce_window_sum rev slice split step_of steps".split()
-)
-_REDUCES = frozenset("reduce_sum reduce_max reduce_min reduce_prod argmax argmin".split())
-_PRODUCTS = frozenset(["dot_general", "conv_general_dilated"])
-_SAME_PLACE = frozenset("convert_element_type copy stop_gradient reduce_precision optimization_barrier".split())
+_ELEMENTWISE_NAMES = """
+abs acos acosh add add_any and asin asinh atan atan2 atanh cbrt ceil clamp cos cosh div eq erf erf_inv erfc exp exp2
+expm1 floor ge gt integer_pow is_finite le log log1p logistic lt max min mul ne neg not or pow rem round rsqrt select_n
+sign sin sinh sqrt square sub tan tanh xor
+"""
+_MOVE_NAMES = """
+broadcast_in_dim carry concatenate cumsum dynamic_slice dynamic_update_slice gather pad reduce_window_max
+reduce_window_sum rev slice split step_of steps
+"""
+_ELEMENTWISE = frozenset(_ELEMENTWISE_NAMES.split())
+_MOVES = KEEPS_ELEMENTS | frozenset(_MOVE_NAMES.split())
+_REDUCES = frozenset(["reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "argmax", "argmin"])
+_SUMS = frozenset(["add", "sub", "add_any"])
+_SAME_PLACE = frozenset(["convert_element_type", "copy", "stop_gradient", "reduce_precision", "optimization_barrier"])
 
 
 class Signal(NamedTuple):
@@ -130,7 +133,7 @@ class Trail:
         statistics = {v: s for v in op.inputs if isinstance(s := self.states.get(v), Statistic)}
         if not signals and not statistics:
             return
-        if op.name in _PRODUCTS:
+        if op.name in PRODUCTS:
             for v in (*signals, *statistics):
                 self.reach(v)
         elif op.name in _MOVES:
@@ -198,15 +201,18 @@ class Trail:
 
     def _meets(self, op: Op, signal: Signal) -> None:
         """Another signal, which does not come from this layer."""
-        if op.name in ("add", "sub", "add_any"):
+        if op.name in _SUMS:
             self.notes["residual"] = None
             if signal.linear:
                 self._put(op, signal._replace(part=op.outputs[0]))
             else:
                 self.end(signal)
-        elif op.name == "mul" or (op.name == "div" and self.states.get(op.inputs[0]) == signal):
+        elif op.name == "mul" or (op.name == "div" and op.inputs[0] in self.states):
             self.notes["gated"] = None
-            self.end(signal)
+            if signal.linear:
+                self._put(op, signal._replace(part=op.outputs[0], uneven=True))
+            else:
+                self.end(signal)
         else:
             self.refuse(f"meets another signal in {op.name}")
 
@@ -218,8 +224,8 @@ class Trail:
             return
         others = [v for v in op.inputs if v not in signals]
         leads = op.inputs[0] in signals
-        affine = op.name in ("add", "sub", "add_any", "neg") or (op.name == "div" and leads and bool(others))
-        affine = affine or (op.name == "mul" and bool(others))
+        scales = bool(others) and (op.name == "mul" or (op.name == "div" and leads))
+        affine = scales or op.name in _SUMS or op.name == "neg"
         linear = affine and all(s.linear for s in signals.values())
         bias = linear and op.name in ("add", "sub") and leads | (op.name == "add")
         if bias and any(self.graph.origins.get(v) or np.prod(self.graph.shapes[v]) > 1 for v in others):
@@ -228,10 +234,10 @@ class Trail:
             if first.shifted and op.name == "exp":
                 self.notes["softmax"] = None
                 self.end(first)
-            elif not linear and first.uneven:
-                self.refuse(f"is multiplied by values that differ between units before {op.name}")
+            elif not linear and any(s.uneven for s in signals.values()):
+                self.refuse(f"is multiplied by another signal, or by values that differ, before {op.name}")
             else:
-                self._put(op, first._replace(expr=out, linear=linear))
+                self._put(op, first._replace(expr=out, linear=linear, uneven=any(s.uneven for s in signals.values())))
         elif linear:
             self._put(op, first._replace(uneven=True))
         elif first.linear or op.name not in ("add", "sub", "mul", "div"):
@@ -241,7 +247,7 @@ class Trail:
 
     def _parts(self, op: Op, signals: list[Signal]) -> None:
         """Two rearrangements or slices of the same output, such as the halves of a packed gate."""
-        if op.name in ("add", "sub", "add_any") and all(s.linear for s in signals):
+        if op.name in _SUMS and all(s.linear for s in signals):
             self._put(op, signals[0]._replace(part=op.outputs[0]))
         elif op.name in ("add", "sub", "add_any", "mul"):
             for signal in signals:
@@ -258,7 +264,7 @@ def follow(graph: Graph, use: Use, known: dict[int, Any]) -> Trail:
         for op in graph.ops:
             trail.step(op)
         back = {after: trail.states[before] for before, after in graph.loops if before in trail.states}
-        if back.items() <= trail.states.items() or all(v in trail.states for v in back):
+        if all(v in trail.states for v in back):
             break
         trail.states.update({v: s for v, s in back.items() if v not in trail.states})
     for v in graph.outputs:

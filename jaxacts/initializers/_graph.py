@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-__all__ = ["KEEPS_ELEMENTS", "Graph", "Op", "Use", "graph_of"]
+__all__ = ["KEEPS_ELEMENTS", "PRODUCTS", "Graph", "Op", "Use", "graph_of"]
 
-KEEPS_ELEMENTS = frozenset(
-    "reshape transpose convert_element_type squeeze expand_dims copy copy_p stop_gradient sharding_constraint "
-    "optimization_barrier reduce_precision mesh_cast reshard pbroadcast pvary".split()
-)
+_KEEPS_NAMES = """
+reshape transpose convert_element_type squeeze expand_dims copy copy_p stop_gradient sharding_constraint
+optimization_barrier reduce_precision mesh_cast reshard pbroadcast pvary
+"""
+KEEPS_ELEMENTS = frozenset(_KEEPS_NAMES.split())
 """Primitives whose result has the elements of the operand, in another order, dtype or place."""
 
 
@@ -85,7 +86,7 @@ class Graph:
         self.varying = set(self.data)
         self.origins = {leaf: frozenset([i]) for i, leaf in enumerate(self.leaves)}
         self.kernels = {leaf: i for i, leaf in enumerate(self.leaves)}
-        back = dict((after, before) for before, after in self.loops)
+        back = {after: before for before, after in self.loops}
         for _ in range(1 + len(self.loops)):
             for op in self.ops:
                 inputs = [*op.inputs, *(back[v] for v in op.outputs if v in back)]
@@ -102,7 +103,7 @@ class Graph:
 
     def uses(self) -> list[Use]:
         """Each product or convolution of data with a parameter, in the order of the computation."""
-        found = [self._use(op, k) for op in self.ops if op.name in _FANS for k in (0, 1)]
+        found = [self._use(op, k) for op in self.ops if op.name in PRODUCTS for k in (0, 1)]
         return [use for use in found if use]
 
     def _use(self, op: Op, operand: int) -> Use | None:
@@ -173,9 +174,10 @@ def _conv_fans(params: dict[str, Any], operand: int, shape: tuple[int, ...]) -> 
 
 
 _FANS: dict[str, Callable[..., Any]] = {"dot_general": _dot_fans, "conv_general_dilated": _conv_fans}
+PRODUCTS = frozenset(_FANS)
 
 
-def graph_of(function: Callable[[list[Any]], Any], leaves: list[Any], sample: Any, *, into_scans: bool) -> Graph:
+def graph_of(function: Callable[[list[Any], Any], Any], leaves: list[Any], sample: Any, *, into_scans: bool) -> Graph:
     """The graph of ``function(leaves, sample)``; with ``into_scans`` one that cannot be run, but followed."""
     closed = jax.make_jaxpr(function)(leaves, sample)
     graph = Graph()
@@ -214,7 +216,7 @@ def _called(eqn: Any) -> tuple[Any, Sequence[Any]] | None:
     """The program that an operation only calls: jit, remat, a custom derivative."""
     if eqn.primitive.name in ("scan", "while", "cond"):
         return None
-    inner = next((eqn.params[k] for k in ("jaxpr", "call_jaxpr", "fun_jaxpr") if k in eqn.params), None)
+    inner: Any = next((eqn.params[k] for k in ("jaxpr", "call_jaxpr", "fun_jaxpr") if k in eqn.params), None)
     jaxpr, consts = (inner.jaxpr, inner.consts) if hasattr(inner, "jaxpr") else (inner, ())
     fits = hasattr(jaxpr, "eqns") and len(jaxpr.invars) == len(eqn.invars) and len(jaxpr.outvars) == len(eqn.outvars)
     return (jaxpr, consts) if fits else None

@@ -38,8 +38,7 @@ class LsuvReport:
 
     def __str__(self) -> str:
         rows = [
-            (r.path, "×".join(map(str, r.shape)), f"{r.before:.4g}", f"{r.after:.4g}", f"{r.factor:.4g}")
-            + (str(r.iterations),)
+            (r.path, "×".join(map(str, r.shape)), *(f"{x:.4g}" for x in (r.before, r.after, r.factor, r.iterations)))
             for r in self.layers
         ]
         return table([("layer", "shape", "variance before", "after", "factor", "iterations"), *rows])
@@ -60,8 +59,8 @@ def lsuv(
 
     .. math:: W \leftarrow \frac{W}{\sqrt{\operatorname{Var}(W h)}}, \qquad W^\top W = I \text{ at the start}
 
-    Layer after layer, each kernel is made orthonormal, and divided by the standard deviation of the outputs of its layer
-    over the batch and all units.
+    Layer after layer, each kernel is made orthonormal, and divided by the standard deviation of the outputs of its
+    layer over the batch and all units.
 
     Args:
         model: a ``flax.linen`` or a ``flax.nnx`` module.

@@ -22,7 +22,7 @@ from jaxacts.initializers._curve import Curve, Floats
 from jaxacts.initializers._fans import FAN
 from jaxacts.initializers._follow import Signal, Trail, follow
 from jaxacts.initializers._gains import Convention, Criterion, gain_of
-from jaxacts.initializers._graph import Graph, Use, graph_of
+from jaxacts.initializers._graph import PRODUCTS, Graph, Use, graph_of
 from jaxacts.initializers._models import opened, table
 from jaxacts.initializers._variance import Distribution, Mode, variance_scaling
 
@@ -54,8 +54,15 @@ class MatchReport:
     def __str__(self) -> str:
         heads = ("layer", "shape", "fan_in", "fan_out", "activation", "gain", "std", "notes")
         rows = [
-            (r.path, "×".join(map(str, r.shape)), f"{r.fan_in:g}", f"{r.fan_out:g}", r.activation, f"{r.gain:.4f}")
-            + (f"{r.std:.5f}", ", ".join(r.notes))
+            (
+                r.path,
+                "×".join(map(str, r.shape)),
+                *(f"{fan:g}" for fan in (r.fan_in, r.fan_out)),
+                r.activation,
+                f"{r.gain:.4f}",
+                f"{r.std:.5f}",
+                ", ".join(r.notes),
+            )
             for r in self.layers
         ]
         return "\n".join([table([heads, *rows]), *(f"left alone: {path} ({why})" for path, why in self.left.items())])
@@ -106,8 +113,8 @@ def match(
 
     Note:
         Between a layer and its activation a normalization makes the scale of the kernel unimportant for the forward
-        pass (the note says "normalized"). Dropout scales what it lets through: pass the option that switches it off.
-        For deep networks without normalization of gelu, silu or mish see the note of :func:`gain`. Layers of a scan are
+        pass (the note says "normalized"). Dropout scales what it lets through: switch it off, by an option of the call
+        or by nnx's ``model.eval()``. For deep networks without normalization of gelu, silu or mish see the note of :func:`gain`. Layers of a scan are
         drawn with the fans of one step. jax.nn, torch and keras have no such function.
 
     Example:
@@ -130,16 +137,16 @@ def match(
     chosen = _chosen(choices or {}, opening.paths)
     layers, left, unclear = list[MatchedLayer](), dict[str, str](), dict[str, str]()
     leaves = list(opening.leaves)
-    uses = graph.uses()
+    uses, known = graph.uses(), dict[int, Any](zip(graph.leaves, leaves, strict=True))
     for index in dict.fromkeys([*(use.leaf for use in uses), *range(len(leaves))]):
         path, here = opening.paths[index], [use for use in uses if use.leaf == index]
-        found = _found(graph, opening.leaves, index, here, chosen)
+        found = _found(graph, known, index, here, chosen)
         if isinstance(found, _Alone):
             if found.reason:
                 (unclear if found.refused else left)[path] = found.reason
             continue
         gain = found.follows
-        if not isinstance(gain, float):
+        if callable(gain):
             gain = gain_of("match", Curve("match", gain, {}), criterion, convention)
         fan_in, fan_out = found.use.fan_in, found.use.fan_out
         std = gain / FAN[mode](fan_in, fan_out) ** 0.5
@@ -187,12 +194,12 @@ def _chosen(choices: Mapping[str, Choice], paths: list[str]) -> dict[int, Choice
 
 
 def _found(
-    graph: Graph, leaves: list[Array], index: int, uses: list[Use], chosen: Mapping[int, Choice]
+    graph: Graph, known: dict[int, Any], index: int, uses: list[Use], chosen: Mapping[int, Choice]
 ) -> _Found | _Alone:
     if index in chosen and chosen[index] is None:
         return _Alone("as chosen")
     if not uses:
-        return _unused(graph, index, leaves[index].ndim, index in chosen)
+        return _unused(graph, index, len(graph.shapes[graph.leaves[index]]), index in chosen)
     if len({(use.fan_in, use.fan_out) for use in uses}) > 1:
         return _Alone("is used with different fans; choose None and draw it yourself", refused=True)
     if index in chosen:
@@ -202,7 +209,6 @@ def _found(
         return _Found(uses[0], choice, name, ("chosen",))
     if any(op.name == "gather" and graph.kernels.get(op.inputs[0]) == index for op in graph.ops):
         return _Alone("is looked up as a table and multiplied with as well", refused=True)
-    known = dict(zip(graph.leaves, leaves, strict=True))
     found = [_behind(follow(graph, use, known), use) for use in uses]
     first = found[0]
     refused = next((f for f in found if isinstance(f, _Alone)), None)
@@ -214,7 +220,7 @@ def _found(
 
 def _unused(graph: Graph, index: int, rank: int, chosen: bool) -> _Alone:
     """A parameter that is no kernel of a product as it is."""
-    products = [op for op in graph.ops if op.name in ("dot_general", "conv_general_dilated")]
+    products = [op for op in graph.ops if op.name in PRODUCTS]
     made = [v for op in products for v in op.inputs if v not in graph.varying and v not in graph.kernels]
     opaque = [op for op in graph.ops if op.name in ("scan", "while", "cond", "pure_callback", "pallas_call")]
     inside = [op.name for op in opaque if any(index in graph.origins.get(v, ()) for v in op.inputs)]
@@ -254,8 +260,8 @@ def _table(function: Callable[..., Any]) -> Floats:
 
 
 def _same(f: Callable[..., Any] | float, g: Callable[..., Any] | float) -> bool:
-    if isinstance(f, float) or isinstance(g, float):
-        return f is g or f == g
+    if not (callable(f) and callable(g)):
+        return f == g
     return bool(np.allclose(_table(f), _table(g), rtol=1e-4, atol=1e-4))
 
 
