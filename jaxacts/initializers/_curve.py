@@ -135,11 +135,12 @@ class Curve:
         """The edges of panels from -reach or before to reach or beyond on which value and slope are smooth."""
         reach = _power_of_two(reach)
         if reach not in self._meshes:
-            even = np.arange(-reach, reach + 1, 2.0)
-            start = np.unique([*even, *(k for k in self._known if abs(k) < reach)])
-            found = self._jumps(self._refined(start))
+            far = 2.0 ** np.arange(4, np.log2(reach) + 1)
+            outside = [*far, *-far, *(k for k in self._known if abs(k) < reach)]
+            # Kinks are looked for more closely than curvature.
+            found = self._jumps(self._refined(np.unique([*np.arange(-16, 16, 0.5), *outside])))
             self._kinks[reach] = found
-            self._meshes[reach] = self._refined(np.unique([*start, *found]))
+            self._meshes[reach] = self._refined(np.unique([*np.arange(-16, 16, 2.0), *outside, *found]))
         return self._meshes[reach]
 
     def kinks(self, reach: float) -> Floats:

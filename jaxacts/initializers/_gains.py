@@ -71,7 +71,8 @@ def moments(fn: Callable[..., Any], q: float = 1.0, mean: float = 0.0, **paramet
         The sums run on the host, in float64 with or without jax's x64 mode, also while a surrounding function is being
         traced, by Gauss-Legendre panels split at the kinks (those the catalogue knows, or found by bisection).
         Gauss-Hermite with 100 nodes, as is usual, is wrong by 3e-2 for the slope of hard_tanh. A function that
-        computes in float32 inside gives six digits. The slope is that of ``jax.jvp``; jumps of the value have none.
+        computes in float32 inside gives six digits. Kinks closer than a twentieth can be missed unless the catalogue
+        knows them. The slope is that of ``jax.jvp``; jumps of the value have none.
 
     Example:
         >>> import jaxacts
@@ -115,7 +116,7 @@ def gain_of(caller: str, curve: Curve, criterion: Criterion, convention: Convent
             f"{kept:g}; no weights make up for that."
         )
     # The quadrature is good to ten digits; without the rest, relu gives √2 to the last.
-    return 1.0 / math.sqrt(float(f"{kept:.12g}"))
+    return math.sqrt(1.0 / float(f"{kept:.12g}"))
 
 
 def gain(

@@ -114,8 +114,8 @@ def match(
     Note:
         Between a layer and its activation a normalization makes the scale of the kernel unimportant for the forward
         pass (the note says "normalized"). Dropout scales what it lets through: switch it off, by an option of the call
-        or by nnx's ``model.eval()``. For deep networks without normalization of gelu, silu or mish see the note of :func:`gain`. Layers of a scan are
-        drawn with the fans of one step. jax.nn, torch and keras have no such function.
+        or by nnx's ``model.eval()``. For deep networks without normalization of gelu, silu or mish see the note of
+        :func:`gain`. Layers of a scan get the fans of one step. jax.nn, torch and keras have no such function.
 
     Example:
         >>> import flax.linen as nn, jax, jax.numpy as jnp, jaxacts
