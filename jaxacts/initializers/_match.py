@@ -134,10 +134,10 @@ def match(
         raise unknown_name("match", "mode", mode, FAN)
     opening = opened("match", model, sample, key, variables, options)
     graph = graph_of(opening.call, opening.leaves, opening.sample, into_scans=True)
-    chosen = _chosen(choices or {}, opening.paths)
     layers, left, unclear = list[MatchedLayer](), dict[str, str](), dict[str, str]()
     leaves = list(opening.leaves)
     uses, known = graph.uses(), dict[int, Any](zip(graph.leaves, leaves, strict=True))
+    chosen = _chosen(choices or {}, opening.paths, {use.leaf for use in uses})
     for index in dict.fromkeys([*(use.leaf for use in uses), *range(len(leaves))]):
         path, here = opening.paths[index], [use for use in uses if use.leaf == index]
         found = _found(graph, known, index, here, chosen)
@@ -181,7 +181,7 @@ class _Alone(NamedTuple):
     refused: bool = False
 
 
-def _chosen(choices: Mapping[str, Choice], paths: list[str]) -> dict[int, Choice]:
+def _chosen(choices: Mapping[str, Choice], paths: list[str], used: set[int]) -> dict[int, Choice]:
     chosen = dict[int, Choice]()
     for pattern, choice in choices.items():
         hits = [i for i, path in enumerate(paths) if fnmatch.fnmatchcase(path, pattern)]
@@ -189,7 +189,8 @@ def _chosen(choices: Mapping[str, Choice], paths: list[str]) -> dict[int, Choice
             raise unknown_name("match", "path in choices", pattern, paths)
         if not (choice is None or callable(choice)):
             choice = _checks.magnitude("match", f"choices[{pattern!r}]", choice)
-        chosen.update(dict.fromkeys(hits, choice))
+        # A pattern may hit biases, which it does not mean.
+        chosen |= {i: choice for i in hits if choice is None or i in used or paths[i] == pattern}
     return chosen
 
 

@@ -154,7 +154,7 @@ def test_scanned_and_recurrent_layers_have_the_fans_of_one_step() -> None:
 def test_learned_slopes_are_read_from_the_variables() -> None:
     from jaxacts.linen import PReLU
 
-    body = lambda x: dense(3, "head")(PReLU(initial=0.5, name="act")(dense(32, "layer")(x)))  # noqa: E731
+    body = lambda x: dense(3, "head")(PReLU(negative_slope_init=0.5, name="act")(dense(32, "layer")(x)))  # noqa: E731
     assert rows(body, X)["layer"].gain == pytest.approx((2 / 1.25) ** 0.5, rel=1e-6)
 
 
@@ -208,11 +208,6 @@ def test_a_deep_network_keeps_its_second_moment() -> None:
 
     x = jax.random.normal(KEY, (64, 256))
     variables, _ = ji.match(Net(body), x, KEY)
-    assert (
-        float((Net(body).apply(variables, x) ** 2).mean())
-        == pytest.approx(ji.moments(jaxacts.tanh).second_moment, rel=0.1)
-        or True
-    )
     step = ji.variance_map(jaxacts.tanh, ji.gain(jaxacts.tanh) ** 2)
     q = ji.gain(jaxacts.tanh) ** 2
     for _ in range(19):
@@ -318,5 +313,5 @@ def test_errors() -> None:
         ji.match(net, X, KEY, choices={"head/bias": 1.0})
     with pytest.raises(ValueError, match="match: unknown mode 'fan'"):
         ji.match(net, X, KEY, mode="fan")
-    with pytest.raises(TypeError, match="match: model must be a flax.linen or flax.nnx module, got function"):
+    with pytest.raises(TypeError, match=r"match: model must be a flax\.linen or flax\.nnx module, got PjitFunction"):
         ji.match(jnp.tanh, X, KEY)
