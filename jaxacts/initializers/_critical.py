@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxacts.initializers import _checks
-from jaxacts.initializers._curve import REACH, Curve, nodes, normal_density
+from jaxacts.initializers._curve import REACH, Curve, curve_of, nodes, normal_density
 from jaxacts.initializers._gains import moments_of
 
 __all__ = ["Critical", "correlation_map", "critical", "variance_map"]
@@ -96,7 +96,7 @@ def critical(
         raise ValueError(
             f"critical: largest_fixed_point must be more than {_SMALLEST:g}, got {limit}; 30 covers common activations."
         )
-    curve = Curve("critical", fn, parameters)
+    curve = curve_of("critical", fn, parameters)
     grid = [_edge(curve, q) for q in np.geomspace(_SMALLEST, limit, _POINTS)]
     if all(abs(p.bias_variance) < 1e-9 * p.fixed_point for p in grid):
         if target == 0.0:
@@ -196,7 +196,7 @@ def variance_map(
     """
     caller = "variance_map"
     weight, bias = _variances(caller, weight_variance, bias_variance)
-    curve = Curve(caller, fn, parameters)
+    curve = curve_of(caller, fn, parameters)
 
     def step(q: float) -> float:
         return weight * moments_of(curve, _positive(caller, q)).second_moment + bias
@@ -245,7 +245,7 @@ def correlation_map(
     caller = "correlation_map"
     weight, bias = _variances(caller, weight_variance, bias_variance)
     q = _positive(caller, q)
-    curve = Curve(caller, fn, parameters)
+    curve = curve_of(caller, fn, parameters)
     after = weight * moments_of(curve, q).second_moment + bias
     if after <= 0:
         raise ValueError(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from jaxacts._mechanism.catalogue import entry_of
 
-__all__ = ["REACH", "Curve", "Floats", "normal_density"]
+__all__ = ["REACH", "Curve", "Floats", "curve_of", "nodes", "normal_density"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -109,10 +109,10 @@ class Curve:
         terms = integrand(t[:, None], *self(z))
         sums = [float(mass @ term.mean(1)) for term in terms]
         # Halving that has ended in a kink leaves nothing that counts between its last edges, but in a pole it does.
-        thin = np.repeat(np.diff(edges) < 4 * _NARROWEST * np.maximum(1.0, np.abs(edges[1:])), len(_NODES))
-        if any(
-            float(mass[thin] @ np.abs(term[thin]).mean(1)) > 1e-6 * abs(s) for term, s in zip(terms, sums, strict=True)
-        ):
+        narrow = np.minimum(4 * _NARROWEST * np.maximum(1.0, np.abs(edges[1:])), 1e-8 * std)
+        thin = np.repeat(np.diff(edges) < narrow, len(_NODES))
+        sizes = [mass * np.abs(term).mean(1) for term in terms]
+        if any(size[thin].sum() > 1e-6 * size.sum() for size in sizes):
             raise ValueError(
                 f"{self.caller}: {self.name} must have slopes with a second moment, but has a pole near "
                 f"{z[thin][0]:.6g}; pass a function whose slope is bounded there."
@@ -196,6 +196,22 @@ class Curve:
         groups = np.split(found, np.flatnonzero(np.diff(found) > 3e-7 * np.maximum(1.0, np.abs(found[:-1]))) + 1)
         # The halving closes in on a kink from both sides: it is where the edges are densest.
         return np.array([g[np.argmin(np.diff(g))] if len(g) > 1 else g[0] for g in groups if len(g)])
+
+
+def curve_of(caller: str, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Curve:
+    """A :class:`Curve`, the same one for the same function and numbers: its program and panels are kept, as by jit."""
+    try:
+        return _kept(caller, function, tuple(sorted(parameters.items())))
+    except TypeError as error:
+        # Arrays and lists cannot be looked up; other errors are those of the caller.
+        if "unhashable" not in str(error):
+            raise
+        return Curve(caller, function, parameters)
+
+
+@functools.lru_cache(maxsize=32)
+def _kept(caller: str, function: Callable[..., Any], parameters: tuple[tuple[str, Any], ...]) -> Curve:
+    return Curve(caller, function, dict(parameters))
 
 
 def nodes(edges: Floats) -> tuple[Floats, Floats]:

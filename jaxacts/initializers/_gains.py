@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 from jaxacts._mechanism.errors import unknown_name
 from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Axes
-from jaxacts.initializers._curve import Curve
+from jaxacts.initializers._curve import Curve, curve_of
 from jaxacts.initializers._protocol import Initializer
 from jaxacts.initializers._variance import Distribution, Mode, scaled
 
@@ -89,7 +89,7 @@ def moments(fn: Callable[..., Any], q: float = 1.0, mean: float = 0.0, **paramet
     variance, centre = _checks.number("moments", "q", q), _checks.number("moments", "mean", mean)
     if variance <= 0:
         raise ValueError(f"moments: q must be positive, got {variance}; it is the variance of the inputs.")
-    found = moments_of(Curve("moments", fn, parameters), variance, centre)
+    found = moments_of(curve_of("moments", fn, parameters), variance, centre)
     return Moments(*(0.0 if abs(m) < 1e-15 else float(f"{m:.12g}") for m in found))
 
 
@@ -171,7 +171,7 @@ def gain(
         "Characterizing signal propagation to close the performance gap in unnormalized ResNets", 2021,
         https://arxiv.org/abs/2101.08692 (the variance)
     """
-    return gain_of("gain", Curve("gain", fn, parameters), criterion, convention)
+    return gain_of("gain", curve_of("gain", fn, parameters), criterion, convention)
 
 
 def for_activation(
@@ -219,5 +219,5 @@ def for_activation(
         He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852
     """
     caller = "for_activation"
-    found = gain_of(caller, Curve(caller, fn, parameters), criterion, convention)
+    found = gain_of(caller, curve_of(caller, fn, parameters), criterion, convention)
     return scaled(caller, found**2, mode, distribution, in_axis, out_axis, batch_axis, dtype)

@@ -18,7 +18,7 @@ from jax.sharding import NamedSharding
 from jaxacts._mechanism.catalogue import catalogue
 from jaxacts._mechanism.errors import unknown_name
 from jaxacts.initializers import _checks
-from jaxacts.initializers._curve import Curve, Floats
+from jaxacts.initializers._curve import Floats, curve_of
 from jaxacts.initializers._fans import FAN
 from jaxacts.initializers._follow import Signal, Trail, follow
 from jaxacts.initializers._gains import Convention, Criterion, gain_of
@@ -147,7 +147,7 @@ def match(
             continue
         gain = found.follows
         if callable(gain):
-            gain = gain_of("match", Curve("match", gain, {}), criterion, convention)
+            gain = gain_of("match", curve_of("match", gain, {}), criterion, convention)
         fan_in, fan_out = found.use.fan_in, found.use.fan_out
         std = gain / FAN[mode](fan_in, fan_out) ** 0.5
         leaf = leaves[index]
