@@ -165,6 +165,33 @@ def _notes():
     return _table(("function", "note"), rows, widths="15 85")
 
 
+# Initialization -------------------------------------------------------------------------------------------------------
+
+
+def gains(docs):
+    """What each activation does to a standard normal input, and whether its forward gain is a stable fixed point."""
+    from jaxacts.initializers import gain, moments
+
+    rows = []
+    for entry in CATALOGUE.values():
+        if not entry.elementwise or entry.name == "dice":
+            continue
+        arguments = {n: entry.arguments()[n] for n in (*entry.parameters, *entry.static)}
+        variants = [({}, arguments)]
+        if entry.name == "gelu":
+            variants.append(({"approximate": False}, arguments | {"approximate": False}))
+        for shown, given in variants:
+            found = moments(entry.function, **given)
+            name = f":func:`jaxacts.{entry.name}`" + "".join(f", {n}={v}" for n, v in shown.items())
+            factor = found.sensitivity / found.second_moment
+            both = (gain(entry.function, criterion, **given) for criterion in ("forward", "backward"))
+            values = (found.second_moment, found.slope, *both)
+            mark = "**" if factor > 1 + 1e-9 else ""
+            rows.append((name, *(f"{v:.6f}" for v in values), f"{mark}{factor:.3f}{mark}"))
+    heads = ("function", "E[f²]", "E[f'²]", "forward gain", "backward gain", "deviation, a layer")
+    _write(docs / "reference" / "generated" / "_gains.md", _table(heads, rows))
+
+
 def _table(heads, rows, widths="auto"):
     lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
     for row in (heads, *rows):

@@ -22,7 +22,7 @@ exclude_patterns = ["_build", "reference/generated/_*"]
 myst_enable_extensions = ["attrs_inline", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
-autodoc_type_aliases = {name: name for name in ("ArrayLike", "Axes", "DTypeLike", "Init", "Initial")}
+autodoc_type_aliases = {name: name for name in ("ArrayLike", "Axes", "Choice", "DTypeLike", "Init", "Initial")}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 
@@ -46,4 +46,5 @@ def _signature(app, what, name, obj, options, signature, returns):
 def setup(app):
     app.connect("autodoc-process-signature", _signature)
     _generate.pages(HERE)
+    _generate.gains(HERE)
     _generate.gallery(HERE / "gallery")

@@ -11,6 +11,10 @@ from the activation behind it:
 * :func:`orthogonal` and :func:`delta_orthogonal` fix all singular values, not only their mean square;
 * :func:`identity` and :func:`dirac` pass on their input, :func:`sparse` connects each output to a few inputs;
 * :func:`layer_default` is what a layer of torch or keras starts with;
+* :func:`for_activation` takes the variance from any activation by its :func:`gain`, and :func:`critical` from the
+  theory of infinitely deep networks;
+* :func:`depth_scaled`, :func:`fixup` and :func:`deepnorm` are for residual networks;
+* :func:`match` and :func:`lsuv` take a whole Flax model;
 * :func:`normal`, :func:`uniform`, :func:`truncated_normal`, :func:`constant`, :data:`zeros` and :data:`ones` do not
   look at the shape.
 
@@ -32,8 +36,10 @@ compare equal when their arguments do, and pickle. What holds for all:
 from __future__ import annotations
 
 from jaxacts.initializers._basic import constant, normal, ones, truncated_normal, uniform, zeros
+from jaxacts.initializers._critical import Critical, correlation_map, critical, variance_map
 from jaxacts.initializers._defaults import layer_default
 from jaxacts.initializers._fans import Fans, fans
+from jaxacts.initializers._gains import Moments, for_activation, gain, moments
 from jaxacts.initializers._he import (
     he_normal,
     he_truncated_normal,
@@ -48,8 +54,11 @@ from jaxacts.initializers._lecun import (
     lecun_truncated_normal,
     lecun_uniform,
 )
+from jaxacts.initializers._lsuv import LsuvReport, ScaledLayer, lsuv
+from jaxacts.initializers._match import MatchedLayer, MatchReport, match
 from jaxacts.initializers._orthogonal import delta_orthogonal, orthogonal
 from jaxacts.initializers._protocol import Initializer
+from jaxacts.initializers._residual import DeepNorm, Fixup, deepnorm, depth_scaled, fixup, scaled_by
 from jaxacts.initializers._structured import dirac, identity, sparse
 from jaxacts.initializers._variance import variance_scaling
 from jaxacts.initializers._xavier import (
@@ -63,15 +72,30 @@ from jaxacts.initializers._xavier import (
 
 __all__ = [
     "Conv",
+    "Critical",
+    "DeepNorm",
     "Dense",
     "Einsum",
     "Embed",
     "Fans",
+    "Fixup",
     "Initializer",
+    "LsuvReport",
+    "MatchReport",
+    "MatchedLayer",
+    "Moments",
+    "ScaledLayer",
     "constant",
+    "correlation_map",
+    "critical",
+    "deepnorm",
     "delta_orthogonal",
+    "depth_scaled",
     "dirac",
     "fans",
+    "fixup",
+    "for_activation",
+    "gain",
     "glorot_normal",
     "glorot_truncated_normal",
     "glorot_uniform",
@@ -86,12 +110,17 @@ __all__ = [
     "lecun_normal",
     "lecun_truncated_normal",
     "lecun_uniform",
+    "lsuv",
+    "match",
+    "moments",
     "normal",
     "ones",
     "orthogonal",
+    "scaled_by",
     "sparse",
     "truncated_normal",
     "uniform",
+    "variance_map",
     "variance_scaling",
     "xavier_normal",
     "xavier_truncated_normal",

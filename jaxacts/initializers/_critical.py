@@ -1,0 +1,294 @@
+"""The edge of chaos: weights at which signals and gradients of deep networks neither die nor explode.
+
+In a wide layer with weights of variance σ_w²/fan_in and biases of variance σ_b², the second moment q of the
+preactivations obeys the variance map, and the correlation c between two inputs the correlation map. At a fixed point q*
+the latter has the slope χ₁ at c = 1: below 1 all inputs become one, above 1 they become unrelated, and χ₁ is the factor
+of the squared gradient at each layer. χ₁ = 1 is the edge between both.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxacts.initializers import _checks
+from jaxacts.initializers._curve import REACH, Curve, curve_of, nodes, normal_density
+from jaxacts.initializers._gains import moments_of
+
+__all__ = ["Critical", "correlation_map", "critical", "variance_map"]
+
+
+class Critical(NamedTuple):
+    """A point on the edge of chaos.
+
+    ``weight_variance`` is the variance of the weights times fan_in, ``bias_variance`` that of the biases,
+    ``fixed_point`` the second moment q* of the preactivations that layers then keep, ``chi_1`` the factor of the
+    squared gradient at each layer, ``variance_slope`` the factor by which a deviation from q* shrinks at each layer,
+    and ``depth_scale`` = -1/ln(variance_slope) the number of layers in which it shrinks by e.
+    """
+
+    weight_variance: float
+    bias_variance: float
+    fixed_point: float
+    chi_1: float
+    variance_slope: float
+    depth_scale: float
+
+
+# Below this the kinks and curvature of common activations do not matter any more, and float64 still resolves them.
+_SMALLEST, _POINTS = 1e-3, 100
+
+
+def critical(
+    fn: Callable[..., Any], *, bias_variance: float = 0.0, largest_fixed_point: float = 30.0, **parameters: Any
+) -> Critical:
+    r"""The variances of weights and biases on the edge of chaos, where the fixed point is stable.
+
+    .. math::
+        \sigma_w^2 = \frac{1}{\mathbb E[f'(\sqrt{q^*} z)^2]}, \qquad
+        \sigma_b^2 = q^* - \sigma_w^2 \, \mathbb E[f(\sqrt{q^*} z)^2] \ge 0, \qquad
+        \frac{\partial}{\partial q} \bigl( \sigma_w^2 \, \mathbb E[f(\sqrt q z)^2] \bigr)_{q^*} \le 1
+
+    Args:
+        fn: any elementwise function, as for :func:`moments`.
+        bias_variance: σ_b²; finite and at least 0.
+        largest_fixed_point: how far to search for q*. Past 30 the preactivations lie mostly beyond ±5, where a bounded
+            activation is a step and the weights have to be enormous.
+        **parameters: the arguments of ``fn`` after the first, as for :func:`moments`.
+
+    Returns:
+        :class:`Critical`. Use it as ``variance_scaling(weight_variance, "fan_in", "normal")`` for kernels and
+        ``normal(bias_variance ** 0.5)`` for biases. Where every q is a fixed point, as for relu, q* = 1 stands for
+        them. For bias_variance 0 the fixed point may be 0, which the variance approaches as 1/depth.
+
+    Raises:
+        ValueError: a negative bias_variance; no stable solution for it, with the range of those that have one; and what
+            :func:`moments` refuses.
+        TypeError: as for :func:`moments`.
+
+    Note:
+        relu has (2, 0) and no other. gelu needs a bias_variance of 0.173 and more, silu of 0.555: with less, their
+        fixed points are unstable. softplus has none; sigmoid none with a fixed point up to 30, and beyond only with
+        weights of variance 100/fan_in. jax.nn, torch and keras have no such function.
+
+    Example:
+        >>> import jaxacts
+        >>> tuple(critical(jaxacts.relu))
+        (2.0, 0.0, 1.0, 1.0, 1.0, inf)
+        >>> found = critical(jaxacts.gelu, approximate=False, bias_variance=0.25)
+        >>> round(found.weight_variance, 6), round(found.fixed_point, 3), round(found.variance_slope, 3)
+        (1.959631, 6.434, 0.986)
+
+    References:
+        Poole et al., "Exponential expressivity in deep neural networks through transient chaos", 2016,
+        https://arxiv.org/abs/1606.05340; Schoenholz et al., "Deep information propagation", 2017,
+        https://arxiv.org/abs/1611.01232; Hayou, Doucet & Rousseau, "On the impact of the activation function on deep
+        neural networks training", 2019, https://arxiv.org/abs/1902.06853; Roberts, Yaida & Hanin, "The principles of
+        deep learning theory", 2022, https://arxiv.org/abs/2106.10165
+    """
+    target = _checks.magnitude("critical", "bias_variance", bias_variance)
+    limit = _checks.number("critical", "largest_fixed_point", largest_fixed_point)
+    if limit <= _SMALLEST:
+        raise ValueError(
+            f"critical: largest_fixed_point must be more than {_SMALLEST:g}, got {limit}; 30 covers common activations."
+        )
+    curve = curve_of("critical", fn, parameters)
+    grid = [_edge(curve, q) for q in np.geomspace(_SMALLEST, limit, _POINTS)]
+    if all(abs(p.bias_variance) < 1e-9 * p.fixed_point for p in grid):
+        if target == 0.0:
+            return Critical(float(f"{grid[0].weight_variance:.12g}"), 0.0, 1.0, 1.0, 1.0, math.inf)
+        raise _refusal(curve, target, grid, "is scale-invariant: every second moment is a fixed point without biases")
+    found = [_solved(curve, target, a, b) for a, b in itertools.pairwise(grid) if _between(a, b, target)]
+    if target == 0.0 and (origin := _origin(curve)):
+        found.insert(0, origin._replace(variance_slope=1.0 if grid[0].variance_slope <= 1 + 1e-9 else math.inf))
+    stable = [p for p in found if p.variance_slope <= 1 + 1e-9]
+    if stable:
+        return stable[0]
+    reason = f"has no edge of chaos with a fixed point up to {limit:g}"
+    if found:
+        reason = f"has only unstable fixed points (q* = {', '.join(f'{p.fixed_point:.4g}' for p in found)})"
+    raise _refusal(curve, target, grid, reason)
+
+
+def _edge(curve: Curve, q: float) -> Critical:
+    """The variances with χ₁ = 1 and fixed point q, the bias variance of either sign."""
+    at = moments_of(curve, float(q))
+    if at.slope < 1e-14:
+        raise ValueError(f"critical: {curve.name} must have slopes, but they vanish under N(0, {q:.4g}).")
+    weight = 1.0 / at.slope
+    slope = weight * at.sensitivity
+    scale = 0.0 if slope <= 0 else math.inf if slope >= 1 - 1e-12 else -1.0 / math.log(slope)
+    return Critical(weight, q - weight * at.second_moment, float(q), weight * at.slope, slope, scale)
+
+
+def _between(a: Critical, b: Critical, target: float) -> bool:
+    return (a.bias_variance < target) != (b.bias_variance < target)
+
+
+def _solved(curve: Curve, target: float, low: Critical, high: Critical) -> Critical:
+    """The point with this bias variance between two of the grid, by bisection to the last digits."""
+    while high.fixed_point - low.fixed_point > 1e-12 * high.fixed_point:
+        middle = _edge(curve, (low.fixed_point + high.fixed_point) / 2)
+        low, high = (low, middle) if _between(low, middle, target) else (middle, high)
+    return high._replace(bias_variance=target)
+
+
+def _origin(curve: Curve) -> Critical | None:
+    """The limit q* → 0 without biases, for functions through 0."""
+    value, slope = curve(np.array([0.0, -1e-12, 1e-12]))
+    steepness = float(np.square(slope[1:]).mean())
+    if np.abs(value[0]).max() > 1e-12 or steepness < 1e-14:
+        return None
+    return Critical(1.0 / steepness, 0.0, 0.0, 1.0, 1.0, math.inf)
+
+
+def _refusal(curve: Curve, target: float, grid: list[Critical], reason: str) -> ValueError:
+    stable = [p.bias_variance for p in grid if p.bias_variance > 0 and p.variance_slope <= 1]
+    invariant = all(abs(p.bias_variance) < 1e-9 * p.fixed_point for p in grid)
+    if invariant:
+        remedy = "pass bias_variance=0"
+    elif stable:
+        remedy = f"pass a bias_variance from {min(stable):.4g} to {max(stable):.4g}"
+    else:
+        remedy = "normalize between the layers, use few of them, or another activation"
+    return ValueError(f"critical: {curve.name} {reason}, got bias_variance {target:g}; {remedy}.")
+
+
+def variance_map(
+    fn: Callable[..., Any], weight_variance: float, bias_variance: float = 0.0, **parameters: Any
+) -> Callable[[float], float]:
+    r"""How the second moment of the preactivations changes from one wide layer to the next.
+
+    .. math:: q' = \sigma_w^2 \, \mathbb E[f(\sqrt q z)^2] + \sigma_b^2, \qquad z \sim \mathcal N(0, 1)
+
+    Args:
+        fn: any elementwise function, as for :func:`moments`.
+        weight_variance: σ_w², the variance of the weights times fan_in; finite and at least 0.
+        bias_variance: σ_b²; finite and at least 0.
+        **parameters: the arguments of ``fn`` after the first, as for :func:`moments`.
+
+    Returns:
+        A function from q > 0 to q', for Python floats.
+
+    Raises:
+        ValueError: a negative variance; at the call, a q that is not positive; and what :func:`moments` refuses.
+        TypeError: as for :func:`moments`.
+
+    Note:
+        Exact for infinite width; at width 512 a layer is off by some percent. jax.nn, torch and keras have no such
+        function.
+
+    Example:
+        >>> import jaxacts
+        >>> step, q = variance_map(jaxacts.tanh, 1.0), 1.0
+        >>> for _ in range(10):
+        ...     q = step(q)
+        >>> round(q, 5)
+        0.0522
+
+    References:
+        Poole et al., "Exponential expressivity in deep neural networks through transient chaos", 2016,
+        https://arxiv.org/abs/1606.05340
+    """
+    caller = "variance_map"
+    weight, bias = _variances(caller, weight_variance, bias_variance)
+    curve = curve_of(caller, fn, parameters)
+
+    def step(q: float) -> float:
+        return weight * moments_of(curve, _positive(caller, q)).second_moment + bias
+
+    return step
+
+
+def correlation_map(
+    fn: Callable[..., Any], weight_variance: float, bias_variance: float = 0.0, q: float = 1.0, **parameters: Any
+) -> Callable[[float], float]:
+    r"""How the correlation between the preactivations of two inputs changes from one wide layer to the next.
+
+    .. math::
+        c' = \frac{\sigma_w^2 \, \mathbb E[f(u) f(v)] + \sigma_b^2}{\sigma_w^2 \, \mathbb E[f(u)^2] + \sigma_b^2},
+        \qquad \begin{pmatrix} u \\ v \end{pmatrix} \sim
+        \mathcal N\left( 0, q \begin{pmatrix} 1 & c \\ c & 1 \end{pmatrix} \right)
+
+    Args:
+        fn: any elementwise function, as for :func:`moments`.
+        weight_variance: σ_w², the variance of the weights times fan_in; finite and positive.
+        bias_variance: σ_b²; finite and at least 0.
+        q: second moment of the preactivations of both inputs, usually the fixed point of :func:`critical`; positive.
+        **parameters: the arguments of ``fn`` after the first, as for :func:`moments`.
+
+    Returns:
+        A function from c in [-1, 1] to c', for Python floats.
+
+    Raises:
+        ValueError: a variance that is negative, or no positive one where it must be; at the call, a c outside of
+            [-1, 1]; and what :func:`moments` refuses.
+        TypeError: as for :func:`moments`.
+
+    Note:
+        c = 1 is always a fixed point. jax.nn, torch and keras have no such function.
+
+    Example:
+        >>> import jaxacts
+        >>> round(correlation_map(jaxacts.relu, 2.0)(0.0), 6)
+        0.31831
+
+    References:
+        Poole et al., "Exponential expressivity in deep neural networks through transient chaos", 2016,
+        https://arxiv.org/abs/1606.05340; Cho & Saul, "Kernel methods for deep learning", 2009,
+        https://papers.nips.cc/paper/3628-kernel-methods-for-deep-learning (relu's in closed form)
+    """
+    caller = "correlation_map"
+    weight, bias = _variances(caller, weight_variance, bias_variance)
+    q = _positive(caller, q)
+    curve = curve_of(caller, fn, parameters)
+    after = weight * moments_of(curve, q).second_moment + bias
+    if after <= 0:
+        raise ValueError(
+            f"{caller}: weight_variance or bias_variance must leave a signal, got {weight} and {bias} for {curve.name}."
+        )
+
+    def step(c: float) -> float:
+        value = _checks.number(caller, "c", c)
+        if not -1 <= value <= 1:
+            raise ValueError(f"{caller}: c must be a correlation, from -1 to 1, got {value}; divide by q first.")
+        return (weight * _product(curve, q, value) + bias) / after
+
+    return step
+
+
+def _product(curve: Curve, q: float, c: float) -> float:
+    """E[f(u) f(v)]: panels in u, and for each of its nodes panels in v given u, all split where f is not smooth."""
+    std, spread = math.sqrt(q), math.sqrt(q * max(0.0, 1 - c * c))
+    edges = curve.edges(0.0, std)
+    if spread < 1e-7 * std:
+        u, weights = nodes(edges)
+        v = math.copysign(1.0, c) * u
+        return float(weights / std * normal_density(u / std) @ (curve(u)[0] * curve(v)[0]).mean(1))
+    # Given u the mean over v has no kinks, but turns within a few deviations of where v's mean crosses one.
+    near = curve.kinks(REACH * std)[:, None] / (c or 1.0) + spread * np.arange(-8, 9)
+    turning = near[np.abs(near) < REACH * std]
+    u, weights = nodes(np.unique(np.concatenate([edges, turning.ravel()])))
+    inner = np.broadcast_to(spread * np.arange(-REACH, REACH + 1), (len(u), int(2 * REACH) + 1)) + c * u[:, None]
+    mesh = curve.mesh(2 * REACH * std)
+    split = np.clip(mesh, inner[:, :1], inner[:, -1:])
+    v, inner_weights = nodes(np.sort(np.concatenate([inner, split], axis=1), axis=1))
+    density = inner_weights / spread * normal_density((v - c * u[:, None]) / spread)
+    fv = curve(v.ravel())[0].reshape(*v.shape, -1)
+    product = np.einsum("um,umc,uc->u", density, fv, curve(u)[0]) / fv.shape[-1]
+    return float(weights / std * normal_density(u / std) @ product)
+
+
+def _variances(caller: str, weight: float, bias: float) -> tuple[float, float]:
+    return _checks.magnitude(caller, "weight_variance", weight), _checks.magnitude(caller, "bias_variance", bias)
+
+
+def _positive(caller: str, q: float) -> float:
+    value = _checks.number(caller, "q", q)
+    if value <= 0:
+        raise ValueError(f"{caller}: q must be positive, got {value}; it is a second moment.")
+    return value

@@ -1,0 +1,271 @@
+"""Expectations of an activation under a normal law, by quadrature on the host in float64.
+
+Gauss-Legendre panels are exact to the last digits where the activation is a polynomial of moderate degree on each, and
+no global rule is where it has a kink. So the panels are adapted to the activation first, once: split at the knots that
+the catalogue knows and halved until the Legendre coefficients of value and slope have died out. Where they never do,
+the halving has found a kink, which becomes an edge. For a normal law these panels are cut at its standard deviations.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.core import Tracer
+from numpy.typing import NDArray
+
+from jaxacts._mechanism.catalogue import entry_of
+
+__all__ = ["REACH", "Curve", "Floats", "curve_of", "nodes", "normal_density"]
+
+Floats: TypeAlias = NDArray[np.float64]
+
+REACH = 12.0
+"""Standard deviations on each side that are integrated over; 4e-33 of the mass lies beyond."""
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
+_CHUNK = 64
+_NARROWEST = 1e-11
+_MOST_PANELS = 20_000
+# The last two of sixteen Legendre coefficients, by the values at the nodes.
+_TAIL = (np.polynomial.legendre.legvander(_NODES, 15) * _WEIGHTS[:, None] * (np.arange(16) + 0.5))[:, -2:]
+
+
+class Curve:
+    """An activation with its parameters fixed, as NumPy functions and as panels on which it is smooth."""
+
+    def __init__(self, caller: str, function: Callable[..., Any], parameters: Mapping[str, Any]) -> None:
+        if not callable(function):
+            raise TypeError(
+                f"{caller}: fn must be a function of an array, got {type(function).__name__}; "
+                f"pass jaxacts.tanh or a lambda (jaxacts.get gives the function of a name)."
+            )
+        self.caller, self.function = caller, function
+        inner = function.func if isinstance(function, functools.partial) else function
+        self.name = str(getattr(inner, "__name__", inner))
+        scalars, arrays = _split(caller, parameters)
+        self.channels = len(next(iter(arrays.values()))) if arrays else 1
+        self._compiled = jax.jit(lambda z: _value_and_slope(lambda x: function(x, **scalars, **arrays), z))
+        self._shape = (self.channels,) if arrays else ()
+        self._meshes: dict[float, Floats] = {}
+        self._kinks: dict[float, Floats] = {}
+        self._known = () if arrays else _knots(function, scalars)
+        self._check_elementwise()
+
+    def __call__(self, z: Floats) -> tuple[Floats, Floats]:
+        """Value and slope at the points ``z`` (n,), each (n, channels)."""
+        size = _CHUNK * len(_NODES)
+        padded = np.concatenate([z, np.repeat(z[-1:], -len(z) % size)]).reshape(-1, size)
+        parts = [self._evaluate(row) for row in padded]
+        value, slope = (np.concatenate([p[i] for p in parts])[: len(z)] for i in range(2))
+        if not (np.isfinite(value).all() and np.isfinite(slope).all()):
+            at = z[~(np.isfinite(value) & np.isfinite(slope)).all(1)][0]
+            raise ValueError(
+                f"{self.caller}: {self.name} must have finite values and slopes, got value or slope that is not "
+                f"finite at {at:.6g}; mend it there, or ask for a smaller q."
+            )
+        return value, slope
+
+    def _evaluate(self, row: Floats) -> tuple[Floats, Floats]:
+        with jax.ensure_compile_time_eval(), jax.enable_x64(True), _host():
+            z = jnp.asarray(np.broadcast_to(row.reshape(-1, *(1 for _ in self._shape)), (*row.shape, *self._shape)))
+            try:
+                value, slope = (np.asarray(y) for y in self._compiled(z))
+            except jax.errors.JAXTypeError as error:
+                raise TypeError(
+                    f"{self.caller}: {self.name} must be known when the initializer is built, but it depends on a "
+                    f"traced value; close over numbers, or call {self.caller} outside of jit ({error})."
+                ) from None
+        if value.shape != z.shape or value.dtype.kind not in "f":
+            raise TypeError(
+                f"{self.caller}: {self.name} must map an array to a real array of its shape, got "
+                f"{value.dtype}{list(value.shape)} from {z.dtype}{list(z.shape)}; pass an elementwise function."
+            )
+        return value.astype(float).reshape(len(row), -1), slope.astype(float).reshape(len(row), -1)
+
+    def _check_elementwise(self) -> None:
+        z = np.linspace(-2.0, 2.0, _CHUNK * len(_NODES))
+        half = len(z) // 2
+        together, apart = (self(np.concatenate([z[:half], rest]))[0] for rest in (z[half:], 1 + z[:half]))
+        if not np.allclose(together[:half], apart[:half], rtol=1e-6, atol=1e-9):
+            raise ValueError(
+                f"{self.caller}: {self.name} must be elementwise, but its value at one element depends on others; "
+                f"a function over an axis has no gain, use 1 for the layer before it."
+            )
+
+    def expect(self, mean: float, q: float, integrand: Callable[[Floats, Floats, Floats], list[Floats]]) -> list[float]:
+        """E of each of ``integrand(t, f(z), f'(z))`` for z = mean + √q t, t ~ N(0, 1), averaged over channels."""
+        std = q**0.5
+        edges = self.edges(mean, std)
+        z, weights = nodes(edges)
+        t = (z - mean) / std
+        mass = weights / std * normal_density(t)
+        terms = integrand(t[:, None], *self(z))
+        sums = [float(mass @ term.mean(1)) for term in terms]
+        # Halving that has ended in a kink leaves nothing that counts between its last edges, but in a pole it does.
+        narrow = np.minimum(4 * _NARROWEST * np.maximum(1.0, np.abs(edges[1:])), 1e-8 * std)
+        thin = np.repeat(np.diff(edges) < narrow, len(_NODES))
+        sizes = [mass * np.abs(term).mean(1) for term in terms]
+        if any(size[thin].sum() > 1e-6 * size.sum() for size in sizes):
+            raise ValueError(
+                f"{self.caller}: {self.name} must have slopes with a second moment, but has a pole near "
+                f"{z[thin][0]:.6g}; pass a function whose slope is bounded there."
+            )
+        outside = max(np.abs(term[[0, -1]]).max() * normal_density(REACH) for term in terms)
+        if outside > 1e-9 * max(map(abs, sums)):
+            raise ValueError(
+                f"{self.caller}: {self.name} grows too fast for its moments under N({mean:g}, {q:g}); "
+                f"ask for a smaller q, or bound it."
+            )
+        return sums
+
+    def edges(self, mean: float, std: float) -> Floats:
+        """The edges of panels on which value, slope and the density of N(mean, std²) are smooth."""
+        gaussian = mean + std * np.arange(-REACH, REACH + 1)
+        mesh, low, high = self.mesh(float(np.abs(gaussian).max())), gaussian[0], gaussian[-1]
+        return np.unique(np.concatenate([gaussian, mesh[(mesh > low) & (mesh < high)]]))
+
+    def mesh(self, reach: float) -> Floats:
+        """The edges of panels from -reach or before to reach or beyond on which value and slope are smooth."""
+        reach = _power_of_two(reach)
+        if reach not in self._meshes:
+            far = 2.0 ** np.arange(4, np.log2(reach) + 1)
+            outside = [*far, *-far, *(k for k in self._known if abs(k) < reach)]
+            # Kinks are looked for more closely than curvature.
+            found = self._jumps(self._refined(np.unique([*np.arange(-16, 16, 0.5), *outside])))
+            self._kinks[reach] = found
+            self._meshes[reach] = self._refined(np.unique([*np.arange(-16, 16, 2.0), *outside, *found]))
+        return self._meshes[reach]
+
+    def kinks(self, reach: float) -> Floats:
+        """Where value or slope jump between -reach and reach."""
+        self.mesh(reach)
+        return self._kinks[_power_of_two(reach)]
+
+    def _refined(self, edges: Floats) -> Floats:
+        # Relative to the values of the panel, or to a share of those near 0; the second is for float32 inside.
+        for tolerance, share in ((1e-10, 1e-3), (1e-5, 1e-1)):
+            floor = share * self._unit
+            kept, open_ = [edges], np.stack([edges[:-1], edges[1:]], axis=1)
+            count = len(open_)
+            while len(open_) and count < _MOST_PANELS:
+                open_ = open_[~self._smooth(open_, tolerance, floor)]
+                middle = open_.mean(1)
+                kept.append(middle)
+                count += len(middle)
+                halves = np.concatenate(
+                    [np.stack([open_[:, 0], middle], axis=1), np.stack([middle, open_[:, 1]], axis=1)]
+                )
+                width, size = np.ptp(halves, axis=1), np.abs(halves).max(1, initial=1.0)
+                open_ = halves[width > _NARROWEST * size]
+            if not len(open_):
+                return np.unique(np.concatenate(kept))
+        raise ValueError(
+            f"{self.caller}: {self.name} must be smooth but for some kinks, and is not on [{edges[0]:g}, {edges[-1]:g}]"
+            f"; pass a deterministic function of the real line that computes in at least float32."
+        )
+
+    def _smooth(self, panels: Floats, tolerance: float, floor: float) -> NDArray[np.bool_]:
+        z = panels.mean(1)[:, None] + np.ptp(panels, axis=1)[:, None] / 2 * _NODES
+        smooth = np.ones(len(panels), bool)
+        for y in self(z.ravel()):
+            y = y.reshape(len(panels), len(_NODES), -1)
+            size = np.abs(y).max(1)
+            tail = np.abs(np.einsum("pnc,nk->pkc", y, _TAIL)).max(1)
+            smooth &= (tail <= tolerance * np.maximum(size, floor)).all(1)
+        return smooth
+
+    @functools.cached_property
+    def _unit(self) -> float:
+        """The largest value or slope on [-1, 1]."""
+        return max(float(np.abs(y).max()) for y in self(np.linspace(-1.0, 1.0, _CHUNK * len(_NODES)))) or 1.0
+
+    def _jumps(self, edges: Floats) -> Floats:
+        """The edges at which value or slope jump; those closer than the step are one."""
+        step = 1e-7 * np.maximum(1.0, np.abs(edges))
+        jump = np.zeros(len(edges), bool)
+        for left, right in zip(self(edges - step), self(edges + step), strict=True):
+            jump |= (np.abs(left - right) > 1e-4 * np.maximum(self._unit, np.abs(left) + np.abs(right))).any(1)
+        found = edges[jump]
+        groups = np.split(found, np.flatnonzero(np.diff(found) > 3e-7 * np.maximum(1.0, np.abs(found[:-1]))) + 1)
+        # The halving closes in on a kink from both sides: it is where the edges are densest.
+        return np.array([g[np.argmin(np.diff(g))] if len(g) > 1 else g[0] for g in groups if len(g)])
+
+
+def curve_of(caller: str, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Curve:
+    """A :class:`Curve`, the same one for the same function and numbers: its program and panels are kept, as by jit."""
+    try:
+        return _kept(caller, function, tuple(sorted(parameters.items())))
+    except TypeError as error:
+        # Arrays and lists cannot be looked up; other errors are those of the caller.
+        if "unhashable" not in str(error):
+            raise
+        return Curve(caller, function, parameters)
+
+
+@functools.lru_cache(maxsize=32)
+def _kept(caller: str, function: Callable[..., Any], parameters: tuple[tuple[str, Any], ...]) -> Curve:
+    return Curve(caller, function, dict(parameters))
+
+
+def nodes(edges: Floats) -> tuple[Floats, Floats]:
+    """The points and weights of the panels between ``edges`` (..., n)."""
+    half = np.diff(edges)[..., None] / 2
+    z = edges[..., :-1, None] + half * (1 + _NODES)
+    shape = (*edges.shape[:-1], -1)
+    return z.reshape(shape), (half * _WEIGHTS).reshape(shape)
+
+
+def normal_density(t: Any) -> Any:
+    return np.exp(-np.square(t) / 2) / np.sqrt(2 * np.pi)
+
+
+def _power_of_two(reach: float) -> float:
+    return float(max(16.0, 2.0 ** np.ceil(np.log2(reach))))
+
+
+def _value_and_slope(function: Callable[[Array], Any], z: Array) -> tuple[Array, Array]:
+    return jax.jvp(function, (z,), (jnp.ones_like(z),))
+
+
+def _host() -> contextlib.AbstractContextManager[Any]:
+    """The processor, which computes in float64 whatever the accelerator can do."""
+    try:
+        return jax.default_device(jax.local_devices(backend="cpu")[0])
+    except RuntimeError:
+        return contextlib.nullcontext()
+
+
+def _split(caller: str, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Floats]]:
+    """The parameters that are one value, and those that are arrays, all broadcast and flattened alike."""
+    for name, value in parameters.items():
+        if isinstance(value, Tracer):
+            raise TypeError(
+                f"{caller}: {name} must be known when the initializer is built, got a traced value; "
+                f"pass a number, or an array outside of jit."
+            )
+    arrays = {n: np.asarray(v) for n, v in parameters.items() if np.ndim(v) > 0}
+    for name, value in arrays.items():
+        if value.dtype.kind not in "fiu" or not value.size:
+            raise TypeError(
+                f"{caller}: {name} must be a real number or an array of them, got {value.dtype}{list(value.shape)}; "
+                f"pass one number a channel."
+            )
+    scalars = {n: v.item() if isinstance(v, Array) else v for n, v in parameters.items() if n not in arrays}
+    spread = np.broadcast_arrays(*(v.astype(float) for v in arrays.values()))
+    flat = {n: v.ravel() for n, v in zip(arrays, spread, strict=True)}
+    return scalars, flat
+
+
+def _knots(function: Callable[..., Any], parameters: Mapping[str, Any]) -> Iterable[float]:
+    try:
+        entry = entry_of(function)
+    except TypeError:
+        return ()
+    return entry.knots(**parameters)

@@ -1,0 +1,273 @@
+"""What becomes of the output of a layer: the operations it meets, up to an activation or the next layer.
+
+The output z of one product or convolution is followed through the graph. Biases, reshapes, pooling, masks,
+normalizations and residual additions let it pass; what is elementwise and not linear becomes part of an expression
+f(z); a product with weights or with another signal, or the end of the model, ends it. What is none of these is not
+guessed at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxacts.initializers._graph import KEEPS_ELEMENTS, PRODUCTS, Graph, Op, Use
+
+__all__ = ["Signal", "Trail", "follow"]
+
+_ELEMENTWISE_NAMES = """
+abs acos acosh add add_any and asin asinh atan atan2 atanh cbrt ceil clamp cos cosh div eq erf erf_inv erfc exp exp2
+expm1 floor ge gt integer_pow is_finite le log log1p logistic lt max min mul ne neg not or pow rem round rsqrt select_n
+sign sin sinh sqrt square sub tan tanh xor
+"""
+_MOVE_NAMES = """
+broadcast_in_dim carry concatenate cumsum dynamic_slice dynamic_update_slice gather pad reduce_window_max
+reduce_window_sum rev slice split step_of steps
+"""
+_ELEMENTWISE = frozenset(_ELEMENTWISE_NAMES.split())
+_MOVES = KEEPS_ELEMENTS | frozenset(_MOVE_NAMES.split())
+_REDUCES = frozenset(["reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "argmax", "argmin"])
+_SUMS = frozenset(["add", "sub", "add_any"])
+_SAME_PLACE = frozenset(["convert_element_type", "copy", "stop_gradient", "reduce_precision", "optimization_barrier"])
+
+
+class Signal(NamedTuple):
+    """An elementwise function of z: the value that computes it, and which rearrangement of the elements it has."""
+
+    expr: int
+    part: int
+    linear: bool = True
+    uneven: bool = False
+    shifted: bool = False
+
+
+class Statistic(NamedTuple):
+    """A sum, mean or maximum of a signal."""
+
+    of: Signal
+    maximum: bool = False
+
+
+@dataclass
+class Trail:
+    """Where the output of one layer goes: the signals at which it ends, what is unclear, and what lay on the way."""
+
+    graph: Graph
+    use: Use
+    known: dict[int, Any]
+    ends: list[Signal] = field(default_factory=list)
+    unclear: dict[str, None] = field(default_factory=dict)
+    notes: dict[str, None] = field(default_factory=dict)
+    states: dict[int, Signal | Statistic] = field(default_factory=dict)
+
+    def function(self, signal: Signal) -> Callable[[Array], Array]:
+        """The signal as a function of z."""
+
+        def apply(z: Array) -> Array:
+            return jnp.broadcast_to(self._evaluate(signal.expr, {self.use.output: z}, z), z.shape)
+
+        return apply
+
+    def described(self, signal: Signal) -> str:
+        """The name of the jitted function that computes it, or else of its operations."""
+        scope = self.graph.producer[signal.expr].scope[len(self.use.op.scope) :]
+        if scope:
+            return scope[0]
+        memo: dict[int, Array] = {self.use.output: jnp.zeros(1)}
+        self._evaluate(signal.expr, memo, jnp.zeros(1))
+        names = dict.fromkeys(self.graph.producer[v].name for v in memo if v != self.use.output)
+        return "·".join(names)
+
+    def _evaluate(self, expr: int, memo: dict[int, Array], z: Array) -> Array:
+        if expr not in memo:
+            op = self.graph.producer[expr]
+            inputs: list[Any] = []
+            for v in op.inputs:
+                state = self.states.get(v)
+                if isinstance(state, Signal):
+                    inputs.append(self._evaluate(state.expr, memo, z))
+                else:
+                    number = jnp.asarray(self.uniform(v))
+                    wide = jnp.issubdtype(number.dtype, jnp.floating)
+                    inputs.append(jnp.broadcast_to(number.astype(z.dtype) if wide else number, z.shape))
+            if op.name == "convert_element_type":
+                new = op.params["new_dtype"]
+                memo[expr] = inputs[0].astype(z.dtype if jnp.issubdtype(new, jnp.floating) else new)
+            else:
+                memo[expr] = self.graph.run(op, inputs)[0]
+        return memo[expr]
+
+    def uniform(self, value: int) -> Any:
+        """The one number that a value without data consists of, or None."""
+        if value in self.graph.varying:
+            return None
+        with jax.ensure_compile_time_eval():
+            array = np.asarray(self.graph.evaluate(value, self.known))
+        return array.flat[0] if array.size and (array == array.flat[0]).all() else None
+
+    def end(self, signal: Signal) -> None:
+        if not any(e.expr == signal.expr or (e.linear and signal.linear) for e in self.ends):
+            self.ends.append(signal)
+
+    def refuse(self, reason: str) -> None:
+        self.unclear[reason] = None
+
+    def reach(self, value: int) -> None:
+        """The value goes into a layer or out of the model."""
+        state = self.states[value]
+        if isinstance(state, Signal):
+            self.end(state)
+        elif state.maximum and state.of.linear:
+            self.refuse("goes into a maximum over an axis (reduce_max), which may be pooling or maxout")
+        else:
+            self.end(state.of)
+
+    def step(self, op: Op) -> None:
+        signals = {v: s for v in op.inputs if isinstance(s := self.states.get(v), Signal)}
+        statistics = {v: s for v in op.inputs if isinstance(s := self.states.get(v), Statistic)}
+        if not signals and not statistics:
+            return
+        if op.name in PRODUCTS:
+            for v in (*signals, *statistics):
+                self.reach(v)
+        elif op.name in _MOVES:
+            self._move(op, signals, statistics)
+        elif op.name in _REDUCES:
+            first = next(iter(signals.values()), None)
+            old = next(iter(statistics.values()), None)
+            self._put(op, Statistic(first, op.name == "reduce_max") if first else old)
+        elif op.name in _ELEMENTWISE:
+            others = any(v in self.graph.varying and v not in {**signals, **statistics} for v in op.inputs)
+            if not signals and not others:
+                self._put(op, next(iter(statistics.values())))
+            elif not signals:
+                pass  # the rest of a normalization of a signal that has ended
+            elif op.name == "select_n" and op.inputs[0] not in {**signals, **statistics} and self._masks(op, signals):
+                self.notes["masked"] = None
+                self._put(op, next(iter(signals.values())))
+            elif statistics:
+                self._normalized(op, next(iter(signals.values())), next(iter(statistics.values())))
+            elif others:
+                self._meets(op, next(iter(signals.values())))
+            else:
+                self._computes(op, signals)
+        else:
+            for signal in signals.values():
+                if signal.linear:
+                    self.refuse(f"goes into {op.name}, which is neither elementwise nor a layer")
+                else:
+                    self.end(signal)
+
+    def _put(self, op: Op, state: Signal | Statistic | None) -> None:
+        if state is not None:
+            for v in op.outputs:
+                if v != self.use.output:
+                    self.states[v] = state
+
+    def _masks(self, op: Op, signals: dict[int, Signal]) -> bool:
+        return len(signals) == 1 and not all(v in signals for v in op.inputs[1:])
+
+    def _move(self, op: Op, signals: dict[int, Signal], statistics: dict[int, Statistic]) -> None:
+        if not signals:
+            self._put(op, next(iter(statistics.values())))
+            return
+        first = next(iter(signals.values()))
+        if any(s.expr != first.expr for s in signals.values()):
+            for signal in signals.values():
+                self.end(signal)
+            return
+        for v in op.outputs:
+            if op.name == "convert_element_type" and not first.linear:
+                self.states[v] = first._replace(expr=v)
+            else:
+                self.states[v] = first if op.name in _SAME_PLACE else first._replace(part=v)
+
+    def _normalized(self, op: Op, signal: Signal, statistic: Statistic) -> None:
+        if op.name not in ("add", "sub", "mul", "div"):
+            self.refuse(f"meets a statistic of itself in {op.name}")
+        elif not signal.linear:
+            self.end(signal)
+        else:
+            shifted = op.name == "sub" and statistic.maximum
+            if not shifted:
+                self.notes["normalized"] = None
+            self._put(op, signal._replace(shifted=signal.shifted or shifted))
+
+    def _meets(self, op: Op, signal: Signal) -> None:
+        """Another signal, which does not come from this layer."""
+        if op.name in _SUMS:
+            self.notes["residual"] = None
+            if signal.linear:
+                self._put(op, signal._replace(part=op.outputs[0]))
+            else:
+                self.end(signal)
+        elif op.name == "mul" or (op.name == "div" and op.inputs[0] in self.states):
+            self.notes["gated"] = None
+            if signal.linear:
+                self._put(op, signal._replace(part=op.outputs[0], uneven=True))
+            else:
+                self.end(signal)
+        else:
+            self.refuse(f"meets another signal in {op.name}")
+
+    def _computes(self, op: Op, signals: dict[int, Signal]) -> None:
+        out = op.outputs[0]
+        first = next(iter(signals.values()))
+        if len({s.part for s in signals.values()}) > 1:
+            self._parts(op, list(signals.values()))
+            return
+        others = [v for v in op.inputs if v not in signals]
+        leads = op.inputs[0] in signals
+        scales = bool(others) and (op.name == "mul" or (op.name == "div" and leads))
+        affine = scales or op.name in _SUMS or op.name == "neg"
+        linear = affine and all(s.linear for s in signals.values())
+        bias = linear and op.name in ("add", "sub") and leads | (op.name == "add")
+        if bias and any(self.graph.origins.get(v) or np.prod(self.graph.shapes[v]) > 1 for v in others):
+            self._put(op, first)
+        elif all(self.uniform(v) is not None for v in others):
+            if first.shifted and op.name == "exp":
+                self.notes["softmax"] = None
+                self.end(first)
+            elif not linear and any(s.uneven for s in signals.values()):
+                self.refuse(f"is multiplied by another signal, or by values that differ, before {op.name}")
+            else:
+                self._put(op, first._replace(expr=out, linear=linear, uneven=any(s.uneven for s in signals.values())))
+        elif linear:
+            self._put(op, first._replace(uneven=True))
+        elif first.linear or op.name not in ("add", "sub", "mul", "div"):
+            self.refuse(f"meets values that differ between units in {op.name}")
+        else:
+            self.end(first)
+
+    def _parts(self, op: Op, signals: list[Signal]) -> None:
+        """Two rearrangements or slices of the same output, such as the halves of a packed gate."""
+        if op.name in _SUMS and all(s.linear for s in signals):
+            self._put(op, signals[0]._replace(part=op.outputs[0]))
+        elif op.name in ("add", "sub", "add_any", "mul"):
+            for signal in signals:
+                self.end(signal)
+        else:
+            self.refuse(f"meets another part of itself in {op.name}")
+
+
+def follow(graph: Graph, use: Use, known: dict[int, Any]) -> Trail:
+    """Follows the output of ``use``; ``known`` has the values of the parameters."""
+    trail = Trail(graph, use, known)
+    trail.states[use.output] = Signal(use.output, use.output)
+    for _ in range(1 + len(graph.loops)):
+        for op in graph.ops:
+            trail.step(op)
+        back = {after: trail.states[before] for before, after in graph.loops if before in trail.states}
+        if all(v in trail.states for v in back):
+            break
+        trail.states.update({v: s for v, s in back.items() if v not in trail.states})
+    for v in graph.outputs:
+        if v in trail.states:
+            trail.reach(v)
+    return trail

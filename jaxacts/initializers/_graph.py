@@ -1,0 +1,237 @@
+"""A model's computation as one flat list of operations, with the calls inside it unfolded.
+
+Values are numbered. Each knows whether it depends on the data, and on which parameters; what depends on parameters and
+constants alone can be evaluated. The body of a scan appears once, as one step: its carry loops back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+__all__ = ["KEEPS_ELEMENTS", "PRODUCTS", "Graph", "Op", "Use", "graph_of"]
+
+_KEEPS_NAMES = """
+reshape transpose convert_element_type squeeze expand_dims copy copy_p stop_gradient sharding_constraint
+optimization_barrier reduce_precision mesh_cast reshard pbroadcast pvary
+"""
+KEEPS_ELEMENTS = frozenset(_KEEPS_NAMES.split())
+"""Primitives whose result has the elements of the operand, in another order, dtype or place."""
+
+
+class Op(NamedTuple):
+    """One operation; ``scope`` holds the names of the jitted functions around it, outermost first."""
+
+    name: str
+    primitive: Any
+    params: dict[str, Any]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    scope: tuple[str, ...]
+
+
+class Use(NamedTuple):
+    """A product or convolution of data with a parameter: which one, the operation, its output and fans."""
+
+    leaf: int
+    operand: int
+    op: Op
+    output: int
+    fan_in: float
+    fan_out: float
+
+
+@dataclass
+class Graph:
+    ops: list[Op] = field(default_factory=list)
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+    constants: dict[int, Any] = field(default_factory=dict)
+    literals: set[int] = field(default_factory=set)
+    loops: list[tuple[int, int]] = field(default_factory=list)
+    leaves: tuple[int, ...] = ()
+    data: tuple[int, ...] = ()
+    outputs: tuple[int, ...] = ()
+    producer: dict[int, Op] = field(default_factory=dict)
+    # The data-dependent values; for the others the parameters they come from; those that are one parameter rearranged.
+    varying: set[int] = field(default_factory=set)
+    origins: dict[int, frozenset[int]] = field(default_factory=dict)
+    kernels: dict[int, int] = field(default_factory=dict)
+
+    def value(self, shape: Sequence[int]) -> int:
+        self.shapes.append(tuple(shape))
+        return len(self.shapes) - 1
+
+    def constant(self, array: Any, *, literal: bool) -> int:
+        new = self.value(np.shape(array))
+        self.constants[new] = array
+        if literal:
+            self.literals.add(new)
+        return new
+
+    def append(
+        self, name: str, inputs: Sequence[int], shapes: Sequence[Sequence[int]], scope: tuple[str, ...], **more: Any
+    ) -> tuple[int, ...]:
+        outputs = tuple(self.value(shape) for shape in shapes)
+        op = Op(name, more.get("primitive"), more.get("params", {}), tuple(inputs), outputs, scope)
+        self.ops.append(op)
+        self.producer.update(dict.fromkeys(outputs, op))
+        return outputs
+
+    def classify(self) -> None:
+        self.varying = set(self.data)
+        self.origins = {leaf: frozenset([i]) for i, leaf in enumerate(self.leaves)}
+        self.kernels = {leaf: i for i, leaf in enumerate(self.leaves)}
+        back = {after: before for before, after in self.loops}
+        for _ in range(1 + len(self.loops)):
+            for op in self.ops:
+                inputs = [*op.inputs, *(back[v] for v in op.outputs if v in back)]
+                if self.varying.intersection(inputs):
+                    self.varying.update(op.outputs)
+                origins = frozenset[int]().union(*(self.origins.get(v, frozenset()) for v in inputs))
+                self.origins.update(dict.fromkeys(op.outputs, origins))
+                same_size = op.name == "broadcast_in_dim" and self._size(op.inputs[0]) == self._size(op.outputs[0])
+                if (op.name in KEEPS_ELEMENTS or same_size or op.name == "step_of") and op.inputs[0] in self.kernels:
+                    self.kernels[op.outputs[0]] = self.kernels[op.inputs[0]]
+
+    def _size(self, value: int) -> int:
+        return math.prod(self.shapes[value])
+
+    def uses(self) -> list[Use]:
+        """Each product or convolution of data with a parameter, in the order of the computation."""
+        found = [self._use(op, k) for op in self.ops if op.name in PRODUCTS for k in (0, 1)]
+        return [use for use in found if use]
+
+    def _use(self, op: Op, operand: int) -> Use | None:
+        value, other = op.inputs[operand], op.inputs[1 - operand]
+        if value not in self.kernels or value in self.varying or other not in self.varying:
+            return None
+        fans = _FANS[op.name](op.params, operand, self.shapes[value])
+        return fans and Use(self.kernels[value], operand, op, op.outputs[0], *fans)
+
+    def evaluate(self, value: int, known: dict[int, Any]) -> Any:
+        """The value of something that does not depend on the data, given that of the parameters."""
+        if value not in known:
+            if value in self.constants:
+                known[value] = self.constants[value]
+            else:
+                op = self.producer[value]
+                known.update(zip(op.outputs, self.run(op, [self.evaluate(v, known) for v in op.inputs]), strict=True))
+        return known[value]
+
+    def run(self, op: Op, inputs: list[Any]) -> list[Any]:
+        if op.name == "step_of":
+            return [inputs[0][0]]
+        if op.primitive is None:
+            return inputs[:1]
+        out = op.primitive.bind(*inputs, **op.params)
+        return list(out) if op.primitive.multiple_results else [out]
+
+    def matrices(self, use: Use) -> Any:
+        """The place in the flat parameter of each weight, as (independent matrices, inputs, outputs)."""
+        places = self._places(use.op.inputs[use.operand])
+        params = use.op.params
+        if use.op.name == "dot_general":
+            inputs, batch = (axes[use.operand] for axes in params["dimension_numbers"])
+            outputs = [a for a in range(places.ndim) if a not in (*inputs, *batch)]
+            sizes = [math.prod(places.shape[a] for a in axes) for axes in (batch, inputs, outputs)]
+            return places.transpose(*batch, *inputs, *outputs).reshape(sizes)
+        out, *inputs = params["dimension_numbers"].rhs_spec
+        rows = math.prod(places.shape[a] for a in inputs)
+        grouped = places.transpose(out, *inputs).reshape(params["feature_group_count"], -1, rows)
+        return grouped.swapaxes(1, 2)
+
+    def _places(self, value: int) -> Any:
+        if value in self.leaves:
+            return np.arange(self._size(value)).reshape(self.shapes[value])
+        op = self.producer[value]
+        inner = self._places(op.inputs[0])
+        return (
+            inner.transpose(op.params["permutation"]) if op.name == "transpose" else inner.reshape(self.shapes[value])
+        )
+
+
+def _dot_fans(params: dict[str, Any], operand: int, shape: tuple[int, ...]) -> tuple[float, float]:
+    contracting, batch = (axes[operand] for axes in params["dimension_numbers"])
+    fan_in = math.prod(shape[a] for a in contracting)
+    stacked = math.prod(shape[a] for a in batch)
+    return fan_in, math.prod(shape) // (fan_in * stacked)
+
+
+def _conv_fans(params: dict[str, Any], operand: int, shape: tuple[int, ...]) -> tuple[float, float] | None:
+    """On average over positions: a stride leaves out outputs, a dilated input is zero in between."""
+    if operand == 0 or params["batch_group_count"] != 1:
+        return None
+    out, channels, *window = params["dimension_numbers"].rhs_spec
+    size = math.prod(shape[a] for a in window)
+    groups = params["feature_group_count"]
+    fan_in = size * shape[channels] / math.prod(params["lhs_dilation"])
+    return fan_in, size * shape[out] / groups / math.prod(params["window_strides"])
+
+
+_FANS: dict[str, Callable[..., Any]] = {"dot_general": _dot_fans, "conv_general_dilated": _conv_fans}
+PRODUCTS = frozenset(_FANS)
+
+
+def graph_of(function: Callable[[list[Any], Any], Any], leaves: list[Any], sample: Any, *, into_scans: bool) -> Graph:
+    """The graph of ``function(leaves, sample)``; with ``into_scans`` one that cannot be run, but followed."""
+    closed = jax.make_jaxpr(function)(leaves, sample)
+    graph = Graph()
+    inputs = [graph.value(v.aval.shape) for v in closed.jaxpr.invars]
+    graph.leaves, graph.data = tuple(inputs[: len(leaves)]), tuple(inputs[len(leaves) :])
+    graph.outputs = tuple(_unfold(graph, closed.jaxpr, closed.consts, inputs, (), into_scans))
+    graph.classify()
+    return graph
+
+
+def _unfold(
+    graph: Graph, jaxpr: Any, consts: Sequence[Any], inputs: Sequence[int], scope: tuple[str, ...], into_scans: bool
+) -> list[int]:
+    known: dict[Any, int] = dict(zip(jaxpr.invars, inputs, strict=True))
+    known |= {v: graph.constant(c, literal=False) for v, c in zip(jaxpr.constvars, consts, strict=True)}
+
+    def read(atom: Any) -> int:
+        return graph.constant(atom.val, literal=True) if hasattr(atom, "val") else known[atom]
+
+    for eqn in jaxpr.eqns:
+        name, operands = eqn.primitive.name, [read(v) for v in eqn.invars]
+        inner = _called(eqn)
+        shapes = [v.aval.shape for v in eqn.outvars]
+        if inner is not None:
+            here = (*scope, str(eqn.params.get("name", name)))
+            outputs = _unfold(graph, *inner, operands, here, into_scans)
+        elif name == "scan" and into_scans:
+            outputs = _one_step(graph, eqn, operands, scope, shapes)
+        else:
+            outputs = graph.append(name, operands, shapes, scope, primitive=eqn.primitive, params=eqn.params)
+        known.update(zip(eqn.outvars, outputs, strict=True))
+    return [read(v) for v in jaxpr.outvars]
+
+
+def _called(eqn: Any) -> tuple[Any, Sequence[Any]] | None:
+    """The program that an operation only calls: jit, remat, a custom derivative."""
+    if eqn.primitive.name in ("scan", "while", "cond"):
+        return None
+    inner: Any = next((eqn.params[k] for k in ("jaxpr", "call_jaxpr", "fun_jaxpr") if k in eqn.params), None)
+    jaxpr, consts = (inner.jaxpr, inner.consts) if hasattr(inner, "jaxpr") else (inner, ())
+    fits = hasattr(jaxpr, "eqns") and len(jaxpr.invars) == len(eqn.invars) and len(jaxpr.outvars) == len(eqn.outvars)
+    return (jaxpr, consts) if fits else None
+
+
+def _one_step(graph: Graph, eqn: Any, operands: list[int], scope: tuple[str, ...], shapes: list[Any]) -> list[int]:
+    consts, carried = eqn.params["num_consts"], eqn.params["num_carry"]
+    body = eqn.params["jaxpr"]
+    inner_shapes = [v.aval.shape for v in body.jaxpr.invars]
+    inputs = operands[:consts]
+    for i, (operand, shape) in enumerate(zip(operands[consts:], inner_shapes[consts:], strict=True)):
+        inputs.extend(graph.append("carry" if i < carried else "step_of", [operand], [shape], scope))
+    results = _unfold(graph, body.jaxpr, body.consts, inputs, scope, True)
+    graph.loops.extend(zip(results[:carried], inputs[consts : consts + carried], strict=True))
+    return [
+        graph.append("carry" if i < carried else "steps", [result], [shape], scope)[0]
+        for i, (result, shape) in enumerate(zip(results, shapes, strict=True))
+    ]

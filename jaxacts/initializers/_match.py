@@ -1,0 +1,287 @@
+"""One call for a whole model: each kernel gets the gain of the activation that follows it, and its own fans."""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.sharding import NamedSharding
+
+from jaxacts._mechanism.catalogue import catalogue
+from jaxacts._mechanism.errors import unknown_name
+from jaxacts.initializers import _checks
+from jaxacts.initializers._curve import Floats, curve_of
+from jaxacts.initializers._fans import FAN
+from jaxacts.initializers._follow import Signal, Trail, follow
+from jaxacts.initializers._gains import Convention, Criterion, gain_of
+from jaxacts.initializers._graph import PRODUCTS, Graph, Use, graph_of
+from jaxacts.initializers._models import opened, table
+from jaxacts.initializers._variance import Distribution, Mode, variance_scaling
+
+__all__ = ["Choice", "MatchReport", "MatchedLayer", "match"]
+
+Choice: TypeAlias = Callable[..., Any] | float | None
+
+
+class MatchedLayer(NamedTuple):
+    """A row of the report: one kernel, what follows it, and what it got."""
+
+    path: str
+    shape: tuple[int, ...]
+    fan_in: float
+    fan_out: float
+    activation: str
+    gain: float
+    std: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MatchReport:
+    """What :func:`match` did: ``layers`` that were drawn anew, and ``left`` alone, with the reason. Print it."""
+
+    layers: tuple[MatchedLayer, ...]
+    left: Mapping[str, str]
+
+    def __str__(self) -> str:
+        heads = ("layer", "shape", "fan_in", "fan_out", "activation", "gain", "std", "notes")
+        rows = [
+            (
+                r.path,
+                "×".join(map(str, r.shape)),
+                *(f"{fan:g}" for fan in (r.fan_in, r.fan_out)),
+                r.activation,
+                f"{r.gain:.4f}",
+                f"{r.std:.5f}",
+                ", ".join(r.notes),
+            )
+            for r in self.layers
+        ]
+        return "\n".join([table([heads, *rows]), *(f"left alone: {path} ({why})" for path, why in self.left.items())])
+
+
+def match(
+    model: Any,
+    sample: Any,
+    key: Array,
+    *,
+    variables: Any = None,
+    criterion: Criterion = "forward",
+    convention: Convention = "second_moment",
+    mode: Mode = "fan_in",
+    distribution: Distribution = "normal",
+    choices: Mapping[str, Choice] | None = None,
+    **options: Any,
+) -> tuple[Any, MatchReport]:
+    r"""Draw all kernels of a Flax model anew, each with the gain of the activation that follows it.
+
+    .. math:: \operatorname{std}(w) = \frac{g}{\sqrt{n}}, \qquad g = \text{gain of the activation behind the layer}
+
+    The model is traced, not run. Each product and each convolution with a parameter gives fan_in and fan_out exactly;
+    its output is followed through biases, reshapes, pooling, normalizations and residual additions to the activation,
+    whatever it is composed of, whose gain is then computed. A layer with nothing but layers behind it has gain 1.
+
+    Args:
+        model: a ``flax.linen`` or a ``flax.nnx`` module.
+        sample: what the model is called with: an array, or a tuple of the positional arguments. Only shapes matter.
+        key: the random key; each kernel is drawn with the key folded with its path.
+        variables: of a linen module; None takes those of ``model.init``.
+        criterion, convention: as for :func:`gain`.
+        mode, distribution: as for :func:`variance_scaling`.
+        choices: what follows a layer where the trace does not say, by the path of its kernel (``*`` stands for
+            anything): an activation, or a number, which is the gain itself, or None, which leaves the kernel alone.
+        **options: further arguments of the call of the model, such as ``train=False``.
+
+    Returns:
+        The new variables of a linen module, or a new nnx module; and a :class:`MatchReport`, whose text is a table.
+        Biases, scales and tables keep their values, and the model that was passed is not changed.
+
+    Raises:
+        ValueError: layers of which it is not clear what follows, each with the reason: an output that goes into two
+            activations, or into what is neither elementwise nor a layer; a kernel that is transformed before its
+            product, or looked up as a table too. ``choices`` is the remedy.
+        TypeError: a model that is no Flax module.
+        ImportError: flax is not installed.
+
+    Note:
+        Between a layer and its activation a normalization makes the scale of the kernel unimportant for the forward
+        pass (the note says "normalized"). Dropout scales what it lets through: switch it off, by an option of the call
+        or by nnx's ``model.eval()``. For deep networks without normalization of gelu, silu or mish see the note of
+        :func:`gain`. Layers of a scan get the fans of one step. jax.nn, torch and keras have no such function.
+
+    Example:
+        >>> import flax.linen as nn, jax, jax.numpy as jnp, jaxacts
+        >>> model = nn.Sequential([nn.Dense(64), jaxacts.gelu, nn.Dense(64), jnp.tanh, nn.Dense(3)])
+        >>> variables, report = match(model, jnp.ones((1, 16)), jax.random.key(0))
+        >>> print(report)
+        layer            shape  fan_in  fan_out  activation  gain    std      notes
+        layers_0/kernel  16×64  16      64       gelu        1.5336  0.38340
+        layers_2/kernel  64×64  64      64       tanh        1.5925  0.19907
+        layers_4/kernel  64×3   64      3        linear      1.0000  0.12500
+
+    References:
+        He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852
+    """
+    if mode not in FAN:
+        raise unknown_name("match", "mode", mode, FAN)
+    opening = opened("match", model, sample, key, variables, options)
+    graph = graph_of(opening.call, opening.leaves, opening.sample, into_scans=True)
+    layers, left, unclear = list[MatchedLayer](), dict[str, str](), dict[str, str]()
+    leaves = list(opening.leaves)
+    uses, known = graph.uses(), dict[int, Any](zip(graph.leaves, leaves, strict=True))
+    chosen = _chosen(choices or {}, opening.paths, {use.leaf for use in uses})
+    for index in dict.fromkeys([*(use.leaf for use in uses), *range(len(leaves))]):
+        path, here = opening.paths[index], [use for use in uses if use.leaf == index]
+        found = _found(graph, known, index, here, chosen)
+        if isinstance(found, _Alone):
+            if found.reason:
+                (unclear if found.refused else left)[path] = found.reason
+            continue
+        gain = found.follows
+        if callable(gain):
+            gain = gain_of("match", curve_of("match", gain, {}), criterion, convention)
+        fan_in, fan_out = found.use.fan_in, found.use.fan_out
+        std = gain / FAN[mode](fan_in, fan_out) ** 0.5
+        leaf = leaves[index]
+        # Independent numbers of one deviation: every axis of the kernel is a batch of them.
+        init = variance_scaling(std**2, "fan_in", distribution, (), (), tuple(range(leaf.ndim)))
+        sharding = leaf.sharding if isinstance(leaf.sharding, NamedSharding) else None
+        leaves[index] = init(jax.random.fold_in(key, zlib.crc32(path.encode())), leaf.shape, leaf.dtype, sharding)
+        layers.append(MatchedLayer(path, leaf.shape, fan_in, fan_out, found.name, gain, std, found.notes))
+    if unclear:
+        listed = "\n".join(f"  {path} {why}" for path, why in unclear.items())
+        raise ValueError(
+            f"match: it must be clear what follows each kernel, got\n{listed}\nSay it in choices, such as "
+            f"choices={{{next(iter(unclear))!r}: jaxacts.relu}}; a number is the gain itself, None leaves it alone."
+        )
+    return opening.rebuilt(leaves), MatchReport(tuple(layers), left)
+
+
+class _Found(NamedTuple):
+    """A kernel to draw: where it is used, and the activation behind it, or its gain."""
+
+    use: Use
+    follows: Callable[..., Any] | float
+    name: str
+    notes: tuple[str, ...] = ()
+
+
+class _Alone(NamedTuple):
+    """A parameter that is not drawn: because it is none of ours, or because that is not clear."""
+
+    reason: str
+    refused: bool = False
+
+
+def _chosen(choices: Mapping[str, Choice], paths: list[str], used: set[int]) -> dict[int, Choice]:
+    chosen = dict[int, Choice]()
+    for pattern, choice in choices.items():
+        hits = [i for i, path in enumerate(paths) if fnmatch.fnmatchcase(path, pattern)]
+        if not hits:
+            raise unknown_name("match", "path in choices", pattern, paths)
+        if not (choice is None or callable(choice)):
+            choice = _checks.magnitude("match", f"choices[{pattern!r}]", choice)
+        # A pattern may hit biases, which it does not mean.
+        chosen |= {i: choice for i in hits if choice is None or i in used or paths[i] == pattern}
+    return chosen
+
+
+def _found(
+    graph: Graph, known: dict[int, Any], index: int, uses: list[Use], chosen: Mapping[int, Choice]
+) -> _Found | _Alone:
+    if index in chosen and chosen[index] is None:
+        return _Alone("as chosen")
+    if not uses:
+        return _unused(graph, index, len(graph.shapes[graph.leaves[index]]), index in chosen)
+    if len({(use.fan_in, use.fan_out) for use in uses}) > 1:
+        return _Alone("is used with different fans; choose None and draw it yourself", refused=True)
+    if index in chosen:
+        choice = chosen[index]
+        name = getattr(choice, "__name__", "chosen") if callable(choice) else "chosen"
+        assert choice is not None
+        return _Found(uses[0], choice, name, ("chosen",))
+    if any(op.name == "gather" and graph.kernels.get(op.inputs[0]) == index for op in graph.ops):
+        return _Alone("is looked up as a table and multiplied with as well", refused=True)
+    found = [_behind(follow(graph, use, known), use) for use in uses]
+    first = found[0]
+    refused = next((f for f in found if isinstance(f, _Alone)), None)
+    if refused or isinstance(first, _Alone):
+        return refused or first
+    same = all(isinstance(f, _Found) and _same(f.follows, first.follows) for f in found)
+    return first if same else _Alone("is used in several places with different activations behind it", refused=True)
+
+
+def _unused(graph: Graph, index: int, rank: int, chosen: bool) -> _Alone:
+    """A parameter that is no kernel of a product as it is."""
+    products = [op for op in graph.ops if op.name in PRODUCTS]
+    made = [v for op in products for v in op.inputs if v not in graph.varying and v not in graph.kernels]
+    opaque = [op for op in graph.ops if op.name in ("scan", "while", "cond", "pure_callback", "pallas_call")]
+    inside = [op.name for op in opaque if any(index in graph.origins.get(v, ()) for v in op.inputs)]
+    if any(index in graph.origins.get(v, ()) for v in made) and rank > 1:
+        return _Alone("is transformed before its product; draw it yourself and choose None", refused=True)
+    if inside and rank > 1:
+        return _Alone(f"goes into {inside[0]}, which is not followed; draw it yourself and choose None", refused=True)
+    if chosen:
+        return _Alone("is no kernel of a product or convolution; leave it out of choices", refused=True)
+    return _Alone("no kernel of a product or convolution" if rank > 1 else "")
+
+
+def _behind(trail: Trail, use: Use) -> _Found | _Alone:
+    """The one activation at which the trail ends."""
+    if trail.unclear:
+        return _Alone("; ".join(trail.unclear), refused=True)
+    if not trail.ends:
+        return _Alone("has an output that reaches neither a layer nor the end of the model", refused=True)
+    notes = tuple(trail.notes)
+    found = list[_Found]()
+    for end in trail.ends:
+        one = _Found(use, 1.0, "linear", notes) if end.linear else _Found(use, *_identified(trail, end), notes)
+        if not any(_same(one.follows, other.follows) for other in found):
+            found.append(one)
+    if len(found) > 1:
+        names = " and ".join("a layer or the end as it is" if f.name == "linear" else f.name for f in found)
+        return _Alone(f"has an output that goes into {names}", refused=True)
+    return found[0]
+
+
+_GRID = np.linspace(-4.0, 4.0, 33)
+
+
+def _table(function: Callable[..., Any]) -> Floats:
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        return np.asarray(jax.jit(function)(jnp.asarray(_GRID)), np.float64)
+
+
+def _same(f: Callable[..., Any] | float, g: Callable[..., Any] | float) -> bool:
+    if not (callable(f) and callable(g)):
+        return f == g
+    return bool(np.allclose(_table(f), _table(g), rtol=1e-4, atol=1e-4))
+
+
+@functools.cache
+def _known(name: str, exact: bool = False) -> tuple[Callable[..., Any], Floats]:
+    entry = catalogue()[name]
+    arguments = entry.arguments() | ({"approximate": False} if exact else {})
+    function = functools.partial(entry.function, **arguments)
+    return function, _table(function)
+
+
+def _identified(trail: Trail, end: Signal) -> tuple[Callable[..., Any], str]:
+    """An activation of the catalogue that has these values, and so its digits; else the operations themselves."""
+    function = trail.function(end)
+    values = _table(function)
+    names = [name for name, entry in catalogue().items() if entry.elementwise and name != "identity"]
+    common = ("relu", "gelu", "silu", "tanh", "sigmoid")
+    for name, exact in [*((n, False) for n in common), ("gelu", True), *((n, False) for n in names)]:
+        known, table = _known(name, exact)
+        if np.allclose(values, table, rtol=1e-4, atol=1e-4):
+            return known, "gelu (exact)" if exact else name
+    return function, trail.described(end)

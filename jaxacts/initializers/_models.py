@@ -1,0 +1,91 @@
+"""Flax models, linen and nnx, as a list of named parameters and a function of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+from jax import Array
+
+__all__ = ["Model", "opened", "table"]
+
+
+class Model(NamedTuple):
+    """``call(leaves, sample)`` gives the arrays of the output; ``rebuilt(leaves)`` what the caller gets back."""
+
+    paths: list[str]
+    leaves: list[Array]
+    sample: tuple[Any, ...]
+    call: Callable[[list[Any], Any], Any]
+    rebuilt: Callable[[list[Any]], Any]
+
+
+def opened(caller: str, model: Any, sample: Any, key: Array, variables: Any, options: Mapping[str, Any]) -> Model:
+    """A linen module, with variables or without, or an nnx module."""
+    try:
+        from flax import linen, nnx
+    except ImportError as error:
+        raise ImportError(f'{caller}: needs flax; pip install "jaxacts[flax]".') from error
+    inputs = sample if isinstance(sample, tuple) else (sample,)
+    if isinstance(model, linen.Module):
+        return _linen(model, inputs, key, variables, options)
+    if not isinstance(model, nnx.Module):
+        raise TypeError(
+            f"{caller}: model must be a flax.linen or flax.nnx module, got {type(model).__name__}; "
+            f"pass the module itself."
+        )
+    if variables is not None:
+        raise TypeError(f"{caller}: an nnx module has its variables inside; leave the argument variables out.")
+    graphdef, params, rest = nnx.split(model, nnx.Param, ...)
+
+    def rebuilt(params: Any) -> Any:
+        # Variables of its own: what a call writes into them stays out of the model that was passed.
+        return nnx.merge(graphdef, params, jax.tree.map(lambda x: x, rest))
+
+    return _model(params, inputs, lambda params, inputs: rebuilt(params)(*inputs, **options), rebuilt)
+
+
+def _linen(model: Any, inputs: tuple[Any, ...], key: Array, variables: Any, options: Mapping[str, Any]) -> Model:
+    rngs = {"params": key, "dropout": key}
+    state = model.init(rngs, *inputs, **options) if variables is None else variables
+    others = {name: part for name, part in state.items() if name != "params"}
+
+    def apply(params: Any, inputs: tuple[Any, ...]) -> Any:
+        # Collections that change are listed, so that the training mode of a normalization can be followed too.
+        out, _ = model.apply({"params": params, **others}, *inputs, rngs=rngs, mutable=[*others], **options)
+        return out
+
+    return _model(state["params"], inputs, apply, lambda params: {"params": params, **others})
+
+
+def _model(
+    params: Any, inputs: tuple[Any, ...], apply: Callable[[Any, Any], Any], rebuilt: Callable[[Any], Any]
+) -> Model:
+    named, tree = jax.tree_util.tree_flatten_with_path(params)
+
+    def call(leaves: list[Any], sample: Any) -> Any:
+        out = apply(jax.tree.unflatten(tree, leaves), sample)
+        return [x for x in jax.tree.leaves(out) if isinstance(x, Array)]
+
+    return Model(
+        [_path(path) for path, _ in named],
+        [leaf for _, leaf in named],
+        inputs,
+        call,
+        lambda leaves: rebuilt(jax.tree.unflatten(tree, leaves)),
+    )
+
+
+def _path(keys: tuple[Any, ...]) -> str:
+    """``encoder/layers/0/kernel``: the names without the boxes that some parameters are wrapped in."""
+    parts = [str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in keys]
+    while len(parts) > 1 and isinstance(keys[len(parts) - 1], jax.tree_util.GetAttrKey):
+        parts.pop()
+    return "/".join(parts)
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    """Lines with their columns under each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)

@@ -1,0 +1,317 @@
+"""The whole-model call: what it finds in models of every kind, and what it refuses."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen, nnx
+
+import jaxacts
+from jaxacts import initializers as ji
+
+KEY = jax.random.key(1)
+gelu = functools.partial(jaxacts.gelu, approximate=False)
+
+
+class Net(linen.Module):
+    """A linen model written as a function of its layers."""
+
+    body: Callable[..., Any]
+
+    @linen.compact
+    def __call__(self, *args: jax.Array, **options: Any) -> Any:
+        return self.body(*args, **options)
+
+
+def rows(body: Callable[..., Any], *sample: jax.Array, **options: Any) -> dict[str, ji.MatchedLayer]:
+    _, report = ji.match(Net(body), sample, KEY, **options)
+    return {row.path.removesuffix("/kernel"): row for row in report.layers}
+
+
+def dense(n: int, name: str) -> linen.Dense:
+    return linen.Dense(n, name=name)
+
+
+X = jnp.ones((2, 16))
+IMAGE = jnp.ones((2, 8, 8, 3))
+
+# Written in every way that models are: functions of this library and of jax.nn, jitted or not, and plain operations.
+ACTIVATIONS: dict[str, tuple[Callable[[jax.Array], jax.Array], Callable[..., Any]]] = {
+    "relu": (jax.nn.relu, jaxacts.relu),
+    "gelu": (jaxacts.gelu, jaxacts.gelu),
+    "gelu (exact)": (functools.partial(jax.nn.gelu, approximate=False), gelu),
+    "silu": (lambda x: x * jax.nn.sigmoid(x), jaxacts.silu),
+    "tanh": (jnp.tanh, jaxacts.tanh),
+    "hard_silu": (jax.nn.hard_swish, jaxacts.hard_silu),
+    "mish": (jax.nn.mish, jaxacts.mish),
+    "selu": (jax.nn.selu, jaxacts.selu),
+    "softplus": (jax.nn.softplus, jaxacts.softplus),
+    "prelu": (lambda x: jaxacts.prelu(x, 0.25), functools.partial(jaxacts.prelu, negative_slope=0.25)),
+    "squared relu": (lambda x: jnp.maximum(x, 0) ** 2, lambda x: jnp.maximum(x, 0) ** 2),
+    "leaky 0.2": (lambda x: jnp.where(x > 0, x, 0.2 * x), lambda x: jnp.where(x > 0, x, 0.2 * x)),
+    "scaled": (lambda x: 1.7 * jax.nn.relu(x), lambda x: 1.7 * jax.nn.relu(x)),
+    "remat": (jax.checkpoint(jax.nn.silu), jaxacts.silu),
+    "bfloat16": (lambda x: jax.nn.gelu(x.astype(jnp.bfloat16)).astype(jnp.float32), jaxacts.gelu),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations(name: str) -> None:
+    written, meant = ACTIVATIONS[name]
+    found = rows(lambda x: dense(3, "head")(written(dense(32, "layer")(x))), X)
+    assert found["layer"].gain == pytest.approx(ji.gain(meant), rel=2e-3 if name == "bfloat16" else 1e-6)
+    if name in jaxacts.catalogue():
+        assert found["layer"].activation == name
+    assert (found["head"].activation, found["head"].gain) == ("linear", 1.0)
+
+
+def test_convolutions_have_exact_fans() -> None:
+    def body(x: jax.Array) -> jax.Array:
+        x = jax.nn.relu(linen.Conv(12, (3, 3), name="conv")(x))
+        x = linen.max_pool(jax.nn.relu(linen.Conv(24, (3, 3), feature_group_count=12, name="depthwise")(x)), (2, 2))
+        x = jax.nn.silu(linen.ConvTranspose(6, (4, 4), strides=(2, 2), name="up")(x))
+        return dense(5, "head")(x.mean((1, 2)))
+
+    found = rows(body, IMAGE)
+    assert {name: (row.fan_in, row.fan_out, row.activation) for name, row in found.items()} == {
+        "conv": (27, 108, "relu"),
+        "depthwise": (9, 18, "relu"),
+        "up": (24 * 16 / 4, 6 * 16, "silu"),
+        "head": (6, 5, "linear"),
+    }
+
+
+def test_normalizations_residuals_and_masks_let_pass() -> None:
+    def body(x: jax.Array, train: bool) -> jax.Array:
+        h = linen.BatchNorm(use_running_average=not train)(linen.Conv(3, (3, 3), name="a")(x))
+        x = jax.nn.relu(linen.GroupNorm(3)(linen.Conv(3, (3, 3), name="b")(jax.nn.tanh(h))) + x)
+        h = linen.LayerNorm()(jax.nn.relu(dense(16, "c")(x)))
+        h = jnp.where(jnp.arange(16) % 2 == 0, dense(16, "d")(h), 0.0)
+        return dense(2, "head")(jnp.tanh(h))
+
+    for train in (False, True):
+        found = rows(body, IMAGE, train=train)
+        assert [found[n].activation for n in "abcd"] == ["tanh", "relu", "relu", "tanh"]
+        assert found["a"].notes == (("normalized",) if train else ())
+        assert found["b"].notes == ("normalized", "residual")
+        assert found["d"].notes == ("masked",)
+
+
+def test_transformer_block() -> None:
+    def body(x: jax.Array) -> jax.Array:
+        h = linen.MultiHeadDotProductAttention(4, name="attention")(linen.LayerNorm()(x))
+        x = x + h
+        h = linen.LayerNorm()(x)
+        x = x + dense(16, "down")(gelu(dense(64, "up")(h)))
+        h = linen.RMSNorm()(x)
+        x = x + dense(16, "out")(jax.nn.silu(dense(32, "gate")(h)) * dense(32, "value")(h))
+        return jax.nn.log_softmax(dense(10, "head")(linen.LayerNorm()(x)))
+
+    found = rows(body, jnp.ones((2, 5, 16)))
+    activations = {name: row.activation for name, row in found.items()}
+    assert activations == {
+        "attention/query": "linear",
+        "attention/key": "linear",
+        "attention/value": "linear",
+        "attention/out": "linear",
+        "up": "gelu (exact)",
+        "down": "linear",
+        "gate": "silu",
+        "value": "linear",
+        "out": "linear",
+        "head": "linear",
+    }
+    assert (found["attention/query"].fan_in, found["attention/out"].fan_in) == (16, 16)
+    assert "gated" in found["value"].notes
+
+
+def test_scanned_and_recurrent_layers_have_the_fans_of_one_step() -> None:
+    class Block(linen.Module):
+        @linen.compact
+        def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
+            return x + dense(8, "b")(jax.nn.relu(dense(32, "a")(x))), None
+
+    def body(x: jax.Array) -> jax.Array:
+        block = linen.scan(linen.remat(Block), variable_axes={"params": 0}, split_rngs={"params": True}, length=6)
+        return dense(3, "head")(block(name="blocks")(x, None)[0])
+
+    found = rows(body, jnp.ones((2, 8)))
+    assert (found["blocks/a"].shape, found["blocks/a"].fan_in, found["blocks/a"].activation) == ((6, 8, 32), 8, "relu")
+    assert (found["blocks/b"].fan_in, found["blocks/b"].activation) == (32, "linear")
+    _, report = ji.match(linen.RNN(linen.SimpleCell(4)), jnp.ones((2, 5, 3)), KEY)
+    assert {(row.path, row.fan_in, row.activation) for row in report.layers} == {
+        ("cell/i/kernel", 3, "tanh"),
+        ("cell/h/kernel", 4, "tanh"),
+    }
+
+
+def test_learned_slopes_are_read_from_the_variables() -> None:
+    from jaxacts.linen import PReLU
+
+    body = lambda x: dense(3, "head")(PReLU(negative_slope_init=0.5, name="act")(dense(32, "layer")(x)))  # noqa: E731
+    assert rows(body, X)["layer"].gain == pytest.approx((2 / 1.25) ** 0.5, rel=1e-6)
+
+
+class Small(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.first = nnx.Linear(16, 64, rngs=rngs)
+        self.norm = nnx.BatchNorm(64, rngs=rngs)
+        self.last = nnx.Linear(64, 3, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.last(jax.nn.silu(self.norm(self.first(x))))
+
+
+def test_nnx_is_pure_and_reproducible() -> None:
+    model = Small(nnx.Rngs(0))
+    before = jax.tree.leaves(nnx.state(model))
+    new, report = ji.match(model, X, KEY)
+    assert all(a is b for a, b in zip(before, jax.tree.leaves(nnx.state(model)), strict=True))
+    assert [(row.path, row.activation, row.notes) for row in report.layers] == [
+        ("first/kernel", "silu", ("normalized",)),
+        ("last/kernel", "linear", ()),
+    ]
+    again, _ = ji.match(model, X, KEY)
+    np.testing.assert_array_equal(new.first.kernel[...], again.first.kernel[...])
+    assert float(new.last.kernel[...].std()) == pytest.approx(1 / 8, rel=0.15)
+    assert new(X).shape == (2, 3)
+
+
+def test_what_it_draws() -> None:
+    net = Net(lambda x: dense(256, "b")(jax.nn.relu(linen.Dense(256, name="a", param_dtype=jnp.bfloat16)(x))))
+    x = jnp.ones((1, 512))
+    given = net.init(KEY, x)
+    given["params"]["a"]["bias"] = jnp.ones(256, jnp.bfloat16)
+    new, report = ji.match(net, x, KEY, variables=given, distribution="uniform", criterion="backward", mode="fan_out")
+    a, b = new["params"]["a"]["kernel"], new["params"]["b"]["kernel"]
+    assert a.dtype == jnp.bfloat16
+    assert float(abs(a).max()) == pytest.approx((3 * 2 / 256) ** 0.5, rel=5e-3)
+    assert float(b.std()) == pytest.approx(1 / 16, rel=0.02)
+    assert new["params"]["a"]["bias"].all()
+    assert [row.std for row in report.layers] == pytest.approx([(2 / 256) ** 0.5, 1 / 16])
+    # Keys follow the paths, so that another layer changes nothing here.
+    alone, _ = ji.match(Net(lambda x: dense(256, "b")(x)), jnp.ones((1, 256)), KEY, distribution="uniform")
+    np.testing.assert_allclose(alone["params"]["b"]["kernel"], b)
+
+
+def test_a_deep_network_keeps_its_second_moment() -> None:
+    def body(x: jax.Array) -> jax.Array:
+        for i in range(20):
+            x = jnp.tanh(dense(256, f"layer{i}")(x))
+        return x
+
+    x = jax.random.normal(KEY, (64, 256))
+    variables, _ = ji.match(Net(body), x, KEY)
+    step = ji.variance_map(jaxacts.tanh, ji.gain(jaxacts.tanh) ** 2)
+    q = ji.gain(jaxacts.tanh) ** 2
+    for _ in range(19):
+        q = step(q)
+    out = Net(body).apply(variables, x)
+    assert float((out**2).mean()) == pytest.approx(ji.moments(jaxacts.tanh, q).second_moment, rel=0.1)
+
+
+REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
+    "two activations": (
+        lambda x: (jnp.tanh(z := dense(8, "z")(x)), jax.nn.relu(z)),
+        "z/kernel has an output that goes into tanh and relu",
+    ),
+    "activation and output": (
+        lambda x: (z := dense(8, "z")(x), jax.nn.sigmoid(z)),
+        "z/kernel has an output that goes into a layer or the end as it is and sigmoid",
+    ),
+    "packed gate": (
+        lambda x: jax.nn.silu((z := dense(8, "z")(x))[:, :4]) * z[:, 4:],
+        "z/kernel has an output that goes into silu and a layer or the end as it is",
+    ),
+    "sorted": (
+        lambda x: jnp.sort(dense(8, "z")(x)),
+        "z/kernel goes into sort, which is neither elementwise nor a layer",
+    ),
+    "pooled over units": (
+        lambda x: dense(8, "z")(x).reshape(2, 4, 2).max(-1),
+        r"z/kernel goes into a maximum over an axis \(reduce_max\)",
+    ),
+    "maximum of two": (
+        lambda x: jnp.maximum(dense(8, "z")(x), dense(8, "w")(x)),
+        "z/kernel meets another signal in max",
+    ),
+    "product before relu": (
+        lambda x: jax.nn.relu(dense(16, "z")(x) * x),
+        "z/kernel is multiplied by another signal, or by values that differ, before max",
+    ),
+    "weight normalization": (
+        lambda x: linen.WeightNorm(dense(8, "z"))(x),
+        "z/kernel is transformed before its product; draw it yourself",
+    ),
+    "tied table": (
+        lambda x: (e := linen.Embed(20, 16, name="e")).attend(e(x.astype(int))),
+        "e/embedding is looked up as a table and multiplied with as well",
+    ),
+    "loop": (
+        lambda x: jax.lax.fori_loop(0, jnp.int32(x[0, 0]), lambda _, y: y, dense(16, "z")(x)),
+        "z/kernel goes into while, which is neither",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str) -> None:
+    body, reason = REFUSED[name]
+    with pytest.raises(ValueError, match=rf"match: it must be clear .*\n  {reason}") as caught:
+        ji.match(Net(body), X, KEY)
+    assert "Say it in choices, such as choices={'" in str(caught.value)
+
+
+def test_choices() -> None:
+    body = REFUSED["packed gate"][0]
+    assert rows(body, X, choices={"z/*": jaxacts.silu})["z"].gain == pytest.approx(ji.gain(jaxacts.silu))
+    assert rows(body, X, choices={"z/kernel": 1.25})["z"].std == pytest.approx(1.25 / 4)
+    net = Net(body)
+    given = net.init(KEY, X)
+    new, report = ji.match(net, X, KEY, variables=given, choices={"z/kernel": None})
+    assert new["params"]["z"]["kernel"] is given["params"]["z"]["kernel"]
+    assert dict(report.left) == {"z/kernel": "as chosen"}
+    assert str(report).endswith("left alone: z/kernel (as chosen)")
+
+
+def test_tables_are_left_alone() -> None:
+    net = Net(lambda x: dense(3, "head")(linen.Embed(20, 16, name="e")(x)))
+    given = net.init(KEY, jnp.ones((2, 5), int))
+    new, report = ji.match(net, jnp.ones((2, 5), int), KEY, variables=given)
+    assert new["params"]["e"]["embedding"] is given["params"]["e"]["embedding"]
+    assert dict(report.left) == {"e/embedding": "no kernel of a product or convolution"}
+
+
+def test_shared_layers_agree_or_are_refused() -> None:
+    class Shared(linen.Module):
+        other: Callable[[jax.Array], jax.Array]
+
+        @linen.compact
+        def __call__(self, x: jax.Array) -> jax.Array:
+            layer = linen.Dense(16, name="layer")
+            return linen.Dense(2, name="head")(self.other(layer(jnp.tanh(layer(x)))))
+
+    _, report = ji.match(Shared(jnp.tanh), X, KEY)
+    assert report.layers[0].activation == "tanh"
+    with pytest.raises(ValueError, match="layer/kernel is used in several places with different activations"):
+        ji.match(Shared(jax.nn.relu), X, KEY)
+
+
+def test_errors() -> None:
+    net = Net(lambda x: dense(3, "head")(x))
+    with pytest.raises(ValueError, match="match: unknown path in choices 'haed/kernel'; did you mean 'head/kernel'"):
+        ji.match(net, X, KEY, choices={"haed/kernel": 1.0})
+    with pytest.raises(ValueError, match=r"match: choices\['head/kernel'\] must not be negative"):
+        ji.match(net, X, KEY, choices={"head/kernel": -1.0})
+    with pytest.raises(ValueError, match="head/bias is no kernel of a product or convolution; leave it out"):
+        ji.match(net, X, KEY, choices={"head/bias": 1.0})
+    with pytest.raises(ValueError, match="match: unknown mode 'fan'"):
+        ji.match(net, X, KEY, mode="fan")
+    with pytest.raises(TypeError, match=r"match: model must be a flax\.linen or flax\.nnx module, got PjitFunction"):
+        ji.match(jnp.tanh, X, KEY)
