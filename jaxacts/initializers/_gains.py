@@ -13,7 +13,7 @@ from jaxacts._mechanism.errors import unknown_name
 from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Axes
 from jaxacts.initializers._curve import Curve, curve_of
-from jaxacts.initializers._layers import Layer
+from jaxacts.initializers._fans import Layer
 from jaxacts.initializers._protocol import Initializer
 from jaxacts.initializers._variance import Distribution, Mode, scaled
 

@@ -34,7 +34,7 @@ class ScaledBy:
         self, key: Array, shape: Sequence[int], dtype: DTypeLike | None = None, out_sharding: OutSharding = None
     ) -> Array:
         asked = getattr(self.init, "dtype", None) if dtype is None else dtype
-        stored = _checks.random_dtype("scaled_by", asked, complex_too=True)
+        stored = _checks.random_dtype("scaled_by", asked)
         wide = stored if stored.itemsize >= 4 else np.dtype(np.float32)
         # Without a sharding the argument is left out: not every initializer of elsewhere knows it.
         more = {} if out_sharding is None else {"out_sharding": out_sharding}
