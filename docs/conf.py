@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import _generate  # noqa: E402
+import _measured  # noqa: E402
 
 import jaxacts  # noqa: E402
 
@@ -48,3 +49,4 @@ def setup(app):
     _generate.pages(HERE)
     _generate.gains(HERE)
     _generate.gallery(HERE / "gallery")
+    _measured.write(HERE)

@@ -191,7 +191,7 @@ def main() -> None:
     subjects = [s for s in SUBJECTS.values() if not options.names or s.label in options.names]
     verify = verify_narrow if options.kind == "narrow" else verify_float32
     verify(subjects, options.peer, stored["results"], save)
-    Console().print(shown(options.kind, stored["results"]))
+    Console(width=160).print(shown(options.kind, stored["results"]))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,109 @@
+"""The tables of the accuracy and performance pages, from what ``tests`` and benchmarks left in ``docs/measured``."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from pathlib import Path
+
+PARTS = 64
+BOUNDS = (2.0, 3.0)
+WAYS = ("forward", "both", "stored")
+
+
+def _load(folder: Path, name: str) -> dict | None:
+    path = folder / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _about(machine: dict[str, str]) -> str:
+    known = {"jax": "jax", "python": "Python", "backend": "backend", "fma": "fused multiply-add:"}
+    return ", ".join(f"{known[k]} {v}" for k, v in machine.items() if k in known)
+
+
+def float32(folder: Path) -> str:
+    """Largest errors over all float32 inputs, beside those of jax.nn where they were measured."""
+    ours, theirs = _load(folder, "float32"), _load(folder, "float32_peer")
+    if ours is None:
+        return "Not measured yet.\n"
+    rows, missed = [], []
+    for label, row in sorted(ours["results"].items()):
+        cells = [f"{error:.3f} at {x:.6g}" for error, x in row["worst"]]
+        peer = (theirs or {"results": {}})["results"].get(label)
+        other = [_large(error) for error, _ in peer["worst"]] if peer and peer["parts"] == PARTS else ["", ""]
+        done = "all" if row["parts"] == PARTS else f"{row['parts']} of {PARTS} parts"
+        rows.append([label.replace("_", "\\_"), cells[0], other[0], cells[1], other[1], done])
+        missed += [
+            f"{label} ({error:.3f}, bound {bound:g})"
+            for (error, _), bound in zip(row["worst"], BOUNDS, strict=True)
+            if error > bound
+        ]
+    head = ["function", "value, ulp", "jax.nn", "slope, ulp", "jax.nn", "inputs"]
+    verdict = f"Above the bound: {', '.join(missed)}." if missed else "None is above its bound."
+    return _table(head, rows) + f"\n{verdict} Measured with {_about(ours['machine'])}.\n"
+
+
+def _large(error: float) -> str:
+    return "NaN or inf" if math.isinf(error) else f"{error:.3g}"
+
+
+def narrow(folder: Path) -> str:
+    """How many of all inputs are rounded wrongly: value / slope forward / slope backward."""
+    ours, theirs = _load(folder, "narrow"), _load(folder, "narrow_peer")
+    if ours is None:
+        return "Not measured yet.\n"
+    dtypes = ["bfloat16", "float16", "float8_e4m3fn", "float8_e5m2"]
+    rows, wrong = [], 0
+    for label, row in sorted(ours["results"].items()):
+        cells = [label.replace("_", "\\_")]
+        wrong += sum(c or 0 for counts in row.values() for c in counts)
+        for dtype in dtypes:
+            cells.append("/".join(map(str, row[dtype])))
+            if dtype in dtypes[:2]:
+                peer = (theirs or {"results": {}})["results"].get(label)
+                cells.append("/".join("-" if c is None else str(c) for c in peer[dtype]) if peer else "")
+        rows.append(cells)
+    head = ["function", "bfloat16", "jax.nn", "float16", "jax.nn", "float8_e4m3fn", "float8_e5m2"]
+    others = "the five other float8 kinds included"
+    return _table(head, rows) + f"\nWrongly rounded in all, {others}: {wrong}. {_about(ours['machine'])}.\n"
+
+
+def speed(folder: Path) -> str:
+    """Geometric means, then each function at 2^20 elements."""
+    found = _load(folder, "speed")
+    if found is None:
+        return "Not measured yet.\n"
+    rows = found["rows"]
+    dtypes = list(dict.fromkeys(r["dtype"] for r in rows))
+    means = [[d, *(f"{_mean([r[w]['ratio'] for r in rows if r['dtype'] == d]):.2f}" for w in WAYS)] for d in dtypes]
+    text = _table(["ratio to jax.nn", *WAYS], means) + "\n"
+    lines = []
+    for label in dict.fromkeys(r["function"] for r in rows):
+        cells = [label.replace("_", "\\_")]
+        for dtype in dtypes:
+            for way in WAYS[:2]:
+                ratios = [r[way]["ratio"] for r in rows if r["function"] == label and r["dtype"] == dtype]
+                cells.append(f"{_mean(ratios):.2f}")
+        lines.append(cells)
+    head = ["function", *(f"{d} {w}" for d in dtypes for w in WAYS[:2])]
+    text += _table(head, lines) + "\n"
+    overheads = [[k, f"{v:.2f}"] for k, v in found["overheads"].items()]
+    return text + _table(["ratio to jax.nn", ""], overheads) + f"\nMeasured with {_about(found['machine'])}.\n"
+
+
+def _mean(ratios: list[float]) -> float:
+    return math.exp(statistics.mean(map(math.log, ratios)))
+
+
+def write(docs: Path) -> None:
+    """One file for each table, which the pages include."""
+    out = docs / "reference" / "generated"
+    out.mkdir(parents=True, exist_ok=True)
+    for make in (float32, narrow, speed):
+        (out / f"_measured_{make.__name__}.md").write_text(make(docs / "measured"), encoding="utf-8")
