@@ -22,9 +22,9 @@ from jaxacts.initializers._graph import KEEPS_ELEMENTS, PRODUCTS, Graph, Op, Use
 __all__ = ["Signal", "Trail", "follow"]
 
 _ELEMENTWISE_NAMES = """
-abs acos acosh add add_any and asin asinh atan atan2 atanh cbrt ceil clamp cos cosh div eq erf erf_inv erfc exp exp2
-expm1 floor ge gt integer_pow is_finite le log log1p logistic lt max min mul ne neg not or pow rem round rsqrt select_n
-sign sin sinh sqrt square sub tan tanh xor
+abs acos acosh add add_any and asin asinh atan atan2 atanh bitcast_convert_type cbrt ceil clamp cos cosh div eq erf erf_inv erfc exp exp2
+expm1 floor ge gt integer_pow is_finite jaxacts_narrow jaxacts_where le log log1p logistic lt max min mul ne neg not or pow rem round rsqrt select_n
+shift_left sign sin sinh sqrt square sub tan tanh xor
 """
 _MOVE_NAMES = """
 broadcast_in_dim carry concatenate cumsum dynamic_slice dynamic_update_slice gather pad reduce_window_max
@@ -34,7 +34,9 @@ _ELEMENTWISE = frozenset(_ELEMENTWISE_NAMES.split())
 _MOVES = KEEPS_ELEMENTS | frozenset(_MOVE_NAMES.split())
 _REDUCES = frozenset(["reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "argmax", "argmin"])
 _SUMS = frozenset(["add", "sub", "add_any"])
-_SAME_PLACE = frozenset(["convert_element_type", "copy", "stop_gradient", "reduce_precision", "optimization_barrier"])
+_SAME_PLACE = frozenset(
+    ["convert_element_type", "copy", "name", "stop_gradient", "reduce_precision", "optimization_barrier"]
+)
 
 
 class Signal(NamedTuple):
@@ -70,7 +72,9 @@ class Trail:
         """The signal as a function of z."""
 
         def apply(z: Array) -> Array:
-            return jnp.broadcast_to(self._evaluate(signal.expr, {self.use.output: z}, z), z.shape)
+            # In float32, whose bits the exponentials of this package are made of.
+            x = z.astype(jnp.float32)
+            return jnp.broadcast_to(self._evaluate(signal.expr, {self.use.output: x}, x), z.shape).astype(z.dtype)
 
         return apply
 

@@ -17,7 +17,7 @@ import numpy as np
 __all__ = ["KEEPS_ELEMENTS", "PRODUCTS", "Graph", "Op", "Use", "graph_of"]
 
 _KEEPS_NAMES = """
-reshape transpose convert_element_type squeeze expand_dims copy copy_p stop_gradient sharding_constraint
+reshape transpose convert_element_type squeeze expand_dims copy copy_p name stop_gradient sharding_constraint
 optimization_barrier reduce_precision mesh_cast reshard pbroadcast pvary
 """
 KEEPS_ELEMENTS = frozenset(_KEEPS_NAMES.split())
