@@ -22,9 +22,9 @@ from jaxacts.initializers._graph import KEEPS_ELEMENTS, PRODUCTS, Graph, Op, Use
 __all__ = ["Signal", "Trail", "follow"]
 
 _ELEMENTWISE_NAMES = """
-abs acos acosh add add_any and asin asinh atan atan2 atanh bitcast_convert_type cbrt ceil clamp cos cosh div eq erf erf_inv erfc exp exp2
-expm1 floor ge gt integer_pow is_finite jaxacts_narrow jaxacts_where le log log1p logistic lt max min mul ne neg not or pow rem round rsqrt select_n
-shift_left sign sin sinh sqrt square sub tan tanh xor
+abs acos acosh add add_any and asin asinh atan atan2 atanh bitcast_convert_type cbrt ceil clamp cos cosh div eq erf
+erf_inv erfc exp exp2 expm1 floor ge gt integer_pow is_finite jaxacts_narrow jaxacts_where le log log1p logistic lt
+max min mul ne neg not or pow rem round rsqrt select_n shift_left sign sin sinh sqrt square sub tan tanh xor
 """
 _MOVE_NAMES = """
 broadcast_in_dim carry concatenate cumsum dynamic_slice dynamic_update_slice gather pad reduce_window_max

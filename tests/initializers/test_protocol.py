@@ -47,10 +47,31 @@ ALIASES = {
 }
 LAYERS = ["Conv", "Dense", "Einsum", "Embed"]
 # Tested in files of their own: what computes numbers, wraps initializers or takes a whole model.
-OTHERS = """
-Critical DeepNorm Fans Fixup Initializer LsuvReport MatchReport MatchedLayer Moments ScaledLayer correlation_map critical
-deepnorm depth_scaled fans fixup for_activation gain lsuv match moments scaled_by variance_map
-""".split()
+OTHERS = [
+    "Critical",
+    "DeepNorm",
+    "Fans",
+    "Fixup",
+    "Initializer",
+    "LsuvReport",
+    "MatchReport",
+    "MatchedLayer",
+    "Moments",
+    "ScaledLayer",
+    "correlation_map",
+    "critical",
+    "deepnorm",
+    "depth_scaled",
+    "fans",
+    "fixup",
+    "for_activation",
+    "gain",
+    "lsuv",
+    "match",
+    "moments",
+    "scaled_by",
+    "variance_map",
+]
 INITIALIZERS = {name: make() for name, make in FACTORIES.items()} | PLAIN
 FIXED = {"constant", "dirac", "identity"}
 RANDOM = sorted(FACTORIES.keys() - FIXED)
