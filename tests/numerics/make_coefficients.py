@@ -6,6 +6,7 @@ error of each polynomial itself (before any rounding of the arithmetic).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -64,8 +65,13 @@ class Fit:
     def error(self, coefficients: Sequence[float]) -> float:
         """The largest relative error of these, in units of 2^-24 (float32) or 2^-53 (float64)."""
         with mp.workdps(40):
-            worst = max(abs(mp.polyval(coefficients, x) - self.target(x)) * self.weight(x) for x in self.grid(798))
+            worst = max(abs(horner(coefficients, x) - self.target(x)) * self.weight(x) for x in self.grid(798))
             return float(worst * 2 ** (24 if self.single else 53))
+
+
+def horner(coefficients: Sequence[float], x: mp.mpf) -> mp.mpf:
+    """The polynomial, highest power first."""
+    return functools.reduce(lambda total, c: total * x + c, coefficients, mp.mpf(0))
 
 
 def _minimax(x: np.ndarray, y: np.ndarray, weight: np.ndarray, powers: range) -> float:

@@ -1,25 +1,76 @@
-"""The stored coefficients and constants are what their generators give."""
+"""The stored coefficients and constants are those of their generator, and as accurate as it says."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 
-import make_coefficients
 import mpmath as mp
+import numpy as np
 import pytest
+from make_coefficients import FITS, cubic_gate, gelu_slope, logistic, mish_gate, root, slope
 
-from jaxacts._numerics import cubic, normal
+from jaxacts._numerics import cubic, exponential, normal, series
+from jaxacts._numerics import logistic as logistic_kernels
+
+BOUNDS = {"_TAIL_64": 1.0, "GELU_SLOPE_64": 1.0, "GELU_ROOT_64": 2.0, "MISH_ROOT": 0.8}
+"""The errors allowed, in units of 2^-24 or 2^-53, where more than half a unit is."""
+
+
+def stored(name: str) -> list[tuple[float, ...]]:
+    """The polynomials of this name as they stand in the kernels."""
+    if name.startswith("_TAIL"):
+        return [coefficients for _, coefficients in getattr(normal, name)]
+    found = getattr(series, name.removesuffix("_64"), None)
+    if found is None:
+        return [getattr(exponential, name, None) or getattr(logistic_kernels, name)]
+    coefficients = found.double if name.endswith("_64") else found.coefficients
+    return [coefficients]
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_polynomial(name: str) -> None:
+    rows = stored(name)
+    assert len(rows) == len(FITS[name])
+    for fit, row in zip(FITS[name], rows, strict=True):
+        assert len(row) == fit.degree + 1
+        assert not fit.single or all(c == float(np.float32(c)) for c in row)
+        assert fit.error(row) < BOUNDS.get(name, 0.5)
+
+
+@pytest.mark.parametrize("name", ["_EXP_32", "SILU_ROOT", "_TAIL_64"])
+def test_the_generator_gives_them(name: str) -> None:
+    for fit, row in zip(FITS[name], stored(name), strict=True):
+        np.testing.assert_allclose(row, fit.coefficients(), rtol=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("stored", "largest", "error"), [(normal._TAIL_32, 14.5, 2e-8), (normal._TAIL_64, 39.0, 2e-16)]
+    ("found", "f", "near"),
+    [
+        (series.SILU_ROOT, slope(logistic), -1.28),
+        (series.GELU_TANH_ROOT, slope(cubic_gate), -0.75),
+        (series.GELU_ROOT, gelu_slope, -0.75),
+        (series.MISH_ROOT, slope(mish_gate), -1.19),
+    ],
 )
-def test_scaled_tail(stored: tuple[float, ...], largest: float, error: float) -> None:
-    assert list(stored) == make_coefficients.tail_coefficients(len(stored) - 1, largest)
-    assert make_coefficients.tail_error(list(stored), largest) < error
+def test_roots(found: series.Series, f: Callable[[mp.mpf], mp.mpf], near: float) -> None:
+    assert abs(sum(map(mp.mpf, found.centre)) - root(f, near)) < mp.mpf(10) ** -30
+
+
+@pytest.mark.parametrize(
+    ("found", "f"),
+    [
+        (series.SOFTPLUS, lambda x: mp.log1p(mp.exp(x))),
+        (series.MISH_GATE, mish_gate),
+        (series.MISH_SLOPE, slope(mish_gate)),
+        (series.GELU_GATE, mp.ncdf),
+    ],
+)
+def test_starts(found: series.Series, f: Callable[[mp.mpf], mp.mpf]) -> None:
+    assert abs(sum(map(mp.mpf, found.start)) - f(mp.mpf(found.centre[0]))) < mp.mpf(10) ** -30
 
 
 def test_rests_of_constants() -> None:
-    with mp.workdps(50):
-        assert float(mp.sqrt(8 / mp.pi) - math.sqrt(8 / math.pi)) == cubic._LINEAR_REST
-        assert float(mp.mpf("0.044715") - mp.mpf(0.044715)) == cubic._CUBE_REST
+    linear = mp.sqrt(8 / mp.pi)
+    assert abs(mp.mpf(cubic._LINEAR) + cubic._LINEAR_REST - linear) < mp.mpf(10) ** -30
+    assert abs(mp.mpf(cubic._CUBE) + cubic._CUBE_REST - linear * mp.mpf("0.044715")) < mp.mpf(10) ** -30
+    assert abs(mp.mpf(normal._DENSITY_AT_0) + normal._DENSITY_REST - 1 / mp.sqrt(2 * mp.pi)) < mp.mpf(10) ** -30
