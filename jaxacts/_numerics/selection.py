@@ -34,7 +34,8 @@ def where(condition: Array, yes: ArrayLike, no: ArrayLike) -> Array:
 
 
 def _select(condition: Array, *cases: Array, weak: bool) -> Array:
-    return lax.select(condition, *(jnp.broadcast_to(c, condition.shape) for c in cases))
+    like = [c if c.shape == condition.shape else lax.full_like(condition, c, c.dtype) for c in cases]
+    return lax.select(condition, *like)
 
 
 def _abstract(condition: Any, yes: Any, no: Any, *, weak: bool) -> Any:

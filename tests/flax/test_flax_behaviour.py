@@ -229,6 +229,15 @@ with jax.set_mesh(mesh):
     assert model.negative_slope[...].sharding.spec == P("devices"), model.negative_slope[...].sharding
     y = model(jax.device_put(-jnp.ones((2, 4, 3)), NamedSharding(mesh, P(None, "devices", None))))
     np.testing.assert_array_equal(y, -0.5)
+
+    x = jax.random.normal(jax.random.key(0), (2, 4, 3))
+    spread = jax.device_put(x, NamedSharding(mesh, P(None, "devices", None)))
+    for name in ("relu", "relu6", "gelu", "silu", "softplus", "elu", "squareplus", "softmax"):
+        f = jaxacts.get(name)
+        for way in (f, jax.vmap(f), lambda x: jax.jvp(f, (x,), (x,))[1], jax.grad(lambda x: jnp.sum(f(x) * x))):
+            got = jax.jit(way)(spread)
+            assert got.sharding.spec == P(None, "devices", None), (name, got.sharding)
+            np.testing.assert_allclose(got, way(x), rtol=1e-6, atol=1e-6)
 """
 
 
