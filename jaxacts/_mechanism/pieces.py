@@ -20,7 +20,7 @@ from jaxacts._numerics import where
 from jaxacts._numerics.hard_cases import Sides
 
 from .dtypes import down
-from .rounding import settled
+from .rounding import settled, times
 from .scaling import scale
 
 __all__ = ["Choice", "Pieces", "apply", "choice_rule", "is_nan", "least", "materialise"]
@@ -36,12 +36,14 @@ class Pieces:
     """A slope that is ``slopes[i]`` between ``knots[i-1]`` and ``knots[i]``.
 
     ``tie="left"`` takes the left slope at every knot whatever its size: for slopes that are known only when the
-    function runs, where finding the smaller one would cost a second mask.
+    function runs, where finding the smaller one would cost a second mask. ``limits`` has the slopes to the left and to
+    the right of each knot where these are known; else the smaller one is found element by element.
     """
 
     knots: tuple[Slope, ...]
     slopes: tuple[Slope, ...]
     tie: Literal["least", "left"] = "least"
+    limits: tuple[tuple[Slope, Slope], ...] = ()
 
     def __post_init__(self) -> None:
         for field in ("knots", "slopes"):
@@ -51,11 +53,15 @@ class Pieces:
             raise ValueError(
                 f"Pieces: {len(self.knots)} knots need {len(self.knots) + 1} slopes, got {len(self.slopes)}."
             )
+        limits = self.limits or tuple(zip(self.slopes, self.slopes[1:], strict=False))
+        if len(limits) != len(self.knots):
+            raise ValueError(f"Pieces: {len(self.knots)} knots need {len(self.knots)} limits, got {len(limits)}.")
+        object.__setattr__(self, "limits", limits)
 
     def at_knots(self, choice: Choice) -> list[Slope]:
         """The slope taken at each knot."""
         rule = choice_rule("left" if choice is None and self.tie == "left" else choice)
-        return [rule(left, right) for left, right in zip(self.slopes, self.slopes[1:], strict=False)]
+        return [rule(left, right) for left, right in self.limits]
 
 
 def least(left: Slope, right: Slope) -> Slope:
@@ -118,7 +124,7 @@ def apply(
     if not isinstance(slope, Pieces) or not all(
         isinstance(s, float) or any(s is p for p in small) for s in slope.slopes
     ):
-        return down(settled(materialise(x, slope, choice), x, hard), tangent.dtype) * tangent
+        return times(down(settled(materialise(x, slope, choice), x, hard, tangent.dtype), tangent.dtype), tangent)
     code, table = np.uint8(0), list[Slope]()
     for begins, value in _runs(x, slope, choice):
         index = next((i for i, known in enumerate(table) if _same(known, value)), len(table))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -19,24 +19,34 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.typing import DTypeLike
 
-from jaxacts._numerics import where
-from jaxacts._numerics.hard_cases import Sides
+from jaxacts._numerics import varying, where
+from jaxacts._numerics.hard_cases import Ranges, Sides
 
-__all__ = ["narrow", "settled"]
+__all__ = ["narrow", "settled", "times", "vary_alike"]
 
-_STEP = 2.0**-20  # a few units in the last place of float32, far below half of one of float16
+def step(dtype: DTypeLike) -> float:
+    """How far results move: more than the error of the arithmetic in float32, far less than half a unit of the dtype."""
+    return 2.0**-13 if dtype == jnp.bfloat16 else 2.0**-21
 
 
-def settled(y: Array, x: Array, sides: Sides | None) -> Array:
-    """``y`` moved away from or towards 0 by a few units in the last place where ``x`` is a hard case."""
+def settled(y: Array, x: Array, sides: Sides | None, dtype: DTypeLike) -> Array:
+    """``y`` moved away from or towards 0 where ``x`` is a hard case of a result of this dtype."""
     if sides is None:
         return y
     factor = 1.0
-    for cases, step in zip(sides, (_STEP, -_STEP), strict=True):
-        if cases:
-            here = functools.reduce(operator.or_, (x == c for c in cases))
-            factor = where(here, 1 + step, factor)
+    for ranges, move in zip(sides, (step(dtype), -step(dtype)), strict=True):
+        if ranges:
+            factor = where(functools.reduce(operator.or_, _within(x, ranges)), 1 + move, factor)
     return y * factor
+
+
+def _within(x: Array, ranges: Ranges) -> Iterator[Array]:
+    """Where ``x`` lies in each of the ranges; one comparison does for a range and its mirror image."""
+    for low, high in ranges:
+        mirrored = (-high, -low) in ranges
+        if low > 0 or not mirrored:
+            v = jnp.abs(x) if mirrored else x
+            yield v == low if low == high else (v >= low) & (v <= high)
 
 
 def narrow(y: Array, dtype: DTypeLike) -> Array:
@@ -44,6 +54,24 @@ def narrow(y: Array, dtype: DTypeLike) -> Array:
     if dtype == jnp.bfloat16 and y.dtype == jnp.float32:
         return _narrow_p.bind(y)
     return lax.convert_element_type(y, dtype)
+
+
+def times(slope: Array, tangent: Array) -> Array:
+    """``slope · tangent`` rounded once; its transposes keep the other factor and nothing else."""
+    if slope.dtype == jnp.bfloat16 == tangent.dtype:
+        return _times_p.bind(*vary_alike(slope, tangent))
+    return slope * tangent
+
+
+def vary_alike(*arrays: Array) -> list[Array]:
+    """Inside ``shard_map``: the arrays marked as varying over every mesh axis that one of them varies over."""
+    axes = [varying(jax.typeof(a)) for a in arrays]
+    missing = [tuple(frozenset().union(*axes) - own) for own in axes]
+    return [lax.pcast(a, m, to="varying") if m else a for a, m in zip(arrays, missing, strict=True)]
+
+
+def _wide(y: Array) -> Array:
+    return lax.convert_element_type(y, jnp.float32)
 
 
 def _convert(y: Array) -> Array:
@@ -58,15 +86,29 @@ def _by_bits(y: Array) -> Array:
     return lax.bitcast_convert_type(rounded.astype(jnp.uint16), jnp.bfloat16)
 
 
-def _primitive(name: str, convert: Callable[[Array], Array], on_cpu: Callable[[Array], Array]) -> Primitive:
+def _primitive(name: str, anywhere: Callable[..., Array], on_cpu: Callable[..., Array]) -> Primitive:
+    """An operation with a bfloat16 result that has other code on CPU."""
     p = Primitive(name)
-    p.def_impl(jax.jit(convert))
-    p.def_abstract_eval(lambda y: y.update(dtype=np.dtype(jnp.bfloat16), weak_type=False))
-    ad.deflinear2(p, lambda ct, y: [lax.convert_element_type(ct, y.aval.dtype)])
-    batching.defvectorized(p)
-    mlir.register_lowering(p, mlir.lower_fun(convert, multiple_results=False))
+    p.def_impl(jax.jit(lambda *args: p.bind(*args)))
+    p.def_abstract_eval(lambda y, *_: y.update(dtype=np.dtype(jnp.bfloat16), weak_type=False))
+    mlir.register_lowering(p, mlir.lower_fun(anywhere, multiple_results=False))
     mlir.register_lowering(p, mlir.lower_fun(on_cpu, multiple_results=False), platform="cpu")
     return p
 
 
+def _batch(args: Sequence[Array], dims: Sequence[int | None]) -> tuple[Array, int]:
+    size = next(a.shape[d] for a, d in zip(args, dims, strict=True) if d is not None)
+
+    def full(a: Array, d: int | None) -> Array:
+        return jnp.broadcast_to(a, (size, *a.shape)) if d is None else jnp.moveaxis(a, d, 0)
+
+    return _times_p.bind(*(full(a, d) for a, d in zip(args, dims, strict=True))), 0
+
+
 _narrow_p = _primitive("jaxacts_narrow", _convert, _by_bits)
+ad.deflinear2(_narrow_p, lambda ct, y: [lax.convert_element_type(ct, y.aval.dtype)])
+batching.defvectorized(_narrow_p)
+
+_times_p = _primitive("jaxacts_times", lax.mul, lambda s, t: _by_bits(_wide(s) * _wide(t)))
+ad.defbilinear(_times_p, lambda ct, _, t: times(ct, t), lambda ct, s, _: times(s, ct))
+batching.primitive_batchers[_times_p] = _batch

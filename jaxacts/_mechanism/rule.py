@@ -9,19 +9,21 @@ order follows from them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
-from jaxacts._numerics import finite
+from jaxacts._numerics import coarse, finite
 from jaxacts._numerics.hard_cases import Sides, sides_of
 
 from .dtypes import compute_dtype, down, up
 from .pieces import Choice, Pieces, apply, materialise
-from .rounding import settled
+from .rounding import settled, times
 
 __all__ = ["Static", "elementwise", "slope_at"]
 
@@ -33,6 +35,11 @@ Static: TypeAlias = tuple[tuple[str, Any], ...]
 def slope_at(slope: SlopeFormula, x: Array, parameters: list[Array], static: Static) -> Array | Pieces:
     """The slope formula by ``x``, where it sees the largest finite numbers for ±inf: the limit without inf - inf."""
     return slope(finite(x), *parameters, **dict(static))
+
+
+def _digits(dtype: np.dtype) -> AbstractContextManager[None]:
+    """Within it formulas have as many digits as a result of this dtype needs."""
+    return coarse(jnp.finfo(dtype).nmant < 8)
 
 
 def elementwise(
@@ -49,7 +56,9 @@ def elementwise(
 
     def value(static: Static, choice: Choice, x: Array, *parameters: Array) -> Array:
         x_wide, *wide = (up(a, x.dtype) for a in (x, *parameters))
-        return down(settled(formula(x_wide, *wide, **dict(static)), x_wide, sides(static, x)[0]), x.dtype)
+        with _digits(x.dtype):
+            y = formula(x_wide, *wide, **dict(static))
+        return down(settled(y, x_wide, sides(static, x)[0], x.dtype), x.dtype)
 
     function = jax.custom_jvp(value, nondiff_argnums=(0, 1))
 
@@ -61,12 +70,14 @@ def elementwise(
         x_wide, *wide = (up(a, x.dtype) for a in primals)
         terms: list[Array] = []
         if not isinstance(tangents[0], SymbolicZero):
-            steepness = slope_at(slope, x_wide, wide, static)
+            with _digits(x.dtype):
+                steepness = slope_at(slope, x_wide, wide, static)
             terms.append(apply(x_wide, steepness, tangents[0], choice, wide, sides(static, x)[1]))
         for partial, tangent in zip(partials.values(), tangents[1:], strict=True):
             if not isinstance(tangent, SymbolicZero):
-                steepness = materialise(x_wide, partial(x_wide, *wide, **dict(static)), choice)
-                terms.append(down(steepness, x.dtype) * _spread(tangent, out))
+                with _digits(x.dtype):
+                    steepness = materialise(x_wide, partial(x_wide, *wide, **dict(static)), choice)
+                terms.append(times(down(steepness, x.dtype), _spread(tangent, out)))
         return out, sum(terms[1:], terms[0]) if terms else jnp.zeros_like(out)
 
     function.defjvp(rule, symbolic_zeros=True)

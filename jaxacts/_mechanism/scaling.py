@@ -8,16 +8,18 @@ else.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from .dtypes import compute_dtype, down, up
+from .rounding import vary_alike
 
 __all__ = ["scale"]
 
@@ -29,20 +31,8 @@ _scale_p = Primitive("jaxacts_scale")
 
 def scale(code: Array, t: Array, table: Sequence[float | Array]) -> Array:
     """``table[code] · t`` in the dtype of ``t``; arrays in the table broadcast against ``t``."""
-    t = _vary_like(t, code)
     static = tuple(None if isinstance(v, Array) else v for v in table)
-    return _scale_p.bind(code, t, *(_vary_like(v, t) for v in table if isinstance(v, Array)), table=static)
-
-
-def _vary_like(t: Array, other: Array) -> Array:
-    """Inside ``shard_map``: ``t`` marked as varying over every mesh axis that ``other`` varies over."""
-    missing = _varying(other) - _varying(t)
-    return jax.lax.pcast(t, tuple(missing), to="varying") if missing else t
-
-
-def _varying(a: Array) -> frozenset[Any]:
-    aval: Any = jax.typeof(a)
-    return aval.mat.varying if hasattr(aval, "mat") else aval.vma  # jax before 0.10 has the latter
+    return _scale_p.bind(*vary_alike(code, t, *(v for v in table if isinstance(v, Array))), table=static)
 
 
 def _filled(table: Table, entries: Sequence[Any]) -> list[Any]:
@@ -56,15 +46,21 @@ def _times(t: Array, factor: float | Array) -> Array:
             return jnp.zeros_like(t)
         if factor == 1.0:
             return t
+        if math.isnan(factor):
+            return jnp.full_like(t, math.nan)
     return down(up(t, t.dtype) * factor, t.dtype)
 
 
 def _select(code: Array, t: Array, *entries: Array, table: Table) -> Array:
-    first, *rest = _filled(table, entries)
-    out = _times(t, first)
-    for i, factor in enumerate(rest, 1):
-        out = jnp.where(code == i, _times(t, factor), out)
-    return out
+    first, *rest = (_bits(_times(t, factor)) for factor in _filled(table, entries))
+    for i, scaled in enumerate(rest, 1):
+        first = jnp.where(code == i, scaled, first)
+    return lax.bitcast_convert_type(first, t.dtype)
+
+
+def _bits(t: Array) -> Array:
+    """bfloat16 as integers: XLA's CPU backend selects bfloat16 in float32, and rounds each time."""
+    return lax.bitcast_convert_type(t, jnp.uint16) if t.dtype == jnp.bfloat16 else t
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from .cubic import cubic_complement, cubic_decay
 from .exponential import Decay, bounded, decay, decay_of_quotient, expm1_negative, magnitude
 from .logistic import over_square, over_sum, sigmoid, sigmoid_slope, softplus, tanh, tanh_slope
 from .normal import gelu_curve, gelu_slope
-from .selection import where
+from .selection import varying, where
 from .series import (
     GELU_TANH_GATE,
     GELU_TANH_ROOT,
@@ -23,7 +23,7 @@ from .series import (
     Series,
     near,
 )
-from .tools import clip, exact_product, exact_sum, fast_sum, finite, horner, negative_part, opaque, product
+from .tools import clip, coarse, exact_product, exact_sum, fast_sum, finite, horner, negative_part, opaque, product
 
 __all__ = [
     "GELU_TANH_GATE",
@@ -39,6 +39,7 @@ __all__ = [
     "Series",
     "bounded",
     "clip",
+    "coarse",
     "cubic_complement",
     "cubic_decay",
     "decay",
@@ -67,5 +68,6 @@ __all__ = [
     "softplus",
     "tanh",
     "tanh_slope",
+    "varying",
     "where",
 ]

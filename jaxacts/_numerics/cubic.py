@@ -16,7 +16,7 @@ from jax import Array
 
 from .exponential import Decay, bounded, exp_of_minus
 from .selection import where
-from .tools import exact_square, exact_sum, halves, leading, opaque
+from .tools import coarse, exact_square, exact_sum, halves, leading, opaque
 
 __all__ = ["cubic_complement", "cubic_decay"]
 
@@ -46,24 +46,33 @@ def _cubic(a: Array, times: int) -> tuple[Array, Array]:
     return high * w, high * w_rest + (a - high) * (w + w_rest)
 
 
-@jax.custom_jvp
 def cubic_decay(x: Array) -> Decay:
     """exp(-|y(x)|). Its derivative at 0 is taken from the right."""
+    if coarse.value:
+        a = _bounded(x)
+        return exp_of_minus(a * (_LINEAR + _CUBE * (a * a)))
+    return _decay(x)
+
+
+@jax.custom_jvp
+def _decay(x: Array) -> Decay:
     y, low = _cubic(_bounded(x), 1)
     return exp_of_minus(y, -low)
 
 
-@cubic_decay.defjvp
+@_decay.defjvp
 def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Decay, Decay]:
     (x,), (t,) = primals, tangents
-    e = cubic_decay(x)
+    e = _decay(x)
     rate = (_LINEAR + 3 * _CUBE * jnp.square(_bounded(x))) * where(x < 0, t, -t)
     return e, Decay(e.factor * rate, jnp.zeros_like(e.unit), e.low * rate)
 
 
-def cubic_complement(x: Array) -> tuple[Array, Array]:
+def cubic_complement(x: Array) -> tuple[Array, Array | float]:
     """1 - x·y'(x) as a sum of two numbers, constant where exp(-|y|) has vanished."""
     a = _bounded(x)
+    if coarse.value:
+        return 1 - a * (_LINEAR + 3 * _CUBE * (a * a)), 0.0
     high, low = _cubic(a, 3)
     rest, lost = exact_sum(opaque(1.0, a), -high)
     return rest, lost - low

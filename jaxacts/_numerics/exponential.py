@@ -18,29 +18,30 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from .selection import where
-from .tools import exact_product, horner
+from .tools import coarse, exact_product, horner
 
 __all__ = ["Decay", "bounded", "decay", "decay_of_quotient", "exp_of_minus", "expm1_negative", "magnitude"]
 
 
 class Decay(NamedTuple):
-    """The number (factor + low) · unit in [0, 1]; low is what factor lost when it was rounded."""
+    """The number (factor + low) · unit in [0, 1]; low is what factor lost when it was rounded, 0.0 if nobody asks."""
 
     factor: Array
     unit: Array
-    low: Array
+    low: Array | float
 
     @property
     def value(self) -> Array:
         return self.factor * self.unit
 
-    @property
-    def rest(self) -> Array:
-        """What ``value`` lost when it was rounded."""
-        return self.low * self.unit
+    def lost(self, rate: ArrayLike = 1.0) -> Array | float:
+        """What ``value`` lost when it was rounded, times the rate at which a formula changes with it."""
+        return self.low if isinstance(self.low, float) else self.low * self.unit * rate
 
-    def times(self, y: ArrayLike, rest: Array | None = None) -> Array:
+    def times(self, y: ArrayLike, rest: ArrayLike | None = None) -> Array:
         """The number times (y + rest), rounded once, flushed only if the product is subnormal."""
+        if isinstance(self.low, float):
+            return self.factor * (y if rest is None else y + rest) * self.unit
         low = self.low * y if rest is None else self.factor * rest + self.low * y
         return (self.factor * y + low) * self.unit
 
@@ -63,27 +64,34 @@ def bounded(x: Array, largest: float) -> Array:
     return where(a > largest, largest, a)
 
 
-# float32: -a = k·ln2 + r with |r| <= ln2/2, ln2 = _LN2 + _LN2_REST where k·_LN2 is exact.
+# float32: a = s - k·ln2 with |s| <= ln2/2, ln2 = _LN2 + _LN2_REST where k·_LN2 is exact.
 _LN2, _LN2_REST = 0.693359375, -2.1219444005469057e-4
-# q(r) in exp(r) = 1 + r + r²·q(r), highest power first; error 0.05 units in the last place of exp(r).
+# q(s) in exp(-s) = 1 - s + s²·q(s), highest power first; error 0.05 units in the last place of exp(-s).
 _EXP_32 = (  # error 0.052 units of 2^-24
     0.0013821201864629984,
-    0.008368666283786297,
+    -0.008368666283786297,
     0.04166825860738754,
-    0.1666652113199234,
+    -0.1666652113199234,
     0.4999999403953552,
 )
+_EXP_COARSE = (  # error 1.8 units of 2^-24
+    -0.008312567137181759,
+    0.041890207678079605,
+    -0.16667114198207855,
+    0.499992311000824,
+)
 _SCALE = 64  # the factor is 2^64·exp(-a); exp(-131) times that is a normal number
+_UNIT = np.float32(2.0**-_SCALE)
 _VANISHED = 131.0
 _TO_INTEGER = 1.5 * 2.0**23  # added to an integer it shows in the lowest bits
 
 
-def _split_exponent(minus_a: Array, low: ArrayLike) -> tuple[Array, Array, Array, Array]:
-    """k, r, what r was rounded by, and exp(r) - 1 - r, with exp(minus_a + low) = 2^k·exp(r)."""
-    k = lax.round((minus_a + low) * math.log2(math.e), lax.RoundingMethod.TO_NEAREST_EVEN)
-    coarse, fine = minus_a - k * _LN2, low - k * _LN2_REST
-    r = coarse + fine
-    return k, r, (coarse - r) + fine, r * r * horner(_EXP_32, r)
+def _split_exponent(a: Array, low: ArrayLike) -> tuple[Array, Array, Array]:
+    """k, s, and what s was rounded by, with exp(-a + low) = 2^k·exp(-s)."""
+    k = lax.round((a - low) * -math.log2(math.e), lax.RoundingMethod.TO_NEAREST_EVEN)
+    coarsely, finely = a + k * _LN2, k * _LN2_REST - low
+    s = coarsely + finely
+    return k, s, (coarsely - s) + finely
 
 
 def _power_of_two(k: Array, shift: int) -> Array:
@@ -92,45 +100,74 @@ def _power_of_two(k: Array, shift: int) -> Array:
     return lax.bitcast_convert_type(bits + np.float32(2.0**shift).view(np.int32), jnp.float32)
 
 
-def _exp_32(a: Array, low: ArrayLike) -> Decay:
-    """Error budget, in units of the last place of exp(-a): 0.04 for the polynomial and the rounding of its last sum;
-    the factor adds its own rounding, 0.5."""
-    k, r, rest, curved = _split_exponent(-where(a > _VANISHED, _VANISHED, a), low)
-    high = 1 + r
-    correction = ((1 - high) + r) + (curved + rest)
+def _exp_32(a: Array, low: ArrayLike) -> tuple[Array, Array]:
+    """2^64·exp(-a + low) and what it lost. Error budget, in units of the last place: 0.04 for the polynomial and the
+    rounding of its last sum; the factor adds its own rounding, 0.5."""
+    k, s, rest = _split_exponent(where(a > _VANISHED, _VANISHED, a), low)
+    high = 1 - s
+    correction = ((1 - high) - s) + (s * s * horner(_EXP_32, s) - rest)
     p = high + correction
     power = _power_of_two(k, _SCALE)
-    return Decay(p * power, jnp.float32(2.0**-_SCALE), ((high - p) + correction) * power)
+    return p * power, ((high - p) + correction) * power
 
 
-def _exp_64(a: Array, low: ArrayLike) -> Decay:
+def _exp_coarse(a: Array) -> Array:
+    """2^64·exp(-a) within 2 units in the last place."""
+    k, s, _ = _split_exponent(where(a > _VANISHED, _VANISHED, a), 0.0)
+    return horner((*_EXP_COARSE, -1, 1), s) * _power_of_two(k, _SCALE)
+
+
+def _exp_64(a: Array, low: ArrayLike) -> tuple[Array, Array, Array]:
     """By XLA's exp; the shift of a large a is exact, so only the constant exp(-shift) is rounded."""
     far = a > 512.0
     factor = jnp.exp(where(far, 256.0, 0.0) - a) * (1 + jnp.expm1(jnp.asarray(low, a.dtype)))
-    return Decay(factor, where(far, jnp.asarray(math.exp(-256), a.dtype), 1.0), jnp.zeros_like(a))
+    return factor, where(far, jnp.asarray(math.exp(-256), a.dtype), 1.0), jnp.zeros_like(a)
 
 
 @jax.custom_jvp
-def exp_of_minus(a: Array, low: Array) -> Decay:
-    """exp(-a + low) for a >= 0 and a low that is small beside 1."""
-    return _exp_64(a, low) if a.dtype == jnp.float64 else _exp_32(a, low)
+def _exactly(a: Array, low: Array) -> tuple[Array, Array, Array]:
+    if a.dtype == jnp.float64:
+        return _exp_64(a, low)
+    factor, lost = _exp_32(a, low)
+    return factor, _UNIT, lost
 
 
-@exp_of_minus.defjvp
-def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Decay, Decay]:
+@_exactly.defjvp
+def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
     (a, low), (t, _) = primals, tangents
-    out = exp_of_minus(a, low)
-    return out, Decay(-out.factor * t, jnp.zeros_like(out.unit), -out.low * t)
+    factor, unit, lost = _exactly(a, low)
+    return (factor, unit, lost), (-factor * t, jnp.zeros_like(unit), -lost * t)
+
+
+@jax.custom_jvp
+def _coarsely(a: Array) -> Array:
+    return _exp_coarse(a)
+
+
+@_coarsely.defjvp
+def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
+    (a,), (t,) = primals, tangents
+    factor = _coarsely(a)
+    return factor, -factor * t
+
+
+def exp_of_minus(a: Array, low: ArrayLike = 0.0) -> Decay:
+    """exp(-a + low) for a >= 0 and a low that is small beside 1, without derivative by low."""
+    if coarse.value:
+        return Decay(_coarsely(a), _UNIT, 0.0)
+    return Decay(*_exactly(a, jnp.asarray(low, a.dtype)))
 
 
 def decay(x: Array) -> Decay:
     """exp(-|x|). Its derivative at 0 is taken from the right."""
-    return exp_of_minus(magnitude(x), jnp.zeros((), x.dtype))
+    return exp_of_minus(magnitude(x))
 
 
 def decay_of_quotient(x: Array, y: Array, x_low: ArrayLike = 0.0, y_low: ArrayLike = 0.0) -> Decay:
     """exp(-|(x + x_low)/(y + y_low)|) for y > 0, with all rounding errors of the quotient made good to first order."""
     q = x / y
+    if coarse.value:
+        return exp_of_minus(magnitude(q))
     back, back_low = exact_product(q, jnp.broadcast_to(y, q.shape))
     rest = (x - back) - back_low + (x_low - q * y_low)
     error = jax.lax.stop_gradient(where(jnp.abs(q) < 1e4, rest / y, 0.0))
@@ -141,13 +178,13 @@ def decay_of_quotient(x: Array, y: Array, x_low: ArrayLike = 0.0, y_low: ArrayLi
 def expm1_negative(x: Array) -> Array:
     """exp(x) - 1 for x < 0, and 0 from there on (NaN for NaN); error 0.9 units in the last place.
 
-    2^k·exp(r) - 1 is summed as (2^k - 1) + 2^k·(exp(r) - 1), both right to the last digit; near 0 k is 0.
+    2^k·exp(-s) - 1 is summed as (2^k - 1) + 2^k·(exp(-s) - 1), both right to the last digit; near 0 k is 0.
     """
     if x.dtype == jnp.float64:
         return where(x >= 0, 0, jnp.expm1(x))
-    k, r, rest, curved = _split_exponent(where(x < -30, -30, where(x >= 0, 0, x)), 0.0)  # exp(-30) is lost beside 1
+    k, s, rest = _split_exponent(lax.clamp(np.float32(0), -x, np.float32(30)), 0.0)  # exp(-30) is lost beside 1
     power = _power_of_two(k, 0)
-    return (power - 1) + power * (r + (curved + rest))
+    return (power - 1) + power * ((s * s * horner(_EXP_32, s) - rest) - s)
 
 
 @expm1_negative.defjvp

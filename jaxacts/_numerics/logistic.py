@@ -11,14 +11,14 @@ from jax import Array
 from .exponential import decay, magnitude
 from .selection import where
 from .series import SOFTPLUS, near
-from .tools import horner
+from .tools import coarse, horner
 
 __all__ = ["over_square", "over_sum", "sigmoid", "sigmoid_slope", "softplus", "tanh", "tanh_slope"]
 
 
 def over_sum(p: Array, n: Array) -> Array:
     """p/(1 + n) for 0 <= n <= 1, as p less a correction: the rounding of 1 + n counts for little."""
-    return p - p * (n / (1 + n))
+    return p / (1 + n) if coarse.value else p - p * (n / (1 + n))
 
 
 def over_square(p: Array, n: Array) -> Array:
@@ -76,7 +76,7 @@ def softplus(x: Array) -> Array:
     e = decay(x)
     u = e.value
     double = x.dtype == jnp.float64
-    tail = jnp.log1p(u) if double else u + (u * u * horner(_LOG1P_32, u) + e.rest * (1 - u))
+    tail = jnp.log1p(u) if double else u + (u * u * horner(_LOG1P_32, u) + e.lost(1 - u))
     return near(x, SOFTPLUS, where(x <= 0, 0.0, x) + tail)
 
 

@@ -20,7 +20,7 @@ from jax.typing import ArrayLike
 from .exponential import Decay, bounded, exp_of_minus, magnitude
 from .selection import where
 from .series import GELU_GATE, GELU_ROOT, GELU_SLOPE, near
-from .tools import exact_square, horner
+from .tools import coarse, exact_square, horner
 
 __all__ = ["gelu_curve", "gelu_slope"]
 
@@ -142,6 +142,17 @@ _TAIL_64 = (  # error 0.57 units of 2^-53
         ),
     ),
 )
+# P in R(a) = t·P(t), t = 1/(1 + 0.3·a), for results of 8 bits or fewer, from a = 0 on.
+_RATIO_COARSE = (  # error 2.8 units of 2^-24
+    0.03542391210794449,
+    -0.1561591625213623,
+    0.20455799996852875,
+    -0.052035123109817505,
+    0.1276923418045044,
+    0.10017578303813934,
+    0.12071216106414795,
+    0.11963200569152832,
+)
 _DENSITY_AT_0, _DENSITY_REST = 1 / math.sqrt(2 * math.pi), -2.49232720227773e-17
 
 
@@ -169,10 +180,19 @@ def _tail(a: Array) -> Array:
     return horner([here(*column) for column in zip(*(row for _, row in table), strict=True)], v)
 
 
+def _ratio(a: Array) -> Array:
+    """R(a) for results of 8 bits or fewer."""
+    t = 1 / (1 + 0.3 * a)
+    return t * horner(_RATIO_COARSE, t)
+
+
 @jax.custom_jvp
 def gelu_curve(x: Array) -> Array:
     """x·Φ(x)."""
     a = _bounded(x)
+    if coarse.value:
+        share = _bell(a).times(where(x < 0, -a, 1) * _ratio(a))
+        return where(x < 0, share, x * (1 - share))
     lost = _bell(a).times(_tail(a))
     return near(x, GELU_GATE, where(x < 0, -lost, x - lost), times=True)
 
@@ -189,7 +209,7 @@ def gelu_slope(x: Array) -> Array:
     a = _bounded(x)
     density = float(np.asarray(_DENSITY_AT_0, a.dtype))
     rest = (density - _DENSITY_AT_0) - _DENSITY_REST
-    left = _bell(a).times(_tail(a) / a - a * density, a * rest)
+    left = _bell(a).times((_ratio(a) if coarse.value else _tail(a) / a) - a * density, a * rest)
     return near(x, GELU_SLOPE, near(x, GELU_ROOT, where(x < 0, left, 1 - left)))
 
 

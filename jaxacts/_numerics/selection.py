@@ -17,7 +17,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.typing import ArrayLike
 
-__all__ = ["where"]
+__all__ = ["varying", "where"]
 
 _where_p = Primitive("jaxacts_where")
 
@@ -39,11 +39,12 @@ def _select(condition: Array, *cases: Array, weak: bool) -> Array:
 
 
 def _abstract(condition: Any, yes: Any, no: Any, *, weak: bool) -> Any:
-    widest = max((condition, yes, no), key=lambda a: len(_varying(a)))
+    widest = max((condition, yes, no), key=lambda a: len(varying(a)))
     return widest.update(shape=condition.shape, dtype=yes.dtype, weak_type=weak)
 
 
-def _varying(aval: Any) -> frozenset[Any]:
+def varying(aval: Any) -> frozenset[Any]:
+    """Inside ``shard_map``: the mesh axes over which a value of this type varies."""
     return aval.mat.varying if hasattr(aval, "mat") else aval.vma  # jax before 0.10 has the latter
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from jax import Array
 
 from .selection import where
-from .tools import horner
+from .tools import coarse, horner
 
 __all__ = [
     "GELU_GATE",
@@ -58,10 +58,14 @@ def _rounded(number: tuple[float, float], dtype: np.dtype[np.floating]) -> tuple
     return high, (number[0] - high) + number[1]
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 3))
 def near(x: Array, series: Series, otherwise: Array, times: bool = False) -> Array:
     """The series, or x times it, where it holds. Derivatives are those of ``otherwise``: a polynomial that is right to
     the last digit has a derivative that is not."""
+    return otherwise if coarse.value else _near(x, series, otherwise, times)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 3))
+def _near(x: Array, series: Series, otherwise: Array, times: bool) -> Array:
     coefficients = series.double if x.dtype == jnp.float64 else series.coefficients
     if coefficients is None:
         return otherwise
@@ -74,10 +78,10 @@ def near(x: Array, series: Series, otherwise: Array, times: bool = False) -> Arr
     return where(jnp.abs(d) < series.limit, x * total if times else total, otherwise)
 
 
-@near.defjvp
+@_near.defjvp
 def _(series: Series, times: bool, primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
     x, otherwise = primals
-    return near(x, series, otherwise, times), tangents[1]
+    return _near(x, series, otherwise, times), tangents[1]
 
 
 # tests/numerics/make_coefficients.py prints these.

@@ -14,6 +14,7 @@ from .selection import where
 
 __all__ = [
     "clip",
+    "coarse",
     "exact_product",
     "exact_square",
     "exact_sum",
@@ -26,6 +27,9 @@ __all__ = [
     "opaque",
     "product",
 ]
+
+coarse = jax.make_user_context(False)
+"""Whether the result will be rounded to 8 bits or fewer: then sums and products are rounded as they come."""
 
 
 def negative_part(x: Array) -> Array:
@@ -78,18 +82,22 @@ def halves(constant: float, rest: float, dtype: DTypeLike) -> tuple[float, float
     return high, (constant - high) + rest
 
 
-def exact_square(x: Array) -> tuple[Array, Array]:
+def exact_square(x: Array) -> tuple[Array, Array | float]:
     """(high, low) with high + low = x² to twice the working precision, high exact."""
+    if coarse.value:
+        return x * x, 0.0
     high = leading(x)
     low = x - high
     return high * high, low * (x + high)
 
 
-def exact_product(x: Array, y: Array) -> tuple[Array, Array]:
+def exact_product(x: Array, y: Array) -> tuple[Array, Array | float]:
     """(high, low) with high = x·y rounded and high + low = x·y to twice the working precision.
 
     The partial products of the halves are exact, so it makes no difference whether they are contracted with the sums.
     """
+    if coarse.value:
+        return x * y, 0.0
     high = x * y
     x_high, y_high = leading(x), leading(y)
     x_low, y_low = x - x_high, y - y_high
@@ -102,8 +110,10 @@ def fast_sum(x: Array, y: Array) -> tuple[Array, Array]:
     return high, (x - high) + y
 
 
-def exact_sum(x: Array, y: Array) -> tuple[Array, Array]:
+def exact_sum(x: Array, y: Array) -> tuple[Array, Array | float]:
     """(high, low) with high = x + y rounded and high + low = x + y exactly. Neither may be a constant, see opaque."""
+    if coarse.value:
+        return x + y, 0.0
     high = x + y
     part = high - x
     return high, (x - (high - part)) + (y - part)

@@ -41,7 +41,7 @@ def _elu(x: Array, alpha: ArrayLike) -> Array:
 
 
 @activation(
-    slope=lambda x, alpha: Pieces((0.0,), (decay(negative_part(x)).times(alpha), 1.0)),
+    slope=lambda x, alpha: Pieces((0.0,), (decay(negative_part(x)).times(alpha), 1.0), limits=((alpha, 1.0),)),
     partials={"alpha": lambda x, alpha: expm1_negative(x)},
     facts=lambda alpha: Facts((-alpha, inf), Line(0, -alpha), Line(1, 0), lipschitz=max(1.0, alpha)),
 )
@@ -80,7 +80,9 @@ def elu(x: Array, alpha: ArrayLike = 1.0) -> Array:
 
 
 @activation(
-    slope=lambda x: Pieces((0.0,), (decay(negative_part(x)).times(_SELU_LEFT), _SELU_SCALE)),
+    slope=lambda x: Pieces(
+        (0.0,), (decay(negative_part(x)).times(_SELU_LEFT), _SELU_SCALE), limits=((_SELU_LEFT, _SELU_SCALE),)
+    ),
     facts=Facts(
         image=(-_SELU_LEFT, inf),
         left=Line(0, -_SELU_LEFT),
@@ -134,7 +136,7 @@ def _celu_by_alpha(x: Array, alpha: Array) -> Array:
 
 
 @activation(
-    slope=lambda x, alpha: Pieces((0.0,), (decay_of_quotient(negative_part(x), alpha).value, 1.0)),
+    slope=lambda x, alpha: Pieces((0.0,), (decay_of_quotient(negative_part(x), alpha).value, 1.0), limits=((1.0, 1.0),)),
     partials={"alpha": _celu_by_alpha},
     facts=lambda alpha: Facts((-alpha, inf), Line(0, -alpha), Line(1, 0), lipschitz=1.0),
 )

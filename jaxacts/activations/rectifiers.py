@@ -311,7 +311,7 @@ def abs(x: Array) -> Array:
 
 
 @activation(
-    slope=lambda x: Pieces((-1.0, 1.0), (0.0, (x + 1) / 2, 1.0)),
+    slope=lambda x: Pieces((-1.0, 1.0), (0.0, (x + 1) / 2, 1.0), limits=((0.0, 0.0), (1.0, 1.0))),
     facts=Facts(image=(0, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.0),
 )
 def sparse_plus(x: Array) -> Array:

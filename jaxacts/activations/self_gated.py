@@ -62,7 +62,7 @@ def _logistic_slope(x: Array, e: Decay, complement: Array, rest: Array | float =
     """σ(y) + x·y'·σ(y)·σ(-y), with e = exp(-|y|) and complement + rest = 1 - |x|·y'."""
     n = e.value
     total, low = exact_sum(n, complement)
-    return over_square(where(x < 0, e.times(total, (low + e.rest) + rest), 1 + n * (2 - complement - rest)), n)
+    return over_square(where(x < 0, e.times(total, (low + e.lost()) + rest), 1 + n * (2 - complement - rest)), n)
 
 
 def _two_series(x: Array, zero: Series, root: Series, otherwise: Array) -> Array:
@@ -184,7 +184,7 @@ def _mish_slope(x: Array) -> Array:
     e = decay(x)
     n, a = e.value, bounded(x, _VANISHED)
     left, left_low = exact_sum(1 - a, n * (n * (1 + n / 4) + (1.5 - a)))
-    left_low = left_low + e.rest * horner((0.75, 2, 1.5 - a), n)
+    left_low = left_low + e.lost(horner((0.75, 2, 1.5 - a), n))
     right = n * n * (4 * (1 + n) * (a - n) - 2)
     below = where(x < 0, horner((0.25, 1, 2, 2, 1), n), horner((4, 8, 8, 4, 1), n))  # (1 + n + n²/2)², (1 + 2n + 2n²)²
     far = where(x < 0, 0.0, 1.0) + where(x < 0, e.times(left, left_low), right) / below
@@ -228,7 +228,7 @@ def mish(x: Array) -> Array:
 
 
 @activation(
-    slope=lambda x: Pieces((-3.0, 3.0), (0.0, (x + 1.5) / 3, 1.0)),
+    slope=lambda x: Pieces((-3.0, 3.0), (0.0, (x + 1.5) / 3, 1.0), limits=((0.0, -0.5), (1.5, 1.0))),
     facts=Facts(image=(-0.375, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.5),
 )
 def hard_silu(x: Array) -> Array:

@@ -1,9 +1,10 @@
 """Regenerate ``jaxacts/_numerics/hard_cases.py``: ``python tests/accuracy/make_hard_cases.py``.
 
-A 16-bit input is a hard case if its exact value (or slope) is within 0.6 units of float32's last place of the middle
-between two 16-bit numbers, or if the arithmetic with or without fused multiply-add comes out on the wrong side. Run it
-once for each (``XLA_FLAGS=--xla_cpu_max_isa=AVX`` for the latter): cases already listed are kept. ``--fresh`` begins
-with an empty list.
+A 16-bit input is a hard case if its exact value (or slope) is within 0.6 units (bfloat16: 4) of float32's last place of
+the middle between two 16-bit numbers, or if the arithmetic with or without fused multiply-add comes out on the wrong
+side. Run it once for each (``XLA_FLAGS=--xla_cpu_max_isa=AVX`` for the latter): cases already listed are kept.
+``--fresh`` begins with an empty list. Three hard cases or more become a range where the inputs between them come to no
+harm if they move too.
 """
 
 from __future__ import annotations
@@ -17,35 +18,38 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rounding import every_input, from_middle, spacing, wrong
+from rounding import every_input, from_middle, rounded, spacing, wrong
 from subjects import SUBJECTS, Subject, forward
 from wide import Reals
 
 import jaxacts
+from jaxacts._mechanism.rounding import step
 from jaxacts._numerics import hard_cases
-from jaxacts._numerics.hard_cases import HARD_CASES, Sides
+from jaxacts._numerics.hard_cases import HARD_CASES, Ranges, Sides
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from references import REFERENCES
 
 from jaxacts._contract.exact import directional, evaluate
 
-LIMIT = 0.6
+LIMIT = {"bfloat16": 4.0, "float16": 0.6}
+ERROR = 2.0**-22  # relative, of the arithmetic in float32
 TIE = 1e-7  # closer than any 16-bit input comes to a middle without being on it
 HEAD = '''"""Inputs of 16 bits whose exact result float32 cannot tell from the middle between two 16-bit numbers.
 
 For each activation and dtype: the values, then the slopes, that must move away from 0, and those that must move
-towards it. ``tests/accuracy/make_hard_cases.py`` writes this file; ``tests/accuracy/test_rounding.py`` checks that with
-it every input is rounded correctly.
+towards it, as ranges (first, last). ``tests/accuracy/make_hard_cases.py`` writes this file;
+``tests/accuracy/test_rounding.py`` checks that with it every input is rounded correctly.
 """
 
 from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-__all__ = ["HARD_CASES", "Sides", "sides_of"]
+__all__ = ["HARD_CASES", "Ranges", "Sides", "sides_of"]
 
-Sides: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
+Ranges: TypeAlias = tuple[tuple[float, float], ...]
+Sides: TypeAlias = tuple[Ranges, Ranges]
 """Inputs whose result lies beyond the middle, seen from 0, and inputs whose result lies before it."""
 
 
@@ -82,10 +86,44 @@ def hard_cases_of(subject: Subject, order: int, dtype: str, known: Sides | None)
     apart = distances(subject, order, wide, dtype)
     smooth = bool(np.any(subject.exact(wide)[2]))  # else one product: only what that gets wrong is listed
     kept = smooth & (np.abs(exact) > max(float(jnp.finfo(dtype).smallest_subnormal) / 4, 2.0**-126))
-    listed = np.isin(wide, [c for side in known or () for c in side])
-    hard = listed | ((np.abs(apart) < LIMIT) & (np.abs(apart) > TIE) & kept) | wrong(got, exact, wide, dtype)
-    away, towards = (tuple(sorted(wide[hard & beyond].tolist())) for beyond in (apart > 0, apart < 0))
+    near = (np.abs(apart) < LIMIT[dtype]) & (np.abs(apart) > TIE) & kept
+    hard = listed(wide, known) | near | wrong(got, exact, wide, dtype)
+    away, towards = (ranges(wide, hard & beyond, harmless(exact, sign, dtype)) for sign, beyond in signs(apart))
     return away, towards
+
+
+def signs(apart: Reals) -> list[tuple[int, Reals]]:
+    """Which way to move, and who lies that way from the middle."""
+    return [(1, apart > 0), (-1, apart < 0)]
+
+
+def listed(x: Reals, known: Sides | None) -> Reals:
+    """Who is in one of the ranges already, as an end or as what lies between."""
+    found = np.zeros(x.shape, bool)
+    for low, high in (r for side in known or () for r in side):
+        found |= (x == low) | (x == high)
+    return found
+
+
+def harmless(exact: Reals, sign: int, dtype: str) -> Reals:
+    """Whose rounding stays when the result moves, give or take the error of the arithmetic."""
+    moves = [step(dtype) + error for error in (-ERROR, ERROR)]
+    return np.logical_and.reduce([rounded(exact * (1 + sign * m), dtype) == rounded(exact, dtype) for m in moves])
+
+
+def ranges(x: Reals, hard: Reals, free: Reals) -> Ranges:
+    """The hard cases in rising order, three or more in one range where all between them are free to move."""
+    order = np.argsort(x, kind="stable")
+    x, hard, allowed = x[order], hard[order], (hard | free)[order]
+    blocked = np.concatenate([[0], np.cumsum(~allowed)])
+    groups: list[list[int]] = []
+    for i in np.flatnonzero(hard).tolist():
+        if groups and blocked[i] == blocked[groups[-1][0]]:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    rows = ([g] if len(g) > 2 else [[i] for i in g] for g in groups)
+    return tuple(dict.fromkeys((float(x[r[0]]), float(x[r[-1]])) for row in rows for r in row))
 
 
 def main() -> None:

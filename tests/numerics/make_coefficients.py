@@ -110,6 +110,11 @@ def inverted(t: mp.mpf) -> mp.mpf:
     return times_a(4 / t)
 
 
+def ratio(t: mp.mpf) -> mp.mpf:
+    """R(a)/t at t = 1/(1 + 0.3·a)."""
+    return tail((1 / t - 1) / mp.mpf("0.3")) / t
+
+
 def about(
     f: Function, limit: float, degree: int, centre: mp.mpf | float = 0, odd: bool = False, single: bool = True
 ) -> Fit:
@@ -149,12 +154,18 @@ def gelu_slope(x: mp.mpf) -> mp.mpf:
     return mp.ncdf(x) + x * mp.npdf(x)
 
 
+def exponential_rest(s: mp.mpf) -> mp.mpf:
+    """q in exp(-s) = 1 - s + s²·q."""
+    return (mp.expm1(-s) + s) / s**2 if s else mp.mpf(1) / 2
+
+
 LN2 = 0.34665  # half of ln 2, and the rounding of the quotient
 
 FITS: dict[str, tuple[Fit, ...]] = {
     "_EXP_32": (
-        Fit(lambda r: (mp.expm1(r) - r) / r**2 if r else mp.mpf(1) / 2, lambda r: r * r * mp.exp(-r), -LN2, LN2, 4),
+        Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 4),
     ),
+    "_EXP_COARSE": (Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 3),),
     "_LOG1P_32": (Fit(lambda u: (mp.log1p(u) - u) / u**2, lambda u: u * u / mp.log1p(u), 0.0, 1.0, 8),),
     "_TANH_32": (Fit(lambda s: (mp.tanh(mp.sqrt(s)) / mp.sqrt(s) - 1) / s, lambda s: s, 0.0, 0.625**2, 4),),
     "SOFTPLUS": (about(lambda x: mp.log1p(mp.exp(x)), 0.625, 7),),
@@ -174,6 +185,7 @@ FITS: dict[str, tuple[Fit, ...]] = {
     "MISH_SLOPE": (about(slope(mish_gate), 0.5, 9, -0.25),),
     "MISH_ROOT": (about(slope(mish_gate), 0.5, 10, root(slope(mish_gate), -1.19)),),
     "_TAIL_32": (relative(times_a, 0.375, 2, 10, centre=1), relative(inverted, 4 / 14.5, 2, 10, centre=1.25)),
+    "_RATIO_COARSE": (Fit(ratio, lambda t: 1 / ratio(t), 1 / (1 + 0.3 * 14.5), 1.0, 7),),
     "_TAIL_64": (
         relative(times_a, 0.375, 2, 20, single=False, centre=1),
         relative(inverted, 4 / 5, 2, 20, single=False, centre=1.375),
