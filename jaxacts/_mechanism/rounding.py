@@ -26,7 +26,7 @@ __all__ = ["narrow", "settled", "times", "vary_alike"]
 
 def step(dtype: DTypeLike) -> float:
     """How far results move: more than the error of the arithmetic in float32, far less than half a unit of the dtype."""
-    return 2.0**-13 if dtype == jnp.bfloat16 else 2.0**-21
+    return 2.0**-13 if jnp.dtype(dtype) == jnp.bfloat16 else 2.0**-21
 
 
 def settled(y: Array, x: Array, sides: Sides | None, dtype: DTypeLike) -> Array:
@@ -43,7 +43,7 @@ def settled(y: Array, x: Array, sides: Sides | None, dtype: DTypeLike) -> Array:
 def _within(x: Array, ranges: Ranges) -> Iterator[Array]:
     """Where ``x`` lies in each of the ranges; one comparison does for a range and its mirror image."""
     for low, high in ranges:
-        mirrored = (-high, -low) in ranges
+        mirrored = low != -high and (-high, -low) in ranges
         if low > 0 or not mirrored:
             v = jnp.abs(x) if mirrored else x
             yield v == low if low == high else (v >= low) & (v <= high)

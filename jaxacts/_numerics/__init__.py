@@ -7,7 +7,7 @@ every order of derivative stays finite.
 from .algebraic import hyperbola, hyperbola_root, hyperbola_slope, inverse_square
 from .cubic import cubic_complement, cubic_decay
 from .exponential import Decay, bounded, decay, decay_of_quotient, expm1_negative, magnitude
-from .logistic import over_square, over_sum, sigmoid, sigmoid_slope, softplus, tanh, tanh_slope
+from .logistic import less, over_square, over_sum, sigmoid, sigmoid_slope, softplus, tanh, tanh_slope
 from .normal import gelu_curve, gelu_slope
 from .selection import varying, where
 from .series import (
@@ -56,6 +56,7 @@ __all__ = [
     "hyperbola_root",
     "hyperbola_slope",
     "inverse_square",
+    "less",
     "magnitude",
     "near",
     "negative_part",

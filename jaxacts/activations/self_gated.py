@@ -36,6 +36,7 @@ from jaxacts._numerics import (
     gelu_curve,
     gelu_slope,
     horner,
+    less,
     magnitude,
     near,
     over_square,
@@ -223,7 +224,7 @@ def mish(x: Array) -> Array:
     References:
         Misra 2019, "Mish: a self regularized non-monotonic activation function", https://arxiv.org/abs/1908.08681
     """
-    far = _gated(x, decay(x), lambda p, n: p - p * (where(x < 0, n * (1 + n), 2 * n * n) / _mish_sum(x, n)))
+    far = _gated(x, decay(x), lambda p, n: less(p, where(x < 0, n * (1 + n), 2 * n * n) / _mish_sum(x, n)))
     return near(x, MISH_GATE, far, times=True)
 
 

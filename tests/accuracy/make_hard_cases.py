@@ -88,13 +88,9 @@ def hard_cases_of(subject: Subject, order: int, dtype: str, known: Sides | None)
     kept = smooth & (np.abs(exact) > max(float(jnp.finfo(dtype).smallest_subnormal) / 4, 2.0**-126))
     near = (np.abs(apart) < LIMIT[dtype]) & (np.abs(apart) > TIE) & kept
     hard = listed(wide, known) | near | wrong(got, exact, wide, dtype)
-    away, towards = (ranges(wide, hard & beyond, harmless(exact, sign, dtype)) for sign, beyond in signs(apart))
-    return away, towards
-
-
-def signs(apart: Reals) -> list[tuple[int, Reals]]:
-    """Which way to move, and who lies that way from the middle."""
-    return [(1, apart > 0), (-1, apart < 0)]
+    away, towards = hard & (apart > 0), hard & (apart < 0)
+    free = [harmless(exact, sign, dtype) & ~hard for sign in (1, -1)]
+    return ranges(wide, away, free[0]), ranges(wide, towards, free[1])
 
 
 def listed(x: Reals, known: Sides | None) -> Reals:
