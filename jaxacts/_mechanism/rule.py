@@ -18,7 +18,7 @@ import numpy as np
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
-from jaxacts._numerics import coarse, finite
+from jaxacts._numerics import finite, significand
 from jaxacts._numerics.hard_cases import Sides, sides_of
 
 from .dtypes import compute_dtype, down, up
@@ -39,7 +39,7 @@ def slope_at(slope: SlopeFormula, x: Array, parameters: list[Array], static: Sta
 
 def _digits(dtype: np.dtype) -> AbstractContextManager[None]:
     """Within it formulas have as many digits as a result of this dtype needs."""
-    return coarse(jnp.finfo(dtype).nmant < 8)
+    return significand(jnp.finfo(dtype).nmant + 1)
 
 
 def elementwise(

@@ -23,7 +23,7 @@ from .series import (
     Series,
     near,
 )
-from .tools import clip, coarse, exact_product, exact_sum, fast_sum, finite, horner, negative_part, opaque, product
+from .tools import clip, exact_product, exact_sum, fast_sum, finite, horner, negative_part, opaque, product, significand
 
 __all__ = [
     "GELU_TANH_GATE",
@@ -39,7 +39,6 @@ __all__ = [
     "Series",
     "bounded",
     "clip",
-    "coarse",
     "cubic_complement",
     "cubic_decay",
     "decay",
@@ -66,6 +65,7 @@ __all__ = [
     "product",
     "sigmoid",
     "sigmoid_slope",
+    "significand",
     "softplus",
     "tanh",
     "tanh_slope",

@@ -48,7 +48,7 @@ def _cubic(a: Array, times: int) -> tuple[Array, Array]:
 
 def cubic_decay(x: Array) -> Decay:
     """exp(-|y(x)|). Its derivative at 0 is taken from the right."""
-    if coarse.value:
+    if coarse():
         a = _bounded(x)
         return exp_of_minus(a * (_LINEAR + _CUBE * (a * a)))
     return _decay(x)
@@ -71,7 +71,7 @@ def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Decay, Decay]:
 def cubic_complement(x: Array) -> tuple[Array, Array | float]:
     """1 - x·y'(x) as a sum of two numbers, constant where exp(-|y|) has vanished."""
     a = _bounded(x)
-    if coarse.value:
+    if coarse():
         return 1 - a * (_LINEAR + 3 * _CUBE * (a * a)), 0.0
     high, low = _cubic(a, 3)
     rest, lost = exact_sum(opaque(1.0, a), -high)

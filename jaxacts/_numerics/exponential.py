@@ -153,7 +153,7 @@ def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
 
 def exp_of_minus(a: Array, low: ArrayLike = 0.0) -> Decay:
     """exp(-a + low) for a >= 0 and a low that is small beside 1, without derivative by low."""
-    if coarse.value:
+    if coarse():
         return Decay(_coarsely(a), _UNIT, 0.0)
     return Decay(*_exactly(a, jnp.asarray(low, a.dtype)))
 
@@ -166,7 +166,7 @@ def decay(x: Array) -> Decay:
 def decay_of_quotient(x: Array, y: Array, x_low: ArrayLike = 0.0, y_low: ArrayLike = 0.0) -> Decay:
     """exp(-|(x + x_low)/(y + y_low)|) for y > 0, with all rounding errors of the quotient made good to first order."""
     q = x / y
-    if coarse.value:
+    if coarse():
         return exp_of_minus(magnitude(q))
     back, back_low = exact_product(q, jnp.broadcast_to(y, q.shape))
     rest = (x - back) - back_low + (x_low - q * y_low)

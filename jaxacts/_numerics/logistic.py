@@ -18,12 +18,12 @@ __all__ = ["less", "over_square", "over_sum", "sigmoid", "sigmoid_slope", "softp
 
 def less(p: Array, share: Array) -> Array:
     """p·(1 - share) as p less a correction, for which the rounding of 1 - share counts for nothing."""
-    return p * (1 - share) if coarse.value else p - p * share
+    return p * (1 - share) if coarse() else p - p * share
 
 
 def over_sum(p: Array, n: Array) -> Array:
     """p/(1 + n) for 0 <= n <= 1, as p less a correction: the rounding of 1 + n counts for little."""
-    return p / (1 + n) if coarse.value else less(p, n / (1 + n))
+    return p / (1 + n) if coarse() else less(p, n / (1 + n))
 
 
 def over_square(p: Array, n: Array) -> Array:

@@ -142,7 +142,7 @@ _TAIL_64 = (  # error 0.57 units of 2^-53
         ),
     ),
 )
-# P in R(a) = t·P(t), t = 1/(1 + 0.3·a), for results of 8 bits or fewer, from a = 0 on.
+# P in R(a) = t·P(t), t = 1/(1 + 0.3·a), for results of fewer than 24 bits, from a = 0 on.
 _RATIO_COARSE = (  # error 2.8 units of 2^-24
     0.03542391210794449,
     -0.1561591625213623,
@@ -181,7 +181,7 @@ def _tail(a: Array) -> Array:
 
 
 def _ratio(a: Array) -> Array:
-    """R(a) for results of 8 bits or fewer."""
+    """R(a) for results of fewer than 24 bits."""
     t = 1 / (1 + 0.3 * a)
     return t * horner(_RATIO_COARSE, t)
 
@@ -190,7 +190,7 @@ def _ratio(a: Array) -> Array:
 def gelu_curve(x: Array) -> Array:
     """x·Φ(x)."""
     a = _bounded(x)
-    if coarse.value:
+    if coarse():
         share = _bell(a).times(where(x < 0, -a, 1) * _ratio(a))
         return where(x < 0, share, x * (1 - share))
     lost = _bell(a).times(_tail(a))
@@ -209,7 +209,7 @@ def gelu_slope(x: Array) -> Array:
     a = _bounded(x)
     density = float(np.asarray(_DENSITY_AT_0, a.dtype))
     rest = (density - _DENSITY_AT_0) - _DENSITY_REST
-    left = _bell(a).times((_ratio(a) if coarse.value else _tail(a) / a) - a * density, a * rest)
+    left = _bell(a).times((_ratio(a) if coarse() else _tail(a) / a) - a * density, a * rest)
     return near(x, GELU_SLOPE, near(x, GELU_ROOT, where(x < 0, left, 1 - left)))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from jax import Array
 
 from .selection import where
-from .tools import coarse, horner
+from .tools import horner, significand
 
 __all__ = [
     "GELU_GATE",
@@ -41,7 +41,8 @@ __all__ = [
 class Series(NamedTuple):
     """start + d·P for |d| < limit, d = x - centre, with P a polynomial in d² (odd) or d, highest power first.
 
-    Start and centre are sums of two numbers, the second below the precision of float64.
+    Start and centre are sums of two numbers, the second below the precision of float64. Results of fewer ``bits`` than
+    these do without it.
     """
 
     coefficients: tuple[float, ...]
@@ -50,6 +51,7 @@ class Series(NamedTuple):
     start: tuple[float, float] = (0.0, 0.0)
     centre: tuple[float, float] = (0.0, 0.0)
     double: tuple[float, ...] | None = None
+    bits: int = 24
 
 
 def _rounded(number: tuple[float, float], dtype: np.dtype[np.floating]) -> tuple[float, float]:
@@ -61,7 +63,7 @@ def _rounded(number: tuple[float, float], dtype: np.dtype[np.floating]) -> tuple
 def near(x: Array, series: Series, otherwise: Array, times: bool = False) -> Array:
     """The series, or x times it, where it holds. Derivatives are those of ``otherwise``: a polynomial that is right to
     the last digit has a derivative that is not."""
-    return otherwise if coarse.value else _near(x, series, otherwise, times)
+    return otherwise if significand.value < series.bits else _near(x, series, otherwise, times)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 3))
@@ -180,6 +182,7 @@ GELU_TANH_ROOT = Series(  # error 0.48 units of 2^-24
     ),
     limit=0.6,
     centre=(-0.7524614220710163, 3.635560509207687e-17),
+    bits=11,
 )
 GELU_GATE = Series(  # error 0.024 units of 2^-24
     (
@@ -249,6 +252,7 @@ GELU_ROOT = Series(  # error 0.21 units of 2^-24
     ),
     limit=0.6,
     centre=(-0.7517915246935645, 1.4956759177009883e-17),
+    bits=11,
     double=(
         -2.3466471269321585e-14,
         -1.2789060798948504e-13,

@@ -26,10 +26,16 @@ __all__ = [
     "negative_part",
     "opaque",
     "product",
+    "significand",
 ]
 
-coarse = jax.make_user_context(False)
-"""Whether the result will be rounded to 8 bits or fewer: then sums and products are rounded as they come."""
+significand = jax.make_user_context(53)
+"""How many bits of the result will be kept. A context of JAX, so that nothing traced in one is used in another."""
+
+
+def coarse() -> bool:
+    """Whether so few are kept that every operation may round as it comes."""
+    return significand.value < 24
 
 
 def negative_part(x: Array) -> Array:
@@ -84,7 +90,7 @@ def halves(constant: float, rest: float, dtype: DTypeLike) -> tuple[float, float
 
 def exact_square(x: Array) -> tuple[Array, Array | float]:
     """(high, low) with high + low = x² to twice the working precision, high exact."""
-    if coarse.value:
+    if coarse():
         return x * x, 0.0
     high = leading(x)
     low = x - high
@@ -96,7 +102,7 @@ def exact_product(x: Array, y: Array) -> tuple[Array, Array | float]:
 
     The partial products of the halves are exact, so it makes no difference whether they are contracted with the sums.
     """
-    if coarse.value:
+    if coarse():
         return x * y, 0.0
     high = x * y
     x_high, y_high = leading(x), leading(y)
@@ -112,7 +118,7 @@ def fast_sum(x: Array, y: Array) -> tuple[Array, Array]:
 
 def exact_sum(x: Array, y: Array) -> tuple[Array, Array | float]:
     """(high, low) with high = x + y rounded and high + low = x + y exactly. Neither may be a constant, see opaque."""
-    if coarse.value:
+    if coarse():
         return x + y, 0.0
     high = x + y
     part = high - x
