@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -18,10 +20,20 @@ from verify import PARTS, errors
 from jaxacts._numerics import series
 
 BOUNDS = {"value": 2.0, "slope": 3.0, "second derivative": 8.0}
-MISSED = {("squareplus", "value"): 2.24, ("gelu tanh", "second derivative"): 12.7}
-"""(function, what) -> the largest error seen, where a bound is not met."""
-
 FMA = "max_isa=AVX" not in os.environ.get("XLA_FLAGS", "")
+MISSED = {("squareplus", "value"): 2.49, ("gelu tanh", "second derivative"): 12.7}
+if not FMA:
+    MISSED = {
+        ("gelu", "slope"): 3.16,
+        ("gelu tanh", "second derivative"): 16.0,
+        ("gelu tanh", "value"): 2.30,
+        ("mish", "second derivative"): 8.88,
+        ("mish", "value"): 2.44,
+        ("silu", "second derivative"): 8.32,
+        ("silu", "value"): 2.34,
+        ("squareplus", "value"): 3.46,
+    }
+"""(function, what) -> the largest error seen, where a bound is not met."""
 
 
 def _switches() -> list[float]:
@@ -77,6 +89,23 @@ def _worst(subject: Subject, what: str, x: np.ndarray) -> tuple[float, float]:
 def test_float32(label: str, what: str) -> None:
     worst, at = _worst(SUBJECTS[label], what, SAMPLE)
     assert worst <= BOUNDS[what], f"{what} of {label}: {worst:.3f} ulp at {at!r}"
+
+
+def test_without_fused_multiply_add() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "0",
+        __file__,
+        "-k",
+        "test_float32 and not without and not whole",
+    ]
+    environment = {**os.environ, "XLA_FLAGS": "--xla_cpu_max_isa=AVX"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 def test_the_whole_of_float32_was_checked() -> None:

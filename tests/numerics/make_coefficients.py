@@ -162,9 +162,7 @@ def exponential_rest(s: mp.mpf) -> mp.mpf:
 LN2 = 0.34665  # half of ln 2, and the rounding of the quotient
 
 FITS: dict[str, tuple[Fit, ...]] = {
-    "_EXP_32": (
-        Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 4),
-    ),
+    "_EXP_32": (Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 4),),
     "_EXP_COARSE": (Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 3),),
     "_LOG1P_32": (Fit(lambda u: (mp.log1p(u) - u) / u**2, lambda u: u * u / mp.log1p(u), 0.0, 1.0, 8),),
     "_TANH_32": (Fit(lambda s: (mp.tanh(mp.sqrt(s)) / mp.sqrt(s) - 1) / s, lambda s: s, 0.0, 0.625**2, 4),),

@@ -12,7 +12,14 @@ from make_coefficients import FITS, cubic_gate, gelu_slope, logistic, mish_gate,
 from jaxacts._numerics import cubic, exponential, normal, series
 from jaxacts._numerics import logistic as logistic_kernels
 
-BOUNDS = {"_TAIL_64": 1.0, "GELU_SLOPE_64": 1.0, "GELU_ROOT_64": 2.0, "MISH_ROOT": 0.8}
+BOUNDS = {
+    "_EXP_COARSE": 2.0,
+    "_RATIO_COARSE": 3.0,
+    "_TAIL_64": 1.0,
+    "GELU_SLOPE_64": 1.0,
+    "GELU_ROOT_64": 2.0,
+    "MISH_ROOT": 0.8,
+}
 """The errors allowed, in units of 2^-24 or 2^-53, where more than half a unit is."""
 
 
@@ -22,7 +29,7 @@ def stored(name: str) -> list[tuple[float, ...]]:
         return [coefficients for _, coefficients in getattr(normal, name)]
     found = getattr(series, name.removesuffix("_64"), None)
     if found is None:
-        return [getattr(exponential, name, None) or getattr(logistic_kernels, name)]
+        return [next(getattr(m, name) for m in (exponential, logistic_kernels, normal) if hasattr(m, name))]
     coefficients = found.double if name.endswith("_64") else found.coefficients
     return [coefficients]
 
