@@ -1,4 +1,4 @@
-"""The tables of the accuracy and performance pages, from what ``tests`` and benchmarks left in ``docs/measured``."""
+"""The tables and plots of the accuracy and performance pages, from what ``tests`` and benchmarks left in ``docs/measured``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 PARTS = 64
 BOUNDS = (2.0, 3.0)
 WAYS = ("forward", "both", "stored")
+CURVES = ("gelu", "gelu tanh", "silu", "mish", "softplus", "tanh")
+FLOOR, TOP = 0.2, 1e8
+"""Errors are drawn between these."""
 
 
 def _load(folder: Path, name: str) -> dict | None:
@@ -101,9 +104,60 @@ def _mean(ratios: list[float]) -> float:
     return math.exp(statistics.mean(map(math.log, ratios)))
 
 
+def plots(docs: Path) -> None:
+    """Errors along x beside those of jax.nn, and the ratios of the speed table."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    mpl.rcParams["svg.hashsalt"] = "jaxacts"
+    import matplotlib.pyplot as plt
+
+    out = docs / "reference" / "generated"
+    ours, theirs = _load(docs / "measured", "curve"), _load(docs / "measured", "curve_peer")
+    if ours and theirs:
+        figure, grid = plt.subplots(2, len(CURVES), figsize=(14, 5), sharex=True, sharey=True, layout="constrained")
+        for axes, (way, label) in zip(grid.flat, [(w, c) for w in range(2) for c in CURVES], strict=True):
+            for found, name, color in ((theirs, "jax.nn", "#D55E00"), (ours, "jaxacts", "#0072B2")):
+                row = found["results"][label]
+                error = [TOP if e is None or not e < TOP else max(e, FLOOR) for e in row["worst"][way]]
+                step = 2 * row["reach"] / len(error)
+                axes.semilogy([-row["reach"] + (i + 0.5) * step for i in range(len(error))], error, color, label=name)
+            axes.axhline(BOUNDS[way], color="0.5", linestyle=":", linewidth=1)
+            axes.set_title(f"{label}, {('value', 'slope')[way]}")
+        grid[0][0].legend()
+        figure.supylabel("largest error, ulp")
+        figure.supxlabel("x")
+        figure.savefig(out / "_measured_errors.svg", metadata={"Date": None})
+        plt.close(figure)
+    found = _load(docs / "measured", "speed")
+    if found:
+        dtypes = list(dict.fromkeys(r["dtype"] for r in found["rows"]))
+        labels = list(dict.fromkeys(r["function"] for r in found["rows"]))
+        figure, grid = plt.subplots(1, len(WAYS), figsize=(14, 6), sharex=True, sharey=True, layout="constrained")
+        for axes, way in zip(grid, WAYS, strict=True):
+            for dtype, mark, color in zip(dtypes, "os^", ("#0072B2", "#009E73", "#D55E00"), strict=True):
+                ratios = [
+                    _mean([r[way]["ratio"] for r in found["rows"] if (r["function"], r["dtype"]) == (label, dtype)])
+                    for label in labels
+                ]
+                axes.plot(ratios, range(len(labels)), mark, color=color, label=dtype)
+            axes.axvline(1, color="0.5", linewidth=1)
+            axes.set_xscale("log", base=2)
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.set_title(way)
+            axes.grid(alpha=0.3)
+        grid[0].set_yticks(range(len(labels)), labels)
+        grid[0].invert_yaxis()
+        grid[0].legend()
+        figure.supxlabel("time, ratio to jax.nn")
+        figure.savefig(out / "_measured_speed.svg", metadata={"Date": None})
+        plt.close(figure)
+
+
 def write(docs: Path) -> None:
     """One file for each table, which the pages include."""
     out = docs / "reference" / "generated"
     out.mkdir(parents=True, exist_ok=True)
     for make in (float32, narrow, speed):
         (out / f"_measured_{make.__name__}.md").write_text(make(docs / "measured"), encoding="utf-8")
+    plots(docs)

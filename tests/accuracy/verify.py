@@ -1,8 +1,9 @@
-"""The accuracy tables: ``python tests/accuracy/verify.py narrow`` and ``python tests/accuracy/verify.py float32``.
+"""The accuracy tables: ``python tests/accuracy/verify.py narrow``, the same with ``float32``, and with ``curve``.
 
 ``narrow`` counts the wrongly rounded values and slopes among all inputs of 8 and 16 bits. ``float32`` finds the largest
 errors of value and slope over all 2^32 inputs; it takes a few minutes a function, saves what it has
-after each 64th part and goes on from there when it is started again. Both check what is named after them (all by
+after each 64th part and goes on from there when it is started again. ``curve`` samples the errors along x for the
+plots. Each checks what is named after them (all by
 default), and with ``--peer`` the functions of jax.nn. Results go to ``docs/measured/``, where the accuracy page reads
 them; ``--fresh`` forgets what is there.
 
@@ -36,6 +37,7 @@ from wide import Reals
 MEASURED = Path(__file__).parents[2] / "docs" / "measured"
 WAYS = ("value", "slope")
 PARTS, BLOCK = 64, 2**20
+REACH, BINS = 20.0, 160
 TINY, LARGEST = 2.0**-126, float(np.finfo(np.float32).max)
 FLUSHED = 2.0**-110
 """A second derivative below this may come out as 0: it is a sum of products of which XLA flushes the subnormal ones."""
@@ -131,6 +133,23 @@ def verify_float32(subjects: list[Subject], peer: bool, results: dict[str, Any],
                     save()
 
 
+def verify_curve(subjects: list[Subject], peer: bool, results: dict[str, Any], save: Callable[[], None]) -> None:
+    """The largest errors over float32 numbers in each of BINS intervals of -REACH to REACH: value, then slope."""
+    edges = np.linspace(-REACH, REACH, BINS + 1)
+    x = np.random.default_rng(0).uniform(edges[:-1, None], edges[1:, None], (BINS, 20_000)).astype(np.float32)
+    wide = x.astype(np.float64).ravel()
+    with Progress(console=Console(stderr=True)) as bar:
+        for subject in bar.track(subjects):
+            f = subject.peer if peer else subject.ours
+            if f is None:
+                continue
+            exact = subject.exact(wide)
+            got = [np.asarray(run(x.ravel()), np.float64) for run in programs(f)]
+            rows = [errors(subject, way, y, exact[way], wide).reshape(x.shape).max(1) for way, y in enumerate(got)]
+            results[subject.label] = {"reach": REACH, "worst": [np.round(row, 3).tolist() for row in rows]}
+            save()
+
+
 def verify_narrow(subjects: list[Subject], peer: bool, results: dict[str, Any], save: Callable[[], None]) -> None:
     """All inputs of 8 and 16 bits: how many values, slopes forward and slopes backward are wrong."""
     with Progress(console=Console(stderr=True)) as bar:
@@ -170,7 +189,7 @@ def shown(kind: str, results: dict[str, Any]) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("kind", choices=("narrow", "float32"))
+    parser.add_argument("kind", choices=("narrow", "float32", "curve"))
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(SUBJECTS)}; all by default")
     parser.add_argument("--peer", action="store_true", help="the functions of jax.nn instead")
     parser.add_argument("--fresh", action="store_true", help="forget the results that are there")
@@ -189,9 +208,10 @@ def main() -> None:
         path.write_text(json.dumps(stored, indent=1) + "\n")
 
     subjects = [s for s in SUBJECTS.values() if not options.names or s.label in options.names]
-    verify = verify_narrow if options.kind == "narrow" else verify_float32
+    verify = {"narrow": verify_narrow, "float32": verify_float32, "curve": verify_curve}[options.kind]
     verify(subjects, options.peer, stored["results"], save)
-    Console(width=160).print(shown(options.kind, stored["results"]))
+    if options.kind != "curve":
+        Console(width=160).print(shown(options.kind, stored["results"]))
 
 
 if __name__ == "__main__":
