@@ -112,7 +112,7 @@ def _exp_32(a: Array, low: ArrayLike) -> tuple[Array, Array]:
 
 
 def _exp_coarse(a: Array) -> Array:
-    """2^64·exp(-a) within 2 units in the last place."""
+    """2^64·exp(-a) within 3 units in the last place, of which the polynomial has 1.8."""
     k, s, _ = _split_exponent(where(a > _VANISHED, _VANISHED, a), 0.0)
     return horner((*_EXP_COARSE, -1, 1), s) * _power_of_two(k, _SCALE)
 

@@ -54,6 +54,22 @@ def test_without_fused_multiply_add() -> None:
     assert done.returncode == 0, done.stdout[-2000:]
 
 
+@pytest.mark.parametrize("label", ["gelu", "gelu tanh", "mish", "silu", "softplus", "tanh"])
+def test_the_digits_of_one_dtype_do_not_reach_another(label: str) -> None:
+    f = SUBJECTS[label].ours
+    x = np.linspace(-9, 9, 3001, dtype=np.float32)
+    alone = jax.jit(jax.vmap(jax.value_and_grad(f)))(x)
+
+    @jax.jit
+    def together(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        narrow, back = jax.vjp(f, x.astype("bfloat16"))
+        wide, slope = jax.vmap(jax.value_and_grad(f))(x)
+        return wide, slope, back(narrow)[0]
+
+    for got, expected in zip(together(x), alone, strict=False):
+        np.testing.assert_array_equal(got, expected)
+
+
 def test_a_wrong_rounding_is_seen() -> None:
     x = every_input("bfloat16")
     wide = x.astype(np.float64)
