@@ -1,4 +1,4 @@
-"""The tables and plots of the accuracy and performance pages, from what ``tests`` and benchmarks left in ``docs/measured``."""
+"""The tables and plots of the accuracy and performance pages, from what was measured into ``docs/measured``."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ __all__ = ["narrow", "settled", "times", "vary_alike"]
 
 
 def step(dtype: DTypeLike) -> float:
-    """How far results move: more than the error of the arithmetic in float32, far less than half a unit of the dtype."""
+    """How far results move: more than the arithmetic in float32 errs, far less than half a unit of the dtype."""
     return 2.0**-13 if jnp.dtype(dtype) == jnp.bfloat16 else 2.0**-21
 
 
