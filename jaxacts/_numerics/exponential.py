@@ -27,14 +27,14 @@ class Decay(NamedTuple):
     """The number (factor + low) · unit in [0, 1]; low is what factor lost when it was rounded, 0.0 if nobody asks."""
 
     factor: Array
-    unit: Array
+    unit: Array | np.float32
     low: Array | float
 
     @property
     def value(self) -> Array:
         return self.factor * self.unit
 
-    def lost(self, rate: ArrayLike = 1.0) -> Array | float:
+    def lost(self, rate: Array | float = 1.0) -> Array | float:
         """What ``value`` lost when it was rounded, times the rate at which a formula changes with it."""
         return self.low if isinstance(self.low, float) else self.low * self.unit * rate
 
@@ -100,15 +100,15 @@ def _power_of_two(k: Array, shift: int) -> Array:
     return lax.bitcast_convert_type(bits + np.float32(2.0**shift).view(np.int32), jnp.float32)
 
 
-def _exp_32(a: Array, low: ArrayLike) -> tuple[Array, Array]:
-    """2^64·exp(-a + low) and what it lost. Error budget, in units of the last place: 0.04 for the polynomial and the
-    rounding of its last sum; the factor adds its own rounding, 0.5."""
+def _exp_32(a: Array, low: ArrayLike) -> Decay:
+    """Error budget, in units of the last place of exp(-a): 0.04 for the polynomial and the rounding of its last sum;
+    the factor adds its own rounding, 0.5."""
     k, s, rest = _split_exponent(where(a > _VANISHED, _VANISHED, a), low)
     high = 1 - s
     correction = ((1 - high) - s) + (s * s * horner(_EXP_32, s) - rest)
     p = high + correction
     power = _power_of_two(k, _SCALE)
-    return p * power, ((high - p) + correction) * power
+    return Decay(p * power, _UNIT, ((high - p) + correction) * power)
 
 
 def _exp_coarse(a: Array) -> Array:
@@ -117,26 +117,23 @@ def _exp_coarse(a: Array) -> Array:
     return horner((*_EXP_COARSE, -1, 1), s) * _power_of_two(k, _SCALE)
 
 
-def _exp_64(a: Array, low: ArrayLike) -> tuple[Array, Array, Array]:
+def _exp_64(a: Array, low: ArrayLike) -> Decay:
     """By XLA's exp; the shift of a large a is exact, so only the constant exp(-shift) is rounded."""
     far = a > 512.0
     factor = jnp.exp(where(far, 256.0, 0.0) - a) * (1 + jnp.expm1(jnp.asarray(low, a.dtype)))
-    return factor, where(far, jnp.asarray(math.exp(-256), a.dtype), 1.0), jnp.zeros_like(a)
+    return Decay(factor, where(far, jnp.asarray(math.exp(-256), a.dtype), 1.0), jnp.zeros_like(a))
 
 
 @jax.custom_jvp
-def _exactly(a: Array, low: Array) -> tuple[Array, Array, Array]:
-    if a.dtype == jnp.float64:
-        return _exp_64(a, low)
-    factor, lost = _exp_32(a, low)
-    return factor, _UNIT, lost
+def _exactly(a: Array, low: Array) -> Decay:
+    return _exp_64(a, low) if a.dtype == jnp.float64 else _exp_32(a, low)
 
 
 @_exactly.defjvp
-def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Decay, Decay]:
     (a, low), (t, _) = primals, tangents
-    factor, unit, lost = _exactly(a, low)
-    return (factor, unit, lost), (-factor * t, jnp.zeros_like(unit), -lost * t)
+    out = _exactly(a, low)
+    return out, Decay(-out.factor * t, jnp.zeros_like(out.unit), -out.low * t)
 
 
 @jax.custom_jvp
@@ -155,7 +152,7 @@ def exp_of_minus(a: Array, low: ArrayLike = 0.0) -> Decay:
     """exp(-a + low) for a >= 0 and a low that is small beside 1, without derivative by low."""
     if coarse():
         return Decay(_coarsely(a), _UNIT, 0.0)
-    return Decay(*_exactly(a, jnp.asarray(low, a.dtype)))
+    return _exactly(a, jnp.asarray(low, a.dtype))
 
 
 def decay(x: Array) -> Decay:
