@@ -34,7 +34,7 @@ class Decay(NamedTuple):
     def value(self) -> Array:
         return self.factor * self.unit
 
-    def lost(self, rate: Array | float = 1.0) -> Array | float:
+    def lost(self, rate: Array | float = 1.0) -> ArrayLike:
         """What ``value`` lost when it was rounded, times the rate at which a formula changes with it."""
         return self.low if isinstance(self.low, float) else self.low * self.unit * rate
 
