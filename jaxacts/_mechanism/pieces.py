@@ -118,8 +118,11 @@ def apply(
 ) -> Array:
     """``slope · tangent`` in the dtype of ``tangent``, keeping one array of that dtype for its transpose.
 
-    One byte an element does where every piece is a number or one of the ``parameters`` that is not as large as ``x``.
+    One byte an element does where every piece is a number or one of the ``parameters`` that is not as large as ``x``,
+    and nothing for a straight line of slope 1.
     """
+    if isinstance(slope, Pieces) and slope.slopes == (1.0,):
+        return tangent
     small = [p for p in parameters if p.size == 1 or p.size < x.size]
     if not isinstance(slope, Pieces) or not all(
         isinstance(s, float) or any(s is p for p in small) for s in slope.slopes

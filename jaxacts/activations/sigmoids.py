@@ -202,7 +202,7 @@ def hard_tanh(x: Array, min: ArrayLike = -1.0, max: ArrayLike = 1.0) -> Array:
         Collobert 2004, "Large scale machine learning" (thesis),
         https://ronan.collobert.com/pub/matos/2004_phdthesis_lip6.pdf
     """
-    return jnp.minimum(jnp.maximum(x, min), max)
+    return where(x >= max, max, where(x <= min, min, x))
 
 
 @activation(
