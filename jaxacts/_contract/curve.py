@@ -138,7 +138,9 @@ def non_finite(case: Case) -> None:
         nan = jnp.asarray(jnp.nan, dtype)
         assert jnp.isnan(case.f(nan)), f"f(NaN) = {case.f(nan)} in {jnp.dtype(dtype).name}"
         straight = jnp.all(case.slope(jnp.asarray([-3, 0, 3], dtype)) == 1)
-        assert straight or jnp.isnan(case.slope(nan)), f"the slope at NaN is {case.slope(nan)} in {jnp.dtype(dtype).name}"
+        assert straight or jnp.isnan(case.slope(nan)), (
+            f"the slope at NaN is {case.slope(nan)} in {jnp.dtype(dtype).name}"
+        )
         if case.entry is None or case.entry.declared is None:
             continue
         for x, line in ((-jnp.inf, case.facts.left), (jnp.inf, case.facts.right)):

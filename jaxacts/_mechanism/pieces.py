@@ -121,7 +121,7 @@ def apply(
     One byte an element does where every piece is a number or one of the ``parameters`` that is not as large as ``x``,
     and nothing for a straight line of slope 1.
     """
-    if isinstance(slope, Pieces) and slope.slopes == (1.0,):
+    if isinstance(slope, Pieces) and not slope.knots and _same(slope.slopes[0], 1.0):
         return tangent
     small = [p for p in parameters if p.size == 1 or p.size < x.size]
     if not isinstance(slope, Pieces) or not all(

@@ -45,14 +45,15 @@ def _digits(dtype: np.dtype) -> AbstractContextManager[None]:
 def elementwise(
     name: str, formula: Formula, slope: SlopeFormula, partials: Mapping[str, SlopeFormula]
 ) -> Callable[..., Array]:
-    """The ``custom_jvp`` of ``formula(x, *parameters, **static)``; the name is the key of its hard cases.
+    """The ``custom_jvp`` of ``formula(x, *parameters, **static)``; the name is the key of its hard cases,
+    and "name by parameter" of those of a partial derivative.
 
     The result is called as ``f(static, choice, x, *parameters)``. ``slope`` and ``partials`` (in the order of the
     parameters) take the arguments of the formula.
     """
 
-    def sides(static: Static, x: Array) -> tuple[Sides | None, Sides | None]:
-        return sides_of(name, tuple(v for _, v in static), x.dtype.name)
+    def sides(static: Static, x: Array, what: str = name) -> tuple[Sides | None, Sides | None]:
+        return sides_of(what, tuple(v for _, v in static), x.dtype.name)
 
     def value(static: Static, choice: Choice, x: Array, *parameters: Array) -> Array:
         x_wide, *wide = (up(a, x.dtype) for a in (x, *parameters))
@@ -75,11 +76,12 @@ def elementwise(
             with _digits(x.dtype):
                 steepness = slope_at(slope, x_wide, wide, static)
             terms.append(apply(x_wide, steepness, tangents[0], choice, wide, sides(static, x)[1]))
-        for partial, tangent in zip(partials.values(), tangents[1:], strict=True):
+        for (parameter, partial), tangent in zip(partials.items(), tangents[1:], strict=True):
             if not isinstance(tangent, SymbolicZero):
                 with _digits(x.dtype):
                     steepness = materialise(x_wide, partial(x_wide, *wide, **dict(static)), choice)
-                terms.append(times(down(steepness, x.dtype), _spread(tangent, out)))
+                hard = sides(static, x, f"{name} by {parameter}")[1]
+                terms.append(times(down(settled(steepness, x_wide, hard, x.dtype), x.dtype), _spread(tangent, out)))
         return out, sum(terms[1:], terms[0]) if terms else jnp.zeros_like(out)
 
     function.defjvp(rule, symbolic_zeros=True)

@@ -7,6 +7,7 @@ itself, never from the value plus a constant, so they keep every digit where the
 
 from __future__ import annotations
 
+import math
 from math import inf
 
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from jaxacts._numerics import (
     decay,
     decay_of_quotient,
     expm1_negative,
+    horner,
     hyperbola,
     hyperbola_root,
     hyperbola_slope,
@@ -127,12 +129,9 @@ def selu(x: Array) -> Array:
 def _celu_by_alpha(x: Array, alpha: Array) -> Array:
     """expm1(r) - r·exp(r) at r = x/alpha < 0; near 0, where that cancels, minus the sum of r^k (k-1)/k! for k >= 2."""
     r = negative_part(where(x < -1e4 * alpha, -1e4 * alpha, x) / alpha)
-    near = where(r > -0.5, r, 0)
-    term, series = near, jnp.zeros_like(near)
-    for k in range(2, 18 if x.dtype == jnp.float64 else 11):
-        term = term * near / k
-        series = series - term * (k - 1)
-    return where(r > -0.5, series, expm1_negative(r) - r * decay(r).value)
+    near = where(r > -1, r, 0)
+    series = near * near * horner([-(k - 1) / math.factorial(k) for k in range(20, 1, -1)], near)
+    return where(r > -1, series, expm1_negative(r) - r * decay(r).value)
 
 
 @activation(

@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from rounding import every_input, from_middle, rounded, spacing, wrong
-from subjects import SUBJECTS, Subject, forward
-from wide import Reals
+from subjects import SUBJECTS, Subject, by, forward
+from wide import PARTIALS, Reals
 
 import jaxacts
 from jaxacts._mechanism.rounding import step
@@ -77,14 +77,27 @@ def distances(subject: Subject, order: int, x: Reals, dtype: str) -> Reals:
 
 
 def hard_cases_of(subject: Subject, order: int, dtype: str, known: Sides | None) -> Sides:
-    """The inputs listed before, those close to a middle, and those that the arithmetic gets wrong."""
+    """Of the value (order 0) or the slope (1)."""
     x = every_input(dtype)
     wide = x.astype(np.float64)
     f = subject.ours if order == 0 else functools.partial(forward, subject.ours)
-    got = np.asarray(jax.jit(f)(x)).astype(np.float64)
-    exact = subject.exact(wide)[order]
-    apart = distances(subject, order, wide, dtype)
-    smooth = bool(np.any(subject.exact(wide)[2]))  # else one product: only what that gets wrong is listed
+    exact = subject.exact(wide)
+    smooth = bool(np.any(exact[2]))  # else one product: only what that gets wrong is listed
+    return chosen(x, jax.jit(f)(x), exact[order], distances(subject, order, wide, dtype), smooth, known)
+
+
+def hard_cases_by(name: str, parameter: str, dtype: str, known: Sides | None) -> Sides:
+    """Of the derivative by a parameter: only what is wrong, since that of celu is near a middle at 75 inputs."""
+    x, at = every_input(dtype), jaxacts.catalogue()[name].arguments()
+    got = jax.jit(lambda x: by(parameter, jaxacts.get(name), x, at[parameter], False))(x)
+    with np.errstate(all="ignore"):
+        exact = PARTIALS[name, parameter](x.astype(np.float64), **at)
+    return chosen(x, got, exact, from_middle(exact, dtype), False, known)
+
+
+def chosen(x: np.ndarray, y: jax.Array, exact: Reals, apart: Reals, smooth: bool, known: Sides | None) -> Sides:
+    """The inputs listed before, those close to a middle, and those that the arithmetic gets wrong."""
+    dtype, wide, got = x.dtype.name, x.astype(np.float64), np.asarray(y).astype(np.float64)
     kept = smooth & (np.abs(exact) > max(float(jnp.finfo(dtype).smallest_subnormal) / 4, 2.0**-126))
     near = (np.abs(apart) < LIMIT[dtype]) & (np.abs(apart) > TIE) & kept
     hard = listed(wide, known) | near | wrong(got, exact, wide, dtype)
@@ -137,6 +150,13 @@ def main() -> None:
             if any(value) or any(slope):
                 found[key] = (value if any(value) else None, slope if any(slope) else None)
             print(key, [len(s) for side in (value, slope) for s in side], flush=True)
+    for name, parameter in PARTIALS:
+        for dtype in ("bfloat16", "float16"):
+            key = (f"{name} by {parameter}", dtype)
+            sides = hard_cases_by(name, parameter, dtype, before.get(key, (None, None))[1])
+            if any(sides):
+                found[key] = (None, sides)
+            print(key, [len(s) for s in sides], flush=True)
     rows = "".join(f"    {key!r}: {row!r},\n" for key, row in found.items())
     table = f"HARD_CASES: dict[tuple[Any, ...], tuple[Sides | None, Sides | None]] = {{\n{rows}}}\n"
     head, tail = HEAD.split("def sides_of")

@@ -95,3 +95,13 @@ def backward(f: Callable[[Array], Array], x: Array) -> Array:
 def curvature(f: Callable[[Array], Array], x: Array) -> Array:
     """The second derivative."""
     return forward(lambda x: forward(f, x), x)
+
+
+def by(parameter: str, f: Callable[..., Array], x: Array, value: float, back: bool) -> Array:
+    """The derivative by a parameter at every element."""
+    values = jnp.full_like(x, value)
+
+    def g(v: Array) -> Array:
+        return f(x, **{parameter: v})
+
+    return backward(g, values) if back else forward(g, values)

@@ -8,6 +8,7 @@ least magnitude; a curvature that jumps is that of the right side.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -153,3 +154,19 @@ WIDE: dict[str, Callable[..., Derivatives]] = {
     "squareplus": squareplus,
     "tanh": tanh,
 }
+
+
+def _celu_by_alpha(x: Reals, alpha: float) -> Reals:
+    r = np.clip(x / alpha, -700, 0)
+    series = -sum((k - 1) / math.factorial(k) * np.maximum(r, -1) ** k for k in range(2, 24))
+    return np.where(r > -1, series, np.expm1(r) - r * np.exp(r))
+
+
+PARTIALS: dict[tuple[str, str], Callable[..., Reals]] = {
+    ("celu", "alpha"): _celu_by_alpha,
+    ("elu", "alpha"): lambda x, alpha: np.expm1(np.minimum(x, 0)),
+    ("leaky_relu", "negative_slope"): lambda x, negative_slope: np.minimum(x, 0),
+    ("prelu", "negative_slope"): lambda x, negative_slope: np.minimum(x, 0),
+    ("squareplus", "b"): lambda x, b: 1 / (4 * np.hypot(x, np.sqrt(b))),
+}
+"""Derivatives by a parameter."""
