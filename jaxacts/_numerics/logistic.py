@@ -103,14 +103,13 @@ _TANH_32 = (  # error 0.07 units of 2^-24
 
 @jax.custom_jvp
 def tanh(x: Array) -> Array:
-    """The hyperbolic tangent: its odd series near 0, else 1 - 2u/(1 + u) with u = exp(-2|x|)."""
-    if x.dtype == jnp.float64:
-        return jnp.tanh(x)
-    a = magnitude(x)
+    """The hyperbolic tangent: its odd series near 0, else 1 - 2u/(1 + u) with u = exp(-2|x|); XLA's is off by 6 units
+    in the last place of float64 where it nears 1."""
     u = decay(2 * x).value
     far = where(x < 0, -1, 1) * (1 - 2 * u / (1 + u))
     s = x * x
-    return where(a < 0.625, x + x * (s * horner(_TANH_32, s)), far)
+    series = jnp.tanh(x) if x.dtype == jnp.float64 else x + x * (s * horner(_TANH_32, s))
+    return where(magnitude(x) < 0.625, series, far)
 
 
 @tanh.defjvp
