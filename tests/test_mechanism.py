@@ -6,6 +6,7 @@ import functools
 import os
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 import jaxacts as ja
 from jaxacts import Kink, Pieces, with_kink_slope
+from jaxacts._mechanism.rounding import narrow
 
 REQUIRED_SLOPES = [
     *(("relu", at, {}, 0.0) for at in (0.0, -0.0)),
@@ -298,24 +300,30 @@ import jax, jax.numpy as jnp, numpy as np, jaxacts
 from jax.sharding import PartitionSpec as P
 
 mesh = jax.make_mesh((8,), ("i",), axis_types=(jax.sharding.AxisType.Auto,))
-x = jnp.linspace(-4, 4, 64)
+explicit = jax.make_mesh((8,), ("i",), axis_types=(jax.sharding.AxisType.Explicit,))
 
-def sharded(f, *a):
+def sharded(f, x, *a):
     return jax.shard_map(f, mesh=mesh, in_specs=(P("i"), *[P()] * len(a)), out_specs=P("i"))(x, *a)
 
-for name, a in [("relu", ()), ("leaky_relu", (0.25,)), ("gelu", ())]:
-    f, a = jaxacts.get(name), tuple(map(jnp.float32, a))
-    first = lambda x, *a: jax.grad(lambda x: (f(x, *a) ** 2).sum())(x)
-    second = lambda x, *a: jax.grad(lambda x: (first(x, *a) ** 2).sum())(x)
-    for g in (first, second):
-        np.testing.assert_allclose(sharded(g, *a), g(x, *a), rtol=1e-5, atol=1e-6)
-    placed = jax.jit(first)(jax.device_put(x, jax.NamedSharding(mesh, P("i"))), *a)
-    np.testing.assert_allclose(placed, first(x, *a), rtol=1e-5)
-    assert len(placed.sharding.device_set) == 8, placed.sharding
-    if a:
-        by_slope = jax.shard_map(lambda x, a: jax.grad(lambda a: f(x, a).sum())(a), mesh=mesh,
-                                 in_specs=(P("i"), P()), out_specs=P())(x, *a)
-        np.testing.assert_allclose(by_slope, jax.grad(lambda a: f(x, a).sum())(*a), rtol=1e-5)
+for name, a in [("relu", ()), ("leaky_relu", (0.25,)), ("gelu", ()), ("elu", (0.7,)), ("squareplus", (2.0,))]:
+    for dtype, close in (("float32", 1e-5), ("bfloat16", 0.05)):
+        f, x, a = jaxacts.get(name), jnp.linspace(-4, 4, 64, dtype=dtype), tuple(jnp.asarray(v, dtype) for v in a)
+        first = lambda x, *a: jax.grad(lambda x: (f(x, *a) ** 2).sum())(x)
+        second = lambda x, *a: jax.grad(lambda x: (first(x, *a) ** 2).sum())(x)
+        same = lambda got, want: np.testing.assert_allclose(np.float32(got), np.float32(want), rtol=close, atol=close)
+        for g in (first, second):
+            same(sharded(g, x, *a), g(x, *a))
+        placed = jax.jit(first)(jax.device_put(x, jax.NamedSharding(mesh, P("i"))), *a)
+        same(placed, first(x, *a))
+        assert len(placed.sharding.device_set) == 8, placed.sharding
+        if a:
+            by_slope = lambda x, a: jax.grad(lambda a: f(x, a).sum())(a)
+            mixed = lambda x, a: jax.grad(lambda a: jax.grad(lambda x: f(x, a).sum())(x).sum())(a)
+            for g in (by_slope, mixed):
+                on_mesh = jax.shard_map(g, mesh=mesh, in_specs=(P("i"), P()), out_specs=P())
+                same(on_mesh(x, *a), g(x, *a))
+                with jax.set_mesh(explicit):
+                    same(jax.jit(g)(jax.device_put(x, P("i")), jax.device_put(a[0], P())), g(x, *a))
 print("same")
 """
 
@@ -324,3 +332,56 @@ def test_sharded_like_unsharded() -> None:
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", SHARDED], capture_output=True, text=True, env={**os.environ, **flags})
     assert done.stdout.strip() == "same", done.stderr
+
+
+def test_narrow_keeps_every_nan() -> None:
+    bits = np.array([0x7FFFFFFF, 0xFFFFFFFF, 0x7F800001, 0xFF800001, 0x7FC00000], np.uint32)
+    assert np.isnan(np.float32(narrow(jnp.asarray(bits.view(np.float32)), jnp.bfloat16))).all()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_backward_in_bfloat16_along_any_axis(axis: int) -> None:
+    x = jnp.linspace(-3, 3, 12, dtype=jnp.bfloat16).reshape(3, 4)
+    back = jax.vjp(ja.silu, x.mT if axis else x)[1]
+    rows = jnp.stack([x, 2 * x, 3 * x], axis)
+    got = jax.vmap(lambda ct: back(ct.mT if axis else ct)[0], in_axes=axis)(rows)
+    for i in range(3):
+        ct = (i + 1) * x
+        np.testing.assert_array_equal(got[i], back(ct.mT if axis else ct)[0])
+
+
+def test_mixed_derivative_at_the_kink() -> None:
+    def by_alpha(f: Any) -> Any:
+        x = jnp.array([0.0, -1.0])
+        return jax.grad(lambda a: jax.vmap(jax.grad(lambda x: f(x, a)))(x).sum())(jnp.float32(0.5))
+
+    np.testing.assert_allclose(by_alpha(ja.elu), 1 + np.exp(-1), rtol=1e-6)
+    np.testing.assert_allclose(by_alpha(ja.prelu), 2.0)
+
+
+def test_slopes_that_are_small_or_numbers() -> None:
+    line = ja.activation(slope=lambda x, a: a, partials={"a": lambda x, a: x})(lambda x, a: a * x)
+    double = ja.activation(slope=lambda x: 2.0)(lambda x: 2 * x)
+    for dtype in (jnp.float32, jnp.bfloat16, jnp.float16):
+        x, a = jnp.arange(4, dtype=dtype), jnp.asarray(3, dtype)
+        np.testing.assert_array_equal(jax.grad(lambda x, a=a: line(x, a).sum())(x), a)
+        np.testing.assert_array_equal(jax.grad(lambda a, x=x: line(x, a).sum())(a), x.sum())
+        np.testing.assert_array_equal(jax.grad(lambda x: double(x).sum())(x), 2)
+
+
+@pytest.mark.parametrize("name", ["gelu", "silu", "mish", "softplus"])
+def test_fewer_digits_cost_less(name: str) -> None:
+    def products(dtype: str) -> int:
+        program = jax.jit(lambda x: jax.jvp(ja.get(name), (x,), (x,))).lower(jnp.ones(8, dtype))
+        return program.as_text().count("stablehlo.multiply")
+
+    assert max(products("float16"), products("bfloat16")) < 0.8 * products("float32")
+
+
+@pytest.mark.parametrize("name", ["elu", "gelu", "silu", "squareplus", "softplus", "hard_silu", "tanh"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "float8_e4m3fn"])
+def test_no_float64_where_it_is_enabled(name: str, dtype: str, x64: None) -> None:
+    with jax.numpy_dtype_promotion("strict"):
+        x = jnp.ones(7, dtype)
+        for run in (ja.get(name), lambda x: jax.jvp(ja.get(name), (x,), (x,))[1]):
+            assert "f64[7" not in str(jax.make_jaxpr(run)(x))

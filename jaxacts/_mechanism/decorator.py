@@ -81,7 +81,8 @@ def activation(
         if slope and parameters != tuple(slopes):
             raise TypeError(f"{name}: partials must name the array parameters {parameters}, got {tuple(slopes)}.")
         untyped: Callable[..., Array] = formula
-        core = elementwise(name, untyped, slope, slopes) if slope else None
+        key = name if formula.__module__.startswith("jaxacts.") else None  # others may have a name of ours
+        core = elementwise(key, untyped, slope, slopes) if slope else None
 
         def traced(choice: Choice, *args: Any, **kwargs: Any) -> Array:
             bound = _bind(name, signature, args, kwargs)

@@ -67,7 +67,7 @@ def up(value: Array, dtype: DTypeLike) -> Array:
 
 def down(value: Array, dtype: DTypeLike) -> Array:
     """The one rounding: a result of the compute dtype in the dtype of the input."""
-    return narrow(value, dtype)
+    return narrow(jnp.asarray(value), dtype)
 
 
 def broadcast(function: str, names: tuple[str, ...], arrays: list[Array]) -> list[Array]:

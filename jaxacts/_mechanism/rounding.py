@@ -1,6 +1,6 @@
 """The one rounding at the end: from float32 to what the caller has, correct for every 16-bit input.
 
-The arithmetic in float32 is within two or three units of its last place, which decides the rounding except for inputs
+The arithmetic in float32 is within a few units of its last place, which decides the rounding except for inputs
 whose exact result lies that close to the middle between two 16-bit numbers. Those are few and known
 (:mod:`jaxacts._numerics.hard_cases`); their result is moved off the middle, to the side on which the exact one lies.
 """
@@ -17,12 +17,12 @@ import numpy as np
 from jax import Array, lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
-from jax.typing import DTypeLike
+from jax.typing import ArrayLike, DTypeLike
 
-from jaxacts._numerics import varying, where
+from jaxacts._numerics import vary_alike, where
 from jaxacts._numerics.hard_cases import Ranges, Sides
 
-__all__ = ["narrow", "settled", "times", "vary_alike"]
+__all__ = ["narrow", "settled", "times"]
 
 
 def step(dtype: DTypeLike) -> float:
@@ -34,10 +34,10 @@ def settled(y: Array, x: Array, sides: Sides | None, dtype: DTypeLike) -> Array:
     """``y`` moved away from or towards 0 where ``x`` is a hard case of a result of this dtype."""
     if sides is None:
         return y
-    factor = 1.0
+    factor: ArrayLike = y.dtype.type(1)
     for ranges, move in zip(sides, (step(dtype), -step(dtype)), strict=True):
         if ranges:
-            factor = where(functools.reduce(operator.or_, _within(x, ranges)), 1 + move, factor)
+            factor = where(functools.reduce(operator.or_, _within(x, ranges)), y.dtype.type(1 + move), factor)
     return y * factor
 
 
@@ -59,16 +59,10 @@ def narrow(y: Array, dtype: DTypeLike) -> Array:
 
 def times(slope: Array, tangent: Array) -> Array:
     """``slope · tangent`` rounded once; its transposes keep the other factor and nothing else."""
-    if slope.dtype == jnp.bfloat16 == tangent.dtype:
+    a, b = jax.typeof(slope), jax.typeof(tangent)
+    if a.dtype == jnp.bfloat16 == b.dtype and a.shape == b.shape and a.sharding == b.sharding:
         return _times_p.bind(*vary_alike(slope, tangent))
     return slope * tangent
-
-
-def vary_alike(*arrays: Array) -> list[Array]:
-    """Inside ``shard_map``: the arrays marked as varying over every mesh axis that one of them varies over."""
-    axes = [varying(jax.typeof(a)) for a in arrays]
-    missing = [tuple(frozenset().union(*axes) - own) for own in axes]
-    return [lax.pcast(a, m, to="varying") if m else a for a, m in zip(arrays, missing, strict=True)]
 
 
 def _wide(y: Array) -> Array:

@@ -43,16 +43,17 @@ def _digits(dtype: np.dtype) -> AbstractContextManager[None]:
 
 
 def elementwise(
-    name: str, formula: Formula, slope: SlopeFormula, partials: Mapping[str, SlopeFormula]
+    name: str | None, formula: Formula, slope: SlopeFormula, partials: Mapping[str, SlopeFormula]
 ) -> Callable[..., Array]:
-    """The ``custom_jvp`` of ``formula(x, *parameters, **static)``; the name is the key of its hard cases,
-    and "name by parameter" of those of a partial derivative.
+    """The ``custom_jvp`` of ``formula(x, *parameters, **static)``.
+
+    Its name, if it has one, is the key of its hard cases, and "name by parameter" of those of a partial derivative.
 
     The result is called as ``f(static, choice, x, *parameters)``. ``slope`` and ``partials`` (in the order of the
     parameters) take the arguments of the formula.
     """
 
-    def sides(static: Static, x: Array, what: str = name) -> tuple[Sides | None, Sides | None]:
+    def sides(static: Static, x: Array, what: str | None = name) -> tuple[Sides | None, Sides | None]:
         return sides_of(what, tuple(v for _, v in static), x.dtype.name)
 
     def value(static: Static, choice: Choice, x: Array, *parameters: Array) -> Array:

@@ -18,8 +18,9 @@ from jax import Array, lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from jaxacts._numerics import vary_alike
+
 from .dtypes import compute_dtype, down, up
-from .rounding import vary_alike
 
 __all__ = ["scale"]
 

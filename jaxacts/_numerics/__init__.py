@@ -9,7 +9,8 @@ from .cubic import cubic_complement, cubic_decay
 from .exponential import Decay, bounded, decay, decay_of_quotient, expm1_negative, magnitude
 from .logistic import less, over_square, over_sum, sigmoid, sigmoid_slope, softplus, tanh, tanh_slope
 from .normal import gelu_curve, gelu_slope
-from .selection import varying, where
+from .precision import significand
+from .selection import vary_alike, where
 from .series import (
     GELU_TANH_GATE,
     GELU_TANH_ROOT,
@@ -23,7 +24,7 @@ from .series import (
     Series,
     near,
 )
-from .tools import clip, exact_product, exact_sum, fast_sum, finite, horner, negative_part, opaque, product, significand
+from .tools import clip, exact_product, exact_sum, finite, horner, negative_part, opaque, product
 
 __all__ = [
     "GELU_TANH_GATE",
@@ -46,7 +47,6 @@ __all__ = [
     "exact_product",
     "exact_sum",
     "expm1_negative",
-    "fast_sum",
     "finite",
     "gelu_curve",
     "gelu_slope",
@@ -69,6 +69,6 @@ __all__ = [
     "softplus",
     "tanh",
     "tanh_slope",
-    "varying",
+    "vary_alike",
     "where",
 ]

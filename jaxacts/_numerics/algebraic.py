@@ -11,7 +11,7 @@ from jax import Array
 from .exponential import magnitude
 from .selection import where
 
-__all__ = ["hyperbola_root", "hyperbola_slope", "inverse_square"]
+__all__ = ["hyperbola", "hyperbola_root", "hyperbola_slope", "inverse_square"]
 
 
 @jax.custom_jvp

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from .exponential import Decay, bounded, exp_of_minus
+from .precision import coarse
 from .selection import where
-from .tools import coarse, exact_square, exact_sum, halves, leading, opaque
+from .tools import exact_square, exact_sum, halves, leading, opaque
 
 __all__ = ["cubic_complement", "cubic_decay"]
 

@@ -17,8 +17,9 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from .precision import coarse
 from .selection import where
-from .tools import coarse, exact_product, horner
+from .tools import exact_product, horner
 
 __all__ = ["Decay", "bounded", "decay", "decay_of_quotient", "exp_of_minus", "expm1_negative", "magnitude"]
 

@@ -1,4 +1,4 @@
-"""Inputs of 16 bits whose exact result float32 cannot tell from the middle between two 16-bit numbers.
+"""Inputs of 16 bits whose result lies so near the middle between two numbers that float32 may miss its side.
 
 For each activation and dtype: the values, then the slopes, that must move away from 0, and those that must move
 towards it, as ranges (first, last). ``tests/accuracy/make_hard_cases.py`` writes this file;
@@ -307,6 +307,6 @@ HARD_CASES: dict[tuple[Any, ...], tuple[Sides | None, Sides | None]] = {
 }
 
 
-def sides_of(name: str, static: tuple[Any, ...], dtype: str) -> tuple[Sides | None, Sides | None]:
+def sides_of(name: str | None, static: tuple[Any, ...], dtype: str) -> tuple[Sides | None, Sides | None]:
     """The hard cases of the value and of the slope."""
     return HARD_CASES.get((name, *static, dtype), (None, None))

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from .exponential import decay, magnitude
+from .precision import coarse
 from .selection import where
 from .series import SOFTPLUS, near
-from .tools import coarse, horner
+from .tools import horner
 
 __all__ = ["less", "over_square", "over_sum", "sigmoid", "sigmoid_slope", "softplus", "tanh", "tanh_slope"]
 

@@ -18,9 +18,10 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from .exponential import Decay, bounded, exp_of_minus, magnitude
+from .precision import coarse
 from .selection import where
 from .series import GELU_GATE, GELU_ROOT, GELU_SLOPE, near
-from .tools import coarse, exact_square, horner
+from .tools import exact_square, horner
 
 __all__ = ["gelu_curve", "gelu_slope"]
 

@@ -17,20 +17,42 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.typing import ArrayLike
 
-__all__ = ["varying", "where"]
+__all__ = ["vary_alike", "where"]
 
 _where_p = Primitive("jaxacts_where")
 
 
 def where(condition: Array, yes: ArrayLike, no: ArrayLike) -> Array:
     """``jnp.where`` for a condition of the shape of the result; numbers stay numbers."""
-    weak = isinstance(yes, int | float) and isinstance(no, int | float)
-    dtype = jnp.result_type(float) if weak else jnp.result_type(yes, no)
+    numbers = [v for v in (yes, no) if isinstance(v, int | float)]
+    arrays = [v for v in (yes, no) if not isinstance(v, int | float | complex)]
+    weak = all(jax.typeof(v).weak_type for v in arrays)
+    dtype = _dtype_of(*numbers) if not arrays else arrays[0].dtype if numbers else jnp.result_type(*arrays)
     cases = [lax.convert_element_type(v, dtype) if isinstance(v, Array) else np.asarray(v, dtype) for v in (yes, no)]
-    shape = jnp.broadcast_shapes(*(np.shape(v) for v in (condition, *cases)))
-    if np.shape(condition) != shape or any(v.shape not in ((), shape) for v in cases):
+    kind = jax.typeof(condition)
+    if not all(v.shape == () or _alike(jax.typeof(v), kind) for v in cases):
         return jnp.where(condition, *cases)
-    return _where_p.bind(condition, *cases, weak=weak)
+    return _where_p.bind(*vary_alike(condition, *cases), weak=weak)
+
+
+def _dtype_of(*numbers: float) -> Any:
+    """Of numbers alone: that of float32 where it holds them, so that float64 does not come in by the back door."""
+    return jnp.float32 if all(float(np.float32(v)) == v for v in numbers) else jnp.result_type(float)
+
+
+def _alike(a: Any, b: Any) -> bool:
+    return a.shape == b.shape and a.sharding == b.sharding
+
+
+def vary_alike(*values: Any) -> list[Any]:
+    """Inside ``shard_map``: the arrays marked as varying over every mesh axis that one of them varies over."""
+    axes = [_varying(jax.typeof(v)) for v in values]
+    missing = [tuple(frozenset().union(*axes) - own) for own in axes]
+    return [lax.pcast(v, m, to="varying") if m else v for v, m in zip(values, missing, strict=True)]
+
+
+def _varying(aval: Any) -> frozenset[Any]:
+    return aval.mat.varying if hasattr(aval, "mat") else aval.vma  # jax before 0.10 has the latter
 
 
 def _select(condition: Array, *cases: Array, weak: bool) -> Array:
@@ -39,13 +61,7 @@ def _select(condition: Array, *cases: Array, weak: bool) -> Array:
 
 
 def _abstract(condition: Any, yes: Any, no: Any, *, weak: bool) -> Any:
-    widest = max((condition, yes, no), key=lambda a: len(varying(a)))
-    return widest.update(shape=condition.shape, dtype=yes.dtype, weak_type=weak)
-
-
-def varying(aval: Any) -> frozenset[Any]:
-    """Inside ``shard_map``: the mesh axes over which a value of this type varies."""
-    return aval.mat.varying if hasattr(aval, "mat") else aval.vma  # jax before 0.10 has the latter
+    return condition.update(dtype=yes.dtype, weak_type=weak)
 
 
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, weak: bool) -> tuple[Array, Any]:

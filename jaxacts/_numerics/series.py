@@ -2,7 +2,7 @@
 
 Between -1/2 and 1/2 those forms add and divide numbers of one size, and each operation rounds; a polynomial about the
 value at 0 rounds once or twice. At a root its leading term is the distance from the root, so that the slope keeps its
-digits however small it is. Only float32 needs them: float64's bounds are wider.
+digits however small it is. float64 needs only those of gelu, float16 only the roots of gelu, bfloat16 none.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from .precision import significand
 from .selection import where
-from .tools import horner, significand
+from .tools import horner
 
 __all__ = [
     "GELU_GATE",

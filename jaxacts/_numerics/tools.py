@@ -1,4 +1,7 @@
-"""Selections and products with defined derivatives, and error-free products of two floats."""
+"""Selections and products with defined derivatives, and error-free sums and products of two floats.
+
+The latter give their plain result and 0.0 where a coarse one will do.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,14 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
+from .precision import coarse
 from .selection import where
 
 __all__ = [
     "clip",
-    "coarse",
     "exact_product",
     "exact_square",
     "exact_sum",
-    "fast_sum",
     "finite",
     "halves",
     "horner",
@@ -26,16 +28,7 @@ __all__ = [
     "negative_part",
     "opaque",
     "product",
-    "significand",
 ]
-
-significand = jax.make_user_context(53)
-"""How many bits of the result will be kept. A context of JAX, so that nothing traced in one is used in another."""
-
-
-def coarse() -> bool:
-    """Whether so few are kept that every operation may round as it comes."""
-    return significand.value < 24
 
 
 def negative_part(x: Array) -> Array:
@@ -108,12 +101,6 @@ def exact_product(x: Array, y: Array) -> tuple[Array, Array | float]:
     x_high, y_high = leading(x), leading(y)
     x_low, y_low = x - x_high, y - y_high
     return high, ((x_high * y_high - high) + x_high * y_low + x_low * y_high) + x_low * y_low
-
-
-def fast_sum(x: Array, y: Array) -> tuple[Array, Array]:
-    """(high, low) with high = x + y rounded and low what that lost, if |x| >= |y|."""
-    high = x + y
-    return high, (x - high) + y
 
 
 def exact_sum(x: Array, y: Array) -> tuple[Array, Array | float]:

@@ -39,7 +39,8 @@ def _standardized(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float
     z = where(centred == 0, 0, centred / s)
     e = decay_of_quotient(centred, s, centred_low, s_low)
     near = (s > 0) & ~(jnp.abs(z) >= 1e4)
-    return z, s, Decay(where(near, e.factor, where(centred == 0, 1 / e.unit, 0)), e.unit, where(near, e.low, 0))
+    low = e.low if isinstance(e.low, float) else where(near, e.low, 0)
+    return z, s, Decay(where(near, e.factor, where(centred == 0, 1 / e.unit, 0)), e.unit, low)
 
 
 def _upper_tail(x: Array, z: Array, e: Decay) -> Array:

@@ -35,7 +35,7 @@ from jaxacts._contract.exact import directional, evaluate
 LIMIT = {"bfloat16": 4.0, "float16": 0.6}
 ERROR = 2.0**-22  # relative, of the arithmetic in float32
 TIE = 1e-7  # closer than any 16-bit input comes to a middle without being on it
-HEAD = '''"""Inputs of 16 bits whose exact result float32 cannot tell from the middle between two 16-bit numbers.
+HEAD = '''"""Inputs of 16 bits whose result lies so near the middle between two numbers that float32 may miss its side.
 
 For each activation and dtype: the values, then the slopes, that must move away from 0, and those that must move
 towards it, as ranges (first, last). ``tests/accuracy/make_hard_cases.py`` writes this file;
@@ -53,7 +53,7 @@ Sides: TypeAlias = tuple[Ranges, Ranges]
 """Inputs whose result lies beyond the middle, seen from 0, and inputs whose result lies before it."""
 
 
-def sides_of(name: str, static: tuple[Any, ...], dtype: str) -> tuple[Sides | None, Sides | None]:
+def sides_of(name: str | None, static: tuple[Any, ...], dtype: str) -> tuple[Sides | None, Sides | None]:
     """The hard cases of the value and of the slope."""
     return HARD_CASES.get((name, *static, dtype), (None, None))
 '''
@@ -100,18 +100,17 @@ def chosen(x: np.ndarray, y: jax.Array, exact: Reals, apart: Reals, smooth: bool
     dtype, wide, got = x.dtype.name, x.astype(np.float64), np.asarray(y).astype(np.float64)
     kept = smooth & (np.abs(exact) > max(float(jnp.finfo(dtype).smallest_subnormal) / 4, 2.0**-126))
     near = (np.abs(apart) < LIMIT[dtype]) & (np.abs(apart) > TIE) & kept
-    hard = listed(wide, known) | near | wrong(got, exact, wide, dtype)
-    away, towards = hard & (apart > 0), hard & (apart < 0)
+    hard = near | wrong(got, exact, wide, dtype)
+    before = [within(wide, side) for side in known or ((), ())]
+    away, towards = hard & (apart > 0) & ~before[1] | before[0], hard & (apart < 0) & ~before[0] | before[1]
+    hard = away | towards
     free = [harmless(exact, sign, dtype) & ~hard for sign in (1, -1)]
     return ranges(wide, away, free[0]), ranges(wide, towards, free[1])
 
 
-def listed(x: Reals, known: Sides | None) -> Reals:
-    """Who is in one of the ranges already, as an end or as what lies between."""
-    found = np.zeros(x.shape, bool)
-    for low, high in (r for side in known or () for r in side):
-        found |= (x == low) | (x == high)
-    return found
+def within(x: Reals, side: Ranges) -> Reals:
+    """Who is in one of the ranges already."""
+    return np.any([np.zeros(x.shape, bool), *((x >= low) & (x <= high) for low, high in side)], axis=0)
 
 
 def harmless(exact: Reals, sign: int, dtype: str) -> Reals:

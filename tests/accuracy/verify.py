@@ -1,11 +1,10 @@
 """The accuracy tables: ``python tests/accuracy/verify.py narrow``, the same with ``float32``, and with ``curve``.
 
 ``narrow`` counts the wrongly rounded values and slopes among all inputs of 8 and 16 bits. ``float32`` finds the largest
-errors of value and slope over all 2^32 inputs; it takes a few minutes a function, saves what it has
-after each 64th part and goes on from there when it is started again. ``curve`` samples the errors along x for the
-plots. Each checks what is named after them (all by
-default), and with ``--peer`` the functions of jax.nn. Results go to ``docs/measured/``, where the accuracy page reads
-them; ``--fresh`` forgets what is there.
+errors of value and slope over all 2^32 inputs; it takes a few minutes a function, saves what it has after each 64th
+part and goes on from there when it is started again with the same code. ``curve`` samples the errors along x for the
+plots. Each checks what is named after it (all by default), and with ``--peer`` the functions of jax.nn. Results go to
+``docs/measured/``, where the accuracy page reads them; ``--fresh`` forgets what is there.
 
 References are float64 (:mod:`wide`), which ``test_wide.py`` compares with mpmath; what lies within float64's reach of
 the middle between two numbers is decided by mpmath when the hard cases are listed (:mod:`make_hard_cases`).
@@ -15,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import hashlib
 import json
 import os
 import platform
@@ -34,7 +34,10 @@ from rounding import NARROW, every_input, wrong
 from subjects import INFLECTIONS, ROOTS, SUBJECTS, Subject, backward, forward
 from wide import Reals
 
+import jaxacts
+
 MEASURED = Path(__file__).parents[2] / "docs" / "measured"
+PACKAGE = Path(jaxacts.__file__).parent
 WAYS = ("value", "slope")
 PARTS, BLOCK = 64, 2**20
 REACH, BINS = 20.0, 160
@@ -52,6 +55,12 @@ def machine() -> dict[str, str]:
         "backend": jax.default_backend(),
         "fma": "no" if "max_isa=AVX" in flags.split() or flags.endswith("max_isa=AVX") else "yes",
     }
+
+
+def code() -> str:
+    """Tells one state of the arithmetic from another, so that parts of two are not mixed."""
+    files = sorted(p for name in ("_numerics", "_mechanism", "activations") for p in (PACKAGE / name).glob("*.py"))
+    return hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()[:12]
 
 
 def roots_of(subject: Subject, way: int) -> tuple[float, ...]:
@@ -122,7 +131,9 @@ def verify_float32(subjects: list[Subject], peer: bool, results: dict[str, Any],
             if f is None:
                 continue
             compiled = programs(f)
-            state = results.setdefault(subject.label, {"parts": 0, "worst": [[0.0, 0.0]] * len(compiled)})
+            state = results.get(subject.label)
+            if state is None or (state["parts"] < PARTS and state.get("code") != code()):
+                state = results[subject.label] = {"parts": 0, "worst": [[0.0, 0.0]] * len(compiled), "code": code()}
             task = bar.add_task(subject.label, total=PARTS, completed=state["parts"])
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 for part in range(state["parts"], PARTS):
