@@ -72,9 +72,9 @@ def critical(
 
     Note:
         relu has (2, 0) and no other. gelu needs a bias_variance of 0.173 at least, silu of 0.5552: with less, their
-        fixed points are unstable. Up to a fixed point of 30, gelu reaches 0.59 and silu 0.858. softplus has none; sigmoid
-        none with a fixed point up to 30, and beyond only with weights of variance 100/fan_in. jax.nn, torch and keras
-        have no such function.
+        fixed points are unstable. Up to a fixed point of 30, gelu reaches 0.59 and silu 0.858. softplus has none;
+        sigmoid none with a fixed point up to 30, and beyond only with weights of variance 100/fan_in. jax.nn, torch
+        and keras have no such function.
 
     Example:
         >>> import jaxacts

@@ -188,6 +188,11 @@ def squared_gain(
         values = " and ".join(str(getattr(said[name], "__name__", said[name])) for name in given)
         both = " and ".join(given)
         raise ValueError(f"{function}: {both} both set the variance, got {values}; pass one of them.")
+    if activation is not None and not callable(activation):  # pyright: ignore[reportUnnecessaryComparison]
+        raise TypeError(
+            f"{function}: activation must be a function of an array, got {type(activation).__name__}; "
+            f"pass jaxacts.tanh, the function itself."
+        )
     if activation is not None:
         gain = gain_of(function, curve_of(function, activation, {}), "forward", "second_moment")
     if gain is None:

@@ -182,8 +182,8 @@ class Einsum(Layer):
             named = letters.replace("...", "", 1)
             if not (named == "" or (named.isascii() and named.isalpha())) or len(set(named)) < len(named):
                 raise ValueError(
-                    f"Einsum: each index must be a letter that the {side} have once, got {letters!r} in "
-                    f"{self.spec!r}; write another letter for each axis."
+                    f"Einsum: each index of the {side} must be another letter, got {letters!r} in "
+                    f"{self.spec!r}; name every axis by a letter of its own."
                 )
         unknown = set(output) - set(inputs) - set(kernel)
         if unknown:

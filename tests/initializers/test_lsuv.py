@@ -111,7 +111,7 @@ def test_a_table_that_is_also_the_last_layer(hidden: bool) -> None:
 
 def test_scalings_are_limited() -> None:
     ids = jax.random.randint(KEY, (64, 8), 0, 50)
-    with pytest.raises(ValueError, match="lsuv: Embed_0/embedding must reach .* after 1 scalings"):
+    with pytest.raises(ValueError, match=r"lsuv: Embed_0/embedding must reach .* after 1 scalings"):
         ji.lsuv(Tied(False), ids, KEY, max_iterations=1)
 
 
@@ -181,7 +181,7 @@ def test_other_errors() -> None:
         ji.lsuv(model, x, KEY, max_iterations=0)
     with pytest.raises(TypeError, match="lsuv: max_iterations must be an int, got 'a'"):
         ji.lsuv(model, x, KEY, max_iterations="a")
-    with pytest.raises(TypeError, match="lsuv: runs on the host, .* call it outside of jit"):
+    with pytest.raises(TypeError, match=r"lsuv: runs on the host, .* call it outside of jit"):
         jax.jit(lambda x: ji.lsuv(model, x, KEY)[0])(x)
     with pytest.raises(ValueError, match=r"lsuv: the kernels must be used in .* got no kernel"):
         ji.lsuv(Doubled(), x, KEY)
