@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,11 @@ class Convolutions(linen.Module):
         return linen.DenseGeneral((2, 5), axis=(-2, -1))(x.reshape(len(x), -1, 12))
 
 
+def ones(model: linen.Module, x: jax.Array) -> Any:
+    """Variables to start from, which takes no compilation; the kernels are drawn anew."""
+    return jax.tree.map(lambda s: np.ones(s.shape, s.dtype), jax.eval_shape(model.init, KEY, x))
+
+
 class Multilayer(nnx.Module):
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.layers = nnx.List([nnx.Linear(24, 24, rngs=rngs) for _ in range(4)])
@@ -38,7 +44,7 @@ class Multilayer(nnx.Module):
 def test_linen_through_the_layers_themselves() -> None:
     model = Convolutions()
     x = 3 + 5 * jax.random.normal(KEY, (32, 6, 6, 8))
-    variables, report = ji.lsuv(model, x, KEY)
+    variables, report = ji.lsuv(model, x, KEY, variables=ones(model, x))
     _, state = model.apply(variables, x, capture_intermediates=True, mutable=["intermediates"])
     for name in ("Conv_0", "ConvTranspose_0", "DenseGeneral_0"):
         (out,) = state["intermediates"][name]["__call__"]
@@ -54,7 +60,8 @@ def test_linen_through_the_layers_themselves() -> None:
 
 def test_kernels_stay_orthogonal() -> None:
     model = Convolutions()
-    variables, report = ji.lsuv(model, jax.random.normal(KEY, (32, 6, 6, 8)), KEY)
+    x = jax.random.normal(KEY, (32, 6, 6, 8))
+    variables, report = ji.lsuv(model, x, KEY, variables=ones(model, x))
     factors = {layer.path: layer.factor for layer in report.layers}
     # Four groups of (3·3·2 inputs, 4 outputs).
     conv = variables["params"]["Conv_0"]["kernel"].reshape(18, 4, 4) / factors["Conv_0/kernel"]
@@ -148,8 +155,7 @@ def test_batches_that_are_not_finite_or_empty(x: jax.Array) -> None:
 
 def test_arrays_of_numpy() -> None:
     model, x = Convolutions(), np.random.default_rng(0).standard_normal((32, 6, 6, 8), np.float32)
-    given = jax.tree.map(np.asarray, model.init(KEY, x))
-    new, _ = ji.lsuv(model, x, KEY, variables=given)
+    new, _ = ji.lsuv(model, x, KEY, variables=ones(model, x))
     assert float(new["params"]["Conv_0"]["kernel"].std()) > 0
 
 
@@ -157,7 +163,7 @@ def test_it_says_which_layer_fails() -> None:
     with pytest.raises(
         ValueError, match=r"lsuv: Conv_0/kernel must reach a variance of 1 ± 0\.02, got 0 after 0 scalings"
     ):
-        ji.lsuv(Convolutions(), jnp.zeros((2, 6, 6, 8)), KEY)
+        ji.lsuv(Convolutions(), jnp.zeros((2, 6, 6, 8)), KEY, variables=ones(Convolutions(), jnp.zeros((2, 6, 6, 8))))
 
 
 class Scanned(linen.Module):

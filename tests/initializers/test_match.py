@@ -34,6 +34,12 @@ def rows(body: Callable[..., Any], *sample: jax.Array, **options: Any) -> dict[s
     return {row.path.removesuffix("/kernel"): row for row in report.layers}
 
 
+def ones(body: Callable[..., Any], *sample: jax.Array, **options: Any) -> Any:
+    """Variables for where values do not matter, which takes no compilation."""
+    shapes = jax.eval_shape(functools.partial(Net(body).init, **options), KEY, *sample)
+    return jax.tree.map(lambda s: np.ones(s.shape, s.dtype), shapes)
+
+
 def dense(n: int, name: str) -> linen.Dense:
     return linen.Dense(n, name=name)
 
@@ -78,7 +84,7 @@ def test_convolutions_have_exact_fans() -> None:
         x = jax.nn.silu(linen.ConvTranspose(6, (4, 4), strides=(2, 2), name="up")(x))
         return dense(5, "head")(x.mean((1, 2)))
 
-    found = rows(body, IMAGE)
+    found = rows(body, IMAGE, variables=ones(body, IMAGE))
     assert {name: (row.fan_in, row.fan_out, row.activation) for name, row in found.items()} == {
         "conv": (27, 108, "relu"),
         "depthwise": (9, 18, "relu"),
@@ -96,7 +102,7 @@ def test_normalizations_residuals_and_masks_let_pass() -> None:
         return dense(2, "head")(jnp.tanh(h))
 
     for train in (False, True):
-        found = rows(body, IMAGE, train=train)
+        found = rows(body, IMAGE, variables=ones(body, IMAGE, train=train), train=train)
         assert [found[n].activation for n in "abcd"] == ["tanh", "relu", "relu", "tanh"]
         assert found["a"].notes == (("normalized",) if train else ())
         assert found["b"].notes == ("normalized", "residual")
@@ -176,7 +182,8 @@ def test_transformer_block() -> None:
         x = x + dense(16, "out")(jax.nn.silu(dense(32, "gate")(h)) * dense(32, "value")(h))
         return jax.nn.log_softmax(dense(10, "head")(linen.LayerNorm()(x)))
 
-    found = rows(body, jnp.ones((2, 5, 16)))
+    x = jnp.ones((2, 5, 16))
+    found = rows(body, x, variables=ones(body, x))
     activations = {name: row.activation for name, row in found.items()}
     assert activations == {
         "attention/query": "linear",
