@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -166,7 +167,15 @@ class Constant:
         self, key: Array | None, shape: Sequence[int], dtype: DTypeLike | None = None, out_sharding: OutSharding = None
     ) -> Array:
         sizes = _checks.sizes(self.function, shape)
-        value = jnp.asarray(self.value, _checks.default_dtype(self.dtype if dtype is None else dtype))
+        stored = _checks.default_dtype(self.function, self.dtype if dtype is None else dtype)
+        if any(np.iscomplexobj(leaf) for leaf in jax.tree.leaves(self.value)) and not jnp.issubdtype(
+            stored, np.complexfloating
+        ):
+            raise TypeError(
+                f"{self.function}: value must be real for a parameter of {stored}, got a complex one; "
+                f"pass dtype=jnp.complex64."
+            )
+        value = jnp.asarray(self.value, stored)
         trailing = sizes[len(sizes) - value.ndim :] if value.ndim <= len(sizes) else None
         if trailing is None or any(n not in (1, m) for n, m in zip(value.shape, trailing, strict=True)):
             raise ValueError(
@@ -198,6 +207,7 @@ def constant(value: ArrayLike, dtype: DTypeLike | None = None) -> Initializer:
 
     Raises:
         ValueError: at the call, a value that does not broadcast to ``shape``.
+        TypeError: a value that is no number or array of them; at the call, a complex one for a real dtype.
 
     Note:
         As in ``jax.nn.initializers``. Equal weights stay equal under training: use it for biases and scales.
@@ -211,6 +221,13 @@ def constant(value: ArrayLike, dtype: DTypeLike | None = None) -> Initializer:
         Goodfellow, Bengio & Courville, "Deep Learning", 2016, section 6.3.1 (0.1 for the biases of relu units),
         https://www.deeplearningbook.org
     """
+    given: Any = value
+    kinds = [getattr(leaf, "dtype", None) or np.asarray(leaf).dtype for leaf in jax.tree.leaves(given)]
+    if given is None or not all(jnp.issubdtype(k, np.number) or k == np.bool_ for k in kinds):
+        raise TypeError(
+            f"constant: value must be a number or an array of numbers, got {value!r}; pass 0.1, or one value for each "
+            f"entry of the last axes."
+        )
     return Constant("constant", value, dtype)
 
 

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
+
+from jaxacts._mechanism.errors import unknown_name
 
 __all__ = [
     "Axes",
     "Shape",
     "axes",
+    "axis",
     "count",
     "default_dtype",
     "divides",
-    "hashable",
+    "factor",
+    "key",
+    "known",
+    "listed",
     "magnitude",
     "nonempty",
     "number",
     "random_dtype",
     "sizes",
+    "squared",
+    "wide",
 ]
 
 Axes: TypeAlias = int | Sequence[int]
@@ -33,12 +42,17 @@ Shape: TypeAlias = tuple[int, ...]
 def number(function: str, argument: str, value: Any) -> float:
     """``value`` as a finite float."""
     try:
-        result = float(value)
+        # A string of digits is a mistake, not a number.
+        result = None if isinstance(value, (str, bytes)) else float(value)
     except (TypeError, ValueError):
+        result = None
+    except OverflowError:
+        result = math.inf
+    if result is None:
         raise TypeError(
             f"{function}: {argument} must be a real number known when the initializer is built, "
             f"got {type(value).__name__}; pass a Python float."
-        ) from None
+        )
     if not math.isfinite(result):
         raise ValueError(f"{function}: {argument} must be finite, got {result}; pass a finite number.")
     return result
@@ -55,15 +69,55 @@ def magnitude(function: str, argument: str, value: object) -> float:
     return result
 
 
-def count(function: str, argument: str, value: Any) -> int:
-    """``value`` as an int of at least 1."""
+def squared(function: str, argument: str, value: float) -> float:
+    """The square of ``value``, where it is finite."""
+    result = value * value
+    if not math.isfinite(result):
+        raise ValueError(f"{function}: {argument} must have a finite square, got {value:g}; pass a smaller number.")
+    return result
+
+
+def factor(function: str, value: Any, stored: np.dtype[Any]) -> np.floating[Any]:
+    """``value`` as a real scalar of the width that the draws have, where ``stored`` can hold weights of that size."""
+    # A NumPy scalar of the same width: the factor neither widens the draws nor makes them complex.
+    with np.errstate(over="ignore"):
+        result = np.finfo(wide(stored)).dtype.type(value)
+    if not result <= float(jnp.finfo(stored).max):
+        raise ValueError(
+            f"{function}: the weights must be finite in {stored}, but are of the size of {float(value):g}; "
+            f"pass a smaller scale or a wider dtype."
+        )
+    return result
+
+
+def wide(stored: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype to draw in: at least 32 bits."""
+    return stored if stored.itemsize >= 4 else np.dtype(np.float32)
+
+
+def count(function: str, argument: str, value: Any, least: int = 1) -> int:
+    """``value`` as an int of at least ``least``."""
     try:
         result = operator.index(value)
     except TypeError:
         raise TypeError(f"{function}: {argument} must be an int, got {value!r}; pass a whole number.") from None
-    if result < 1:
-        raise ValueError(f"{function}: {argument} must be at least 1, got {result}; 1 is the default.")
+    if result < least:
+        raise ValueError(f"{function}: {argument} must be at least {least}, got {result}; pass {least} or more.")
     return result
+
+
+def known(function: str, argument: str, value: object, names: Iterable[str]) -> None:
+    """Refuses a ``value`` that is none of the ``names``."""
+    if not (isinstance(value, str) and value in names):
+        raise unknown_name(function, argument, value, names)
+
+
+def key(function: str, value: Any) -> None:
+    """Refuses what is no random key, typed or raw."""
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or not (dtype == np.uint32 or jnp.issubdtype(dtype, jax.dtypes.prng_key)):
+        got = type(value).__name__ if dtype is None else f"an array of {dtype}"
+        raise TypeError(f"{function}: key must be a random key, got {got}; pass jax.random.key(0).")
 
 
 def divides(function: str, argument: str, parts: int, axis: str, size: int) -> None:
@@ -75,14 +129,17 @@ def divides(function: str, argument: str, parts: int, axis: str, size: int) -> N
         )
 
 
-def default_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
+def default_dtype(function: str, dtype: DTypeLike | None) -> np.dtype[Any]:
     """``dtype`` as jax has it with or without x64; None is the default float."""
-    return jnp.result_type(float if dtype is None else dtype)
+    try:
+        return jnp.result_type(float if dtype is None else dtype)
+    except TypeError:
+        raise TypeError(f"{function}: dtype must be a dtype, got {dtype!r}; pass jnp.float32 or 'float32'.") from None
 
 
 def random_dtype(function: str, dtype: DTypeLike | None) -> np.dtype[Any]:
     """The dtype of the draws to return: one that holds both signs."""
-    result = default_dtype(dtype)
+    result = default_dtype(function, dtype)
     if not jnp.issubdtype(result, jnp.inexact) or result == jnp.float8_e8m0fnu:
         raise TypeError(
             f"{function}: dtype must be a signed float or complex dtype, got {result}; "
@@ -111,19 +168,34 @@ def nonempty(function: str, shape: Shape) -> None:
         )
 
 
-def hashable(value: Axes) -> int | Shape:
-    """``value`` with a tuple for a list, so that equal initializers hash alike."""
-    return value if isinstance(value, int) else tuple(value)
+def axis(function: str, argument: str, value: Any) -> int:
+    """``value`` as the number of one axis."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{function}: {argument} must be an int, got {value!r}; name one axis of the kernel.") from None
+
+
+def listed(function: str, argument: str, value: Any) -> int | Shape:
+    """``value`` as an int or a tuple of ints, so that equal initializers hash alike."""
+    try:
+        return tuple(operator.index(a) for a in value) if np.iterable(value) else operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{function}: {argument} must be an int or a tuple of ints, got {value!r}; number the axes of the kernel. "
+            f"Anything else has a name, such as layer=Conv() or gain=2.0."
+        ) from None
 
 
 def axes(function: str, argument: str, value: Axes, shape: Shape) -> Shape:
     """``value`` as axes counted from 0, each an axis of ``shape``."""
     rank = len(shape)
-    listed = (value,) if isinstance(value, int) else tuple(value)
-    wrong = [a for a in listed if not -rank <= a < rank]
+    numbers = listed(function, argument, value)
+    found = (numbers,) if isinstance(numbers, int) else numbers
+    wrong = [a for a in found if not -rank <= a < rank]
     if wrong:
         raise ValueError(
             f"{function}: {argument} {wrong[0]} is out of range for shape {shape}, which has {rank} axes; "
             f"name axes of this kernel, or use zeros or normal for a bias."
         )
-    return tuple(a % rank for a in listed)
+    return tuple(a % rank for a in found)

@@ -71,9 +71,10 @@ def critical(
         TypeError: as for :func:`moments`.
 
     Note:
-        relu has (2, 0) and no other. gelu needs a bias_variance of 0.173 and more, silu of 0.555: with less, their
-        fixed points are unstable. softplus has none; sigmoid none with a fixed point up to 30, and beyond only with
-        weights of variance 100/fan_in. jax.nn, torch and keras have no such function.
+        relu has (2, 0) and no other. gelu needs a bias_variance of 0.173 at least, silu of 0.5552: with less, their
+        fixed points are unstable. Up to a fixed point of 30, gelu reaches 0.59 and silu 0.858. softplus has none;
+        sigmoid none with a fixed point up to 30, and beyond only with weights of variance 100/fan_in. jax.nn, torch
+        and keras have no such function.
 
     Example:
         >>> import jaxacts
@@ -98,7 +99,7 @@ def critical(
         )
     curve = curve_of("critical", fn, parameters)
     grid = [_edge(curve, q) for q in np.geomspace(_SMALLEST, limit, _POINTS)]
-    if all(abs(p.bias_variance) < 1e-9 * p.fixed_point for p in grid):
+    if _invariant(grid):
         if target == 0.0:
             return Critical(float(f"{grid[0].weight_variance:.12g}"), 0.0, 1.0, 1.0, 1.0, math.inf)
         raise _refusal(curve, target, grid, "is scale-invariant: every second moment is a fixed point without biases")
@@ -146,13 +147,37 @@ def _origin(curve: Curve) -> Critical | None:
     return Critical(1.0 / steepness, 0.0, 0.0, 1.0, 1.0, math.inf)
 
 
+def _invariant(grid: list[Critical]) -> bool:
+    return all(abs(p.bias_variance) < 1e-9 * p.fixed_point for p in grid)
+
+
+def _is_stable(point: Critical) -> bool:
+    return point.bias_variance > 0 and point.variance_slope <= 1
+
+
+def _stable_range(curve: Curve, grid: list[Critical]) -> list[float]:
+    """The bias variances of the stable points of the grid, and of the ends of their range, by bisection."""
+    stable = [p.bias_variance for p in grid if _is_stable(p)]
+    for a, b in itertools.pairwise(grid):
+        while _is_stable(a) != _is_stable(b) and b.fixed_point - a.fixed_point > 1e-7 * b.fixed_point:
+            middle = _edge(curve, (a.fixed_point + b.fixed_point) / 2)
+            a, b = (middle, b) if _is_stable(middle) == _is_stable(a) else (a, middle)
+        stable += [p.bias_variance for p in (a, b) if _is_stable(p)]
+    return stable
+
+
+def _rounded(value: float, towards: Callable[[float], int]) -> str:
+    """Four digits, rounded into the range."""
+    digit = 10.0 ** (math.floor(math.log10(value)) - 3)
+    return f"{towards(value / digit) * digit:.4g}"
+
+
 def _refusal(curve: Curve, target: float, grid: list[Critical], reason: str) -> ValueError:
-    stable = [p.bias_variance for p in grid if p.bias_variance > 0 and p.variance_slope <= 1]
-    invariant = all(abs(p.bias_variance) < 1e-9 * p.fixed_point for p in grid)
-    if invariant:
+    stable = [] if _invariant(grid) else _stable_range(curve, grid)
+    if _invariant(grid):
         remedy = "pass bias_variance=0"
     elif stable:
-        remedy = f"pass a bias_variance from {min(stable):.4g} to {max(stable):.4g}"
+        remedy = f"pass a bias_variance from {_rounded(min(stable), math.ceil)} to {_rounded(max(stable), math.floor)}"
     else:
         remedy = "normalize between the layers, use few of them, or another activation"
     return ValueError(f"critical: {curve.name} {reason}, got bias_variance {target:g}; {remedy}.")

@@ -20,7 +20,7 @@ from jax import Array
 from jax.core import Tracer
 from numpy.typing import NDArray
 
-from jaxacts._mechanism.catalogue import entry_of
+from jaxacts._mechanism.catalogue import catalogue, entry_of
 
 __all__ = ["REACH", "Curve", "Floats", "curve_of", "nodes", "normal_density"]
 
@@ -199,19 +199,28 @@ class Curve:
 
 
 def curve_of(caller: str, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Curve:
-    """A :class:`Curve`, the same one for the same function and numbers: its program and panels are kept, as by jit."""
-    try:
-        return _kept(caller, function, tuple(sorted(parameters.items())))
-    except TypeError as error:
-        # Arrays and lists cannot be looked up; other errors are those of the caller.
-        if "unhashable" not in str(error):
-            raise
-        return Curve(caller, function, parameters)
+    """A :class:`Curve`, the same one for the same activation of the catalogue and the same numbers.
+
+    Any other function may look at what changes, as a module does, so its curve is made anew each time.
+    """
+    base, given = function, dict(parameters)
+    while isinstance(base, functools.partial) and not base.args:
+        base, given = base.func, {**base.keywords, **given}
+    if _is_activation(base) and all(isinstance(v, (bool, int, float, str)) for v in given.values()):
+        return _kept(caller, base, tuple(sorted(given.items())))
+    return Curve(caller, function, parameters)
 
 
 @functools.lru_cache(maxsize=32)
 def _kept(caller: str, function: Callable[..., Any], parameters: tuple[tuple[str, Any], ...]) -> Curve:
     return Curve(caller, function, dict(parameters))
+
+
+def _is_activation(function: Callable[..., Any]) -> bool:
+    try:
+        return entry_of(function).name in catalogue()
+    except TypeError:
+        return False
 
 
 def nodes(edges: Floats) -> tuple[Floats, Floats]:

@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 from jax.typing import DTypeLike
 
-from jaxacts._mechanism.errors import unknown_name
 from jaxacts.initializers import _checks, _samplers
 from jaxacts.initializers._basic import Constant, Scaled
 from jaxacts.initializers._fans import Layer
@@ -145,10 +144,8 @@ def layer_default(
         https://github.com/pytorch/pytorch/tree/v2.9.0/torch/nn/modules; the arguments of the layers of keras,
         https://keras.io/api/layers/
     """
-    if layer not in _ROWS:
-        raise unknown_name(_NAME, "layer", layer, _ROWS)
-    if parameter not in _ROWS[layer]:
-        raise unknown_name(_NAME, f"parameter of {layer}", parameter, _ROWS[layer])
+    _checks.known(_NAME, "layer", layer, _ROWS)
+    _checks.known(_NAME, f"parameter of {layer}", parameter, _ROWS[layer])
     row = _ROWS[layer][parameter]
     if fan_in is None:
         if row.by_shape is None:

@@ -27,12 +27,13 @@ erf_inv erfc exp exp2 expm1 floor ge gt integer_pow is_finite jaxacts_narrow jax
 max min mul ne neg not or pow rem round rsqrt select_n shift_left sign sin sinh sqrt square sub tan tanh xor
 """
 _MOVE_NAMES = """
-broadcast_in_dim carry concatenate cumsum dynamic_slice dynamic_update_slice gather pad reduce_window_max
-reduce_window_sum rev slice split step_of steps
+broadcast_in_dim carry concatenate dynamic_slice dynamic_update_slice gather pad reduce_window_max rev slice split
+step_of steps
 """
 _ELEMENTWISE = frozenset(_ELEMENTWISE_NAMES.split())
 _MOVES = KEEPS_ELEMENTS | frozenset(_MOVE_NAMES.split())
 _REDUCES = frozenset(["reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "argmax", "argmin"])
+_WINDOWED = frozenset(["reduce_window_sum", "cumsum"])
 _SUMS = frozenset(["add", "sub", "add_any"])
 _SAME_PLACE = frozenset(
     ["convert_element_type", "copy", "name", "stop_gradient", "reduce_precision", "optimization_barrier"]
@@ -40,13 +41,17 @@ _SAME_PLACE = frozenset(
 
 
 class Signal(NamedTuple):
-    """An elementwise function of z: the value that computes it, and which rearrangement of the elements it has."""
+    """An elementwise function of z: the value that computes it, and which rearrangement of the elements it has.
+
+    One that is ``summed`` over windows still lacks the division that makes it a mean.
+    """
 
     expr: int
     part: int
     linear: bool = True
     uneven: bool = False
     shifted: bool = False
+    summed: bool = False
 
 
 class Statistic(NamedTuple):
@@ -78,16 +83,6 @@ class Trail:
 
         return apply
 
-    def described(self, signal: Signal) -> str:
-        """The name of the jitted function that computes it, or else of its operations."""
-        scope = self.graph.producer[signal.expr].scope[len(self.use.op.scope) :]
-        if scope:
-            return scope[0]
-        memo: dict[int, Array] = {self.use.output: jnp.zeros(1)}
-        self._evaluate(signal.expr, memo, jnp.zeros(1))
-        names = dict.fromkeys(self.graph.producer[v].name for v in memo if v != self.use.output)
-        return "·".join(names)
-
     def _evaluate(self, expr: int, memo: dict[int, Array], z: Array) -> Array:
         if expr not in memo:
             op = self.graph.producer[expr]
@@ -116,8 +111,18 @@ class Trail:
         return array.flat[0] if array.size and (array == array.flat[0]).all() else None
 
     def end(self, signal: Signal) -> None:
+        if signal.linear and (factor := self._factor(signal)) != 1:
+            self.notes[f"×{factor:.4g}"] = None
         if not any(e.expr == signal.expr or (e.linear and signal.linear) for e in self.ends):
             self.ends.append(signal)
+
+    def _factor(self, signal: Signal) -> float:
+        """By what a signal without an activation has been multiplied."""
+        if signal.expr == self.use.output:
+            return 1.0
+        apply = self.function(signal)
+        with jax.ensure_compile_time_eval():
+            return float((apply(jnp.ones(1)) - apply(jnp.zeros(1)))[0])
 
     def refuse(self, reason: str) -> None:
         self.unclear[reason] = None
@@ -140,6 +145,10 @@ class Trail:
         if op.name in PRODUCTS:
             for v in (*signals, *statistics):
                 self.reach(v)
+        elif signals and op.name not in _SUMS and self.graph.drawn.intersection(op.inputs):
+            self.refuse(f"meets random numbers in {op.name}: switch dropout off, by deterministic=True or model.eval()")
+        elif op.name in _WINDOWED:
+            self._windowed(op, signals, statistics)
         elif op.name in _MOVES:
             self._move(op, signals, statistics)
         elif op.name in _REDUCES:
@@ -192,6 +201,16 @@ class Trail:
             else:
                 self.states[v] = first if op.name in _SAME_PLACE else first._replace(part=v)
 
+    def _windowed(self, op: Op, signals: dict[int, Signal], statistics: dict[int, Statistic]) -> None:
+        """A sum over windows, such as average pooling before its division: of f(z) a statistic, of z again a signal."""
+        first = next(iter(signals.values()), None)
+        if first is None:
+            self._put(op, next(iter(statistics.values())))
+        elif first.linear:
+            self._put(op, first._replace(part=op.outputs[0], summed=True))
+        else:
+            self._put(op, Statistic(first))
+
     def _normalized(self, op: Op, signal: Signal, statistic: Statistic) -> None:
         if op.name not in ("add", "sub", "mul", "div"):
             self.refuse(f"meets a statistic of itself in {op.name}")
@@ -232,7 +251,9 @@ class Trail:
         affine = scales or op.name in _SUMS or op.name == "neg"
         linear = affine and all(s.linear for s in signals.values())
         bias = linear and op.name in ("add", "sub") and leads | (op.name == "add")
-        if bias and any(self.graph.origins.get(v) or np.prod(self.graph.shapes[v]) > 1 for v in others):
+        if scales and first.summed and all(s is first for s in signals.values()):
+            self._put(op, first._replace(summed=False))
+        elif bias and any(self.graph.origins.get(v) or np.prod(self.graph.shapes[v]) > 1 for v in others):
             self._put(op, first)
         elif all(self.uniform(v) is not None for v in others):
             if first.shifted and op.name == "exp":

@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from jax.typing import DTypeLike
 
-from jaxacts._mechanism.errors import unknown_name
 from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Axes
 from jaxacts.initializers._curve import Curve, curve_of
@@ -17,7 +16,7 @@ from jaxacts.initializers._fans import Layer
 from jaxacts.initializers._protocol import Initializer
 from jaxacts.initializers._variance import Distribution, Mode, scaled
 
-__all__ = ["Convention", "Criterion", "Moments", "for_activation", "gain", "moments", "moments_of"]
+__all__ = ["Convention", "Criterion", "Moments", "for_activation", "gain", "moments", "moments_of", "squared_gain"]
 
 Criterion: TypeAlias = Literal["forward", "backward", "geometric"]
 Convention: TypeAlias = Literal["second_moment", "variance"]
@@ -105,10 +104,8 @@ _CONVENTIONS = ("second_moment", "variance")
 
 
 def gain_of(caller: str, curve: Curve, criterion: Criterion, convention: Convention) -> float:
-    if criterion not in _PRESERVED:
-        raise unknown_name(caller, "criterion", criterion, _PRESERVED)
-    if convention not in _CONVENTIONS:
-        raise unknown_name(caller, "convention", convention, _CONVENTIONS)
+    _checks.known(caller, "criterion", criterion, _PRESERVED)
+    _checks.known(caller, "convention", convention, _CONVENTIONS)
     found = moments_of(curve, 1.0)
     kept = _PRESERVED[criterion](getattr(found, convention), found.slope)
     if kept < 1e-14:
@@ -173,6 +170,34 @@ def gain(
         https://arxiv.org/abs/2101.08692 (the variance)
     """
     return gain_of("gain", curve_of("gain", fn, parameters), criterion, convention)
+
+
+def squared_gain(
+    function: str,
+    negative_slope: float,
+    gain: float | None,
+    activation: Callable[..., Any] | None = None,
+    *,
+    default: float,
+) -> float:
+    """The scale of a member: 2/(1 + negative_slope²), or what one of gain and activation says instead."""
+    slope = _checks.number(function, "negative_slope", negative_slope)
+    said = {"negative_slope": None if slope == default else slope, "gain": gain, "activation": activation}
+    given = [name for name, value in said.items() if value is not None]
+    if len(given) > 1:
+        values = " and ".join(str(getattr(said[name], "__name__", said[name])) for name in given)
+        both = " and ".join(given)
+        raise ValueError(f"{function}: {both} both set the variance, got {values}; pass one of them.")
+    if activation is not None and not callable(activation):  # pyright: ignore[reportUnnecessaryComparison]
+        raise TypeError(
+            f"{function}: activation must be a function of an array, got {type(activation).__name__}; "
+            f"pass jaxacts.tanh, the function itself."
+        )
+    if activation is not None:
+        gain = gain_of(function, curve_of(function, activation, {}), "forward", "second_moment")
+    if gain is None:
+        return 2.0 / (1.0 + _checks.squared(function, "negative_slope", slope))
+    return _checks.squared(function, "gain", _checks.magnitude(function, "gain", gain))
 
 
 def for_activation(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-__all__ = ["KEEPS_ELEMENTS", "PRODUCTS", "Graph", "Op", "Use", "graph_of"]
+__all__ = ["KEEPS_ELEMENTS", "LOOPS", "PRODUCTS", "Graph", "Op", "Use", "graph_of"]
 
 _KEEPS_NAMES = """
 reshape transpose convert_element_type squeeze expand_dims copy copy_p name stop_gradient sharding_constraint
@@ -22,6 +22,10 @@ optimization_barrier reduce_precision mesh_cast reshard pbroadcast pvary
 """
 KEEPS_ELEMENTS = frozenset(_KEEPS_NAMES.split())
 """Primitives whose result has the elements of the operand, in another order, dtype or place."""
+
+
+LOOPS = frozenset(["scan", "while", "cond"])
+_DRAWS = frozenset(["random_bits", "random_gamma", "threefry2x32", "rng_bit_generator", "rng_uniform"])
 
 
 class Op(NamedTuple):
@@ -57,10 +61,12 @@ class Graph:
     data: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
     producer: dict[int, Op] = field(default_factory=dict)
-    # The data-dependent values; for the others the parameters they come from; those that are one parameter rearranged.
+    # The data-dependent values; for the others the parameters they come from; those that are one parameter rearranged;
+    # those that come from random bits.
     varying: set[int] = field(default_factory=set)
     origins: dict[int, frozenset[int]] = field(default_factory=dict)
     kernels: dict[int, int] = field(default_factory=dict)
+    drawn: set[int] = field(default_factory=set)
 
     def value(self, shape: Sequence[int]) -> int:
         self.shapes.append(tuple(shape))
@@ -92,6 +98,8 @@ class Graph:
                 inputs = [*op.inputs, *(back[v] for v in op.outputs if v in back)]
                 if self.varying.intersection(inputs):
                     self.varying.update(op.outputs)
+                elif op.name in _DRAWS or self.drawn.intersection(inputs):
+                    self.drawn.update(op.outputs)
                 origins = frozenset[int]().union(*(self.origins.get(v, frozenset()) for v in inputs))
                 self.origins.update(dict.fromkeys(op.outputs, origins))
                 same_size = op.name == "broadcast_in_dim" and self._size(op.inputs[0]) == self._size(op.outputs[0])
@@ -202,7 +210,7 @@ def _unfold(
         inner = _called(eqn)
         shapes = [v.aval.shape for v in eqn.outvars]
         if inner is not None:
-            here = (*scope, str(eqn.params.get("name", name)))
+            here = (*scope, str(eqn.params["name"])) if "name" in eqn.params else scope
             outputs = _unfold(graph, *inner, operands, here, into_scans)
         elif name == "scan" and into_scans:
             outputs = _one_step(graph, eqn, operands, scope, shapes)
@@ -214,7 +222,7 @@ def _unfold(
 
 def _called(eqn: Any) -> tuple[Any, Sequence[Any]] | None:
     """The program that an operation only calls: jit, remat, a custom derivative."""
-    if eqn.primitive.name in ("scan", "while", "cond"):
+    if eqn.primitive.name in LOOPS:
         return None
     inner: Any = next((eqn.params[k] for k in ("jaxpr", "call_jaxpr", "fun_jaxpr") if k in eqn.params), None)
     jaxpr, consts = (inner.jaxpr, inner.consts) if hasattr(inner, "jaxpr") else (inner, ())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from jax.typing import DTypeLike
 
 from jaxacts.initializers._checks import Axes
 from jaxacts.initializers._fans import Layer
+from jaxacts.initializers._gains import squared_gain
 from jaxacts.initializers._protocol import Initializer
-from jaxacts.initializers._variance import Mode, scaled, squared_gain
+from jaxacts.initializers._variance import Mode, scaled
 
 __all__ = [
     "he_normal",
@@ -29,6 +33,7 @@ def he_normal(
     negative_slope: float = 0.0,
     mode: Mode = "fan_in",
     gain: float | None = None,
+    activation: Callable[..., Any] | None = None,
 ) -> Initializer:
     r"""He's Gaussian weights, for layers before a relu.
 
@@ -41,13 +46,14 @@ def he_normal(
         mode: ``"fan_in"`` keeps the second moment forward, ``"fan_out"`` backward; also ``"fan_avg"`` and
             ``"fan_geo_avg"``.
         gain: replaces √(2/(1+negative_slope²)), so that std = gain/√n; at least 0, not together with a slope.
+        activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
-            raises.
+        ValueError: a negative gain, two of gain, slope and activation, an unknown mode, what :func:`gain` refuses; at
+            the call, what :func:`fans` raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -65,7 +71,7 @@ def he_normal(
     """
     return scaled(
         "he_normal",
-        squared_gain("he_normal", negative_slope, gain, default=0.0),
+        squared_gain("he_normal", negative_slope, gain, activation, default=0.0),
         mode,
         "normal",
         in_axis,
@@ -86,6 +92,7 @@ def he_truncated_normal(
     negative_slope: float = 0.0,
     mode: Mode = "fan_in",
     gain: float | None = None,
+    activation: Callable[..., Any] | None = None,
 ) -> Initializer:
     r"""He's weights from a Gaussian cut at ±2.274 std, for layers before a relu.
 
@@ -98,13 +105,14 @@ def he_truncated_normal(
         mode: ``"fan_in"`` keeps the second moment forward, ``"fan_out"`` backward; also ``"fan_avg"`` and
             ``"fan_geo_avg"``.
         gain: replaces √(2/(1+negative_slope²)), so that std = gain/√n; at least 0, not together with a slope.
+        activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
-            raises.
+        ValueError: a negative gain, two of gain, slope and activation, an unknown mode, what :func:`gain` refuses; at
+            the call, what :func:`fans` raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -121,7 +129,7 @@ def he_truncated_normal(
     """
     return scaled(
         "he_truncated_normal",
-        squared_gain("he_truncated_normal", negative_slope, gain, default=0.0),
+        squared_gain("he_truncated_normal", negative_slope, gain, activation, default=0.0),
         mode,
         "truncated_normal",
         in_axis,
@@ -142,6 +150,7 @@ def he_uniform(
     negative_slope: float = 0.0,
     mode: Mode = "fan_in",
     gain: float | None = None,
+    activation: Callable[..., Any] | None = None,
 ) -> Initializer:
     r"""He's uniform weights, for layers before a relu.
 
@@ -155,13 +164,14 @@ def he_uniform(
         mode: ``"fan_in"`` keeps the second moment forward, ``"fan_out"`` backward; also ``"fan_avg"`` and
             ``"fan_geo_avg"``.
         gain: replaces √(2/(1+negative_slope²)), so that std = gain/√n; at least 0, not together with a slope.
+        activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
-            raises.
+        ValueError: a negative gain, two of gain, slope and activation, an unknown mode, what :func:`gain` refuses; at
+            the call, what :func:`fans` raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -178,7 +188,7 @@ def he_uniform(
     """
     return scaled(
         "he_uniform",
-        squared_gain("he_uniform", negative_slope, gain, default=0.0),
+        squared_gain("he_uniform", negative_slope, gain, activation, default=0.0),
         mode,
         "uniform",
         in_axis,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from jaxacts.initializers import _checks
 from jaxacts.initializers._fans import Fans, Kernel, Layer, ratio
@@ -40,8 +43,8 @@ class Dense(Layer):
     packed: int = 1
 
     def __post_init__(self) -> None:
-        _checks.count("Dense", "batch", self.batch)
-        _checks.count("Dense", "packed", self.packed)
+        for argument in ("batch", "packed"):
+            object.__setattr__(self, argument, _checks.count("Dense", argument, getattr(self, argument)))
 
     def fans(self, kernel: Kernel) -> Fans:
         """fan_in without the batch, fan_out of one part."""
@@ -90,11 +93,14 @@ class Conv(Layer):
     transposed: bool = False
 
     def __post_init__(self) -> None:
-        _checks.count("Conv", "groups", self.groups)
-        if not isinstance(self.strides, int):
-            object.__setattr__(self, "strides", tuple(self.strides))
-        for stride in self.strides if isinstance(self.strides, tuple) else (self.strides,):
-            _checks.count("Conv", "strides", stride)
+        object.__setattr__(self, "groups", _checks.count("Conv", "groups", self.groups))
+        given: Any = self.strides
+        strides = (
+            tuple(_checks.count("Conv", "strides", s) for s in given)
+            if np.iterable(given)
+            else _checks.count("Conv", "strides", given)
+        )
+        object.__setattr__(self, "strides", strides)
 
     def fans(self, kernel: Kernel) -> Fans:
         """Both fans with the window, fan_out in one group, and the stride where it thins out."""
@@ -129,7 +135,9 @@ class Einsum(Layer):
         kernel: which of the two operands is the kernel, 0 or 1.
 
     Raises:
-        ValueError: a specification without an output, not of two operands, with an index twice in the kernel, or that
+        TypeError: a spec that is no string.
+        ValueError: a specification without an output, not of two operands, with an index twice in one of the three or
+            one that is no letter, with an index of the output that neither operand has, or that
             sums over an axis which only the inputs have (its size is not in the kernel, and such terms share their
             weight, so what becomes of the variance depends on the data); at the call, a kernel of another rank, or
             axes that are named beside it.
@@ -152,9 +160,14 @@ class Einsum(Layer):
 
     def _roles(self) -> tuple[str, str, str]:
         """The indices of inputs, kernel and output."""
+        if not isinstance(self.spec, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"Einsum: spec must be a string, got {type(self.spec).__name__}; write it as for jnp.einsum, such as "
+                f"'btd,dhk->bthk'."
+            )
         operands, arrow, output = self.spec.replace(" ", "").partition("->")
         sides = operands.split(",")
-        if not arrow or len(sides) != 2 or self.kernel not in (0, 1):
+        if not arrow or "->" in output or len(sides) != 2 or self.kernel not in (0, 1):
             raise ValueError(
                 f"Einsum: spec must be 'inputs,kernel->output' and kernel 0 or 1, got {self.spec!r} and "
                 f"{self.kernel}; write all three, such as 'btd,dhk->bthk'."
@@ -164,6 +177,19 @@ class Einsum(Layer):
             raise ValueError(
                 f"Einsum: the kernel must have each index once and no ellipsis, got {kernel!r} in {self.spec!r}; "
                 f"name every axis of the kernel."
+            )
+        for side, letters in (("inputs", inputs), ("kernel", kernel), ("output", output)):
+            named = letters.replace("...", "", 1)
+            if not (named == "" or (named.isascii() and named.isalpha())) or len(set(named)) < len(named):
+                raise ValueError(
+                    f"Einsum: each index of the {side} must be another letter, got {letters!r} in "
+                    f"{self.spec!r}; name every axis by a letter of its own."
+                )
+        unknown = set(output) - set(inputs) - set(kernel)
+        if unknown:
+            raise ValueError(
+                f"Einsum: {''.join(sorted(unknown))!r} of the output must be in inputs or kernel, got {self.spec!r}; "
+                f"name the axis there too, or leave it out."
             )
         shared = set(inputs) - set(kernel) - set(output)
         if shared:

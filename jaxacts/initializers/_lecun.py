@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from jax.typing import DTypeLike
 
 from jaxacts.initializers._checks import Axes
 from jaxacts.initializers._fans import Layer
+from jaxacts.initializers._gains import squared_gain
 from jaxacts.initializers._protocol import Initializer
-from jaxacts.initializers._variance import Mode, scaled, squared_gain
+from jaxacts.initializers._variance import Mode, scaled
 
 __all__ = [
     "lecun_normal",
@@ -26,6 +30,7 @@ def lecun_normal(
     negative_slope: float = 1.0,
     mode: Mode = "fan_in",
     gain: float | None = None,
+    activation: Callable[..., Any] | None = None,
 ) -> Initializer:
     r"""LeCun's Gaussian weights, for layers before a selu or none.
 
@@ -39,13 +44,14 @@ def lecun_normal(
             ``"fan_geo_avg"``.
         gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
             together with a slope.
+        activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
-            raises.
+        ValueError: a negative gain, two of gain, slope and activation, an unknown mode, what :func:`gain` refuses; at
+            the call, what :func:`fans` raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -63,7 +69,7 @@ def lecun_normal(
     """
     return scaled(
         "lecun_normal",
-        squared_gain("lecun_normal", negative_slope, gain, default=1.0),
+        squared_gain("lecun_normal", negative_slope, gain, activation, default=1.0),
         mode,
         "normal",
         in_axis,
@@ -84,6 +90,7 @@ def lecun_truncated_normal(
     negative_slope: float = 1.0,
     mode: Mode = "fan_in",
     gain: float | None = None,
+    activation: Callable[..., Any] | None = None,
 ) -> Initializer:
     r"""LeCun's weights from a Gaussian cut at ±2.274 std, for layers before a selu or none.
 
@@ -97,13 +104,14 @@ def lecun_truncated_normal(
             ``"fan_geo_avg"``.
         gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
             together with a slope.
+        activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
-            raises.
+        ValueError: a negative gain, two of gain, slope and activation, an unknown mode, what :func:`gain` refuses; at
+            the call, what :func:`fans` raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -121,7 +129,7 @@ def lecun_truncated_normal(
     """
     return scaled(
         "lecun_truncated_normal",
-        squared_gain("lecun_truncated_normal", negative_slope, gain, default=1.0),
+        squared_gain("lecun_truncated_normal", negative_slope, gain, activation, default=1.0),
         mode,
         "truncated_normal",
         in_axis,
@@ -142,6 +150,7 @@ def lecun_uniform(
     negative_slope: float = 1.0,
     mode: Mode = "fan_in",
     gain: float | None = None,
+    activation: Callable[..., Any] | None = None,
 ) -> Initializer:
     r"""LeCun's uniform weights, for layers before a selu or none.
 
@@ -155,13 +164,14 @@ def lecun_uniform(
             ``"fan_geo_avg"``.
         gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
             together with a slope.
+        activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
-            raises.
+        ValueError: a negative gain, two of gain, slope and activation, an unknown mode, what :func:`gain` refuses; at
+            the call, what :func:`fans` raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -179,7 +189,7 @@ def lecun_uniform(
     """
     return scaled(
         "lecun_uniform",
-        squared_gain("lecun_uniform", negative_slope, gain, default=1.0),
+        squared_gain("lecun_uniform", negative_slope, gain, activation, default=1.0),
         mode,
         "uniform",
         in_axis,

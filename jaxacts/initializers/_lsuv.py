@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,8 +13,8 @@ import numpy as np
 from jax import Array
 
 from jaxacts.initializers import _checks
-from jaxacts.initializers._graph import Graph, Use, graph_of
-from jaxacts.initializers._models import opened, table
+from jaxacts.initializers._graph import LOOPS, Graph, Use, graph_of
+from jaxacts.initializers._models import Model, folded, opened, table
 
 __all__ = ["LsuvReport", "ScaledLayer", "lsuv"]
 
@@ -69,8 +69,9 @@ def lsuv(
         key: the random key; each kernel is drawn with the key folded with its path.
         variables: of a linen module; None takes those of ``model.init``.
         tolerance: how far from 1 the variance may be at the end; positive.
-        max_iterations: how often a kernel may be scaled; at least 1. Once is enough but for kernels that are used
-            more than once and layers that round.
+        max_iterations: how often a kernel may be scaled; at least 1. Once is enough but for layers that round, and for
+            kernels that are used more than once, such as a table that is looked up and is the last layer too: how the
+            variance follows those is found by secant steps.
         progress: whether to show a bar, by tqdm or rich.
         **options: further arguments of the call of the model, such as ``train=False``.
 
@@ -79,9 +80,10 @@ def lsuv(
         Biases, scales and tables keep their values, and the model that was passed is not changed.
 
     Raises:
-        ValueError: a layer whose outputs on this batch are constant or not finite, or that does not come within the
-            tolerance; a kernel inside of a scan or loop; a model without kernels.
-        TypeError: a model that is no Flax module.
+        ValueError: a layer whose outputs on this batch are empty, constant or not finite, or that does not come within
+            the tolerance; a kernel inside of a scan or loop; a model without kernels.
+        TypeError: a model that is no Flax module; a call inside of jit, which it cannot run in, for it looks at
+            the variances on the host.
         ImportError: flax is not installed, or neither tqdm nor rich for a bar.
 
     Note:
@@ -100,55 +102,83 @@ def lsuv(
     References:
         Mishkin & Matas, "All you need is a good init", 2016, https://arxiv.org/abs/1511.06422
     """
-    margin = _checks.magnitude("lsuv", "tolerance", tolerance)
-    if margin == 0 or max_iterations < 1:
-        raise ValueError(
-            f"lsuv: tolerance must be positive and max_iterations at least 1, got {margin:g} and {max_iterations}; "
-            f"the defaults are 0.02 and 10."
-        )
+    margin, most = (
+        _checks.magnitude("lsuv", "tolerance", tolerance),
+        _checks.count("lsuv", "max_iterations", max_iterations),
+    )
+    if margin == 0:
+        raise ValueError("lsuv: tolerance must be positive, got 0; the default is 0.02.")
     opening = opened("lsuv", model, sample, key, variables, options)
     graph = graph_of(opening.call, opening.leaves, opening.sample, into_scans=False)
     uses = {use.leaf: use for use in reversed(graph.uses())}
     order = sorted(uses, key=lambda index: graph.ops.index(uses[index].op))
-    _all_reached(graph, opening.paths, order)
+    _all_reached(graph, opening, order)
 
     data = jax.tree.leaves(opening.sample)
     measure = jax.jit(lambda leaves: _variances(graph, leaves, data, [uses[i].output for i in order]))
     leaves = list(opening.leaves)
     for index in order:
-        folded = jax.random.fold_in(key, zlib.crc32(opening.paths[index].encode()))
-        leaves[index] = _orthonormal(graph, uses[index], folded, leaves[index])
+        leaves[index] = _orthonormal(graph, uses[index], folded(key, opening.paths[index]), leaves[index])
 
-    rows, variances = list[ScaledLayer](), np.asarray(measure(leaves))
-    for position, index in _bar(list(enumerate(order)), progress):
-        path, start, before = opening.paths[index], leaves[index], float(variances[position])
-        iterations, factor = 0, 1.0
-        while abs(variances[position] - 1) > margin:
-            variance = float(variances[position])
-            if not (1e-30 < variance < np.inf) or iterations == max_iterations:
-                raise ValueError(
-                    f"lsuv: {path} must reach a variance of 1 ± {margin:g}, got {variance:.4g} after {iterations} "
-                    f"scalings; its outputs on this batch are constant, not finite, or do not follow its kernel: look "
-                    f"at the data and at the layers before it."
-                )
-            iterations, factor = iterations + 1, factor / variance**0.5
-            leaves[index] = (start * factor).astype(start.dtype)
-            variances = np.asarray(measure(leaves))
-        rows.append(ScaledLayer(path, start.shape, before, float(variances[position]), factor, iterations))
+    fits = [_Fit(opening.paths[index], leaves[index]) for index in order]
+    before = variances = np.asarray(measure(leaves))
+    # A second round is for kernels that are used before the layer whose outputs they are scaled by.
+    for round_ in itertools.count():
+        for position in _bar(list(range(len(order))), progress and round_ == 0):
+            fit = fits[position]
+            while not abs(variances[position] - 1) <= margin:
+                leaves[order[position]] = fit.scaled(float(variances[position]), margin, most)
+                variances = np.asarray(measure(leaves))
+        if (abs(variances - 1) <= margin).all():
+            break
+    rows = [
+        ScaledLayer(fit.path, fit.start.shape, float(old), float(new), fit.factor, fit.iterations)
+        for fit, old, new in zip(fits, before, variances, strict=True)
+    ]
     return opening.rebuilt(leaves), LsuvReport(tuple(rows))
 
 
-def _all_reached(graph: Graph, paths: list[str], order: list[int]) -> None:
-    loops = [op for op in graph.ops if op.name in ("scan", "while", "cond")]
-    hidden = [
-        paths[i]
-        for i, leaf in enumerate(graph.leaves)
-        if len(graph.shapes[leaf]) > 1
-        and i not in order
-        and any(i in graph.origins.get(v, ()) for op in loops for v in op.inputs)
-    ]
-    if hidden or not order:
-        what = f"{hidden[0]} inside of a loop" if hidden else "no kernel"
+@dataclass
+class _Fit:
+    """The scaling of one kernel: the variance goes as some power of the factor, 2 but for kernels used repeatedly."""
+
+    path: str
+    start: Array
+    factor: float = 1.0
+    iterations: int = 0
+    power: float = 2.0
+    last: tuple[float, float] | None = None
+
+    def scaled(self, variance: float, margin: float, most: int) -> Array:
+        """The kernel after one more step, the secant of the logarithms."""
+        if not (1e-30 < variance < np.inf) or self.iterations == most:
+            raise ValueError(
+                f"lsuv: {self.path} must reach a variance of 1 ± {margin:g}, got {variance:.4g} after "
+                f"{self.iterations} scalings; its outputs on this batch are empty, constant, not finite, or do not "
+                f"follow its kernel: look at the data and at the layers before it."
+            )
+        if self.last:
+            old_variance, change = self.last
+            if abs(change) > 0.01:
+                self.power = float(np.clip(np.log(variance / old_variance) / change, 1.0, 16.0))
+        step = -np.log(variance) / self.power
+        self.last = variance, step
+        self.iterations, self.factor = self.iterations + 1, self.factor * float(np.exp(step))
+        return (self.start * self.factor).astype(self.start.dtype)
+
+
+def _all_reached(graph: Graph, opening: Model, order: list[int]) -> None:
+    """Refuses kernels that only a loop uses."""
+    hidden = set[int]()
+    if any(op.name in LOOPS for op in graph.ops):
+        inside = graph_of(opening.call, opening.leaves, opening.sample, into_scans=True)
+        entering = [v for op in inside.ops if op.name in LOOPS for v in op.inputs if len(inside.shapes[v]) > 1]
+        hidden = {use.leaf for use in inside.uses()}.union(
+            *(inside.origins.get(v, ()) for v in entering if v not in inside.varying)
+        )
+    missed = [opening.paths[index] for index in sorted(hidden.difference(order))]
+    if missed or not order:
+        what = f"{missed[0]} inside of a loop" if missed else "no kernel"
         raise ValueError(
             f"lsuv: the kernels must be used in products or convolutions outside of scans and loops, got {what}; "
             f"unroll the layers, or use match."
@@ -170,7 +200,7 @@ def _orthonormal(graph: Graph, use: Use, key: Array, leaf: Array) -> Array:
     return flat.reshape(leaf.shape).astype(leaf.dtype)
 
 
-def _bar(layers: list[tuple[int, int]], progress: bool) -> Iterable[tuple[int, int]]:
+def _bar(layers: list[int], progress: bool) -> Iterable[int]:
     if not progress:
         return layers
     try:

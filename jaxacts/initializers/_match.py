@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import fnmatch
 import functools
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.sharding import NamedSharding
 
-from jaxacts._mechanism.catalogue import catalogue
 from jaxacts._mechanism.errors import unknown_name
 from jaxacts.initializers import _checks
-from jaxacts.initializers._curve import Floats, curve_of
+from jaxacts.initializers._curve import curve_of
 from jaxacts.initializers._fans import FAN
-from jaxacts.initializers._follow import Signal, Trail, follow
+from jaxacts.initializers._follow import Trail, follow
 from jaxacts.initializers._gains import Convention, Criterion, gain_of
-from jaxacts.initializers._graph import PRODUCTS, Graph, Use, graph_of
-from jaxacts.initializers._models import opened, table
-from jaxacts.initializers._variance import Distribution, Mode, variance_scaling
+from jaxacts.initializers._graph import KEEPS_ELEMENTS, LOOPS, PRODUCTS, Graph, Use, graph_of
+from jaxacts.initializers._models import folded, opened, table
+from jaxacts.initializers._recognize import recognized, same
+from jaxacts.initializers._variance import Distribution, Mode, scaled
 
 __all__ = ["Choice", "MatchReport", "MatchedLayer", "match"]
 
@@ -89,6 +87,11 @@ def match(
     its output is followed through biases, reshapes, pooling, normalizations and residual additions to the activation,
     whatever it is composed of, whose gain is then computed. A layer with nothing but layers behind it has gain 1.
 
+    **Constant factors** belong to the activation where there is one: relu(0.1 z) and 1.7 relu(z) have the gains of
+    these functions. Where there is none they are there on purpose, as that of attention or of a residual branch, so the
+    gain stays 1 and a note says by what the output is multiplied ("×0.25"). What divides a sum over a window or an axis
+    makes it a mean, and is no factor.
+
     Args:
         model: a ``flax.linen`` or a ``flax.nnx`` module.
         sample: what the model is called with: an array, or a tuple of the positional arguments. Only shapes matter.
@@ -102,19 +105,20 @@ def match(
 
     Returns:
         The new variables of a linen module, or a new nnx module; and a :class:`MatchReport`, whose text is a table.
-        Biases, scales and tables keep their values, and the model that was passed is not changed.
+        Biases, scales, tables and kernels that are all zero keep their values, and the model that was passed is not
+        changed.
 
     Raises:
         ValueError: layers of which it is not clear what follows, each with the reason: an output that goes into two
             activations, or into what is neither elementwise nor a layer; a kernel that is transformed before its
-            product, or looked up as a table too. ``choices`` is the remedy.
-        TypeError: a model that is no Flax module.
+            product, or looked up as a table too; random numbers on the way. ``choices`` is the remedy.
+        TypeError: a model that is no Flax module; a call inside of jit, for it runs on the host.
         ImportError: flax is not installed.
 
     Note:
         Between a layer and its activation a normalization makes the scale of the kernel unimportant for the forward
-        pass (the note says "normalized"). Dropout scales what it lets through: switch it off, by an option of the call
-        or by nnx's ``model.eval()``. For deep networks without normalization of gelu, silu or mish see the note of
+        pass (the note says "normalized"). Active dropout is refused: switch it off, by an option of the call or
+        by nnx's ``model.eval()``. For deep networks without normalization of gelu, silu or mish see the note of
         :func:`gain`. Layers of a scan get the fans of one step. jax.nn, torch and keras have no such function.
 
     Example:
@@ -130,8 +134,9 @@ def match(
     References:
         He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852
     """
-    if mode not in FAN:
-        raise unknown_name("match", "mode", mode, FAN)
+    # Independent numbers of one deviation, whose fans are known already.
+    draw = functools.partial(scaled, "match", distribution=distribution, in_axis=(), out_axis=(), dtype=None)
+    draw(1.0, mode=mode, batch_axis=())
     opening = opened("match", model, sample, key, variables, options)
     graph = graph_of(opening.call, opening.leaves, opening.sample, into_scans=True)
     layers, left, unclear = list[MatchedLayer](), dict[str, str](), dict[str, str]()
@@ -140,7 +145,8 @@ def match(
     chosen = _chosen(choices or {}, opening.paths, {use.leaf for use in uses})
     for index in dict.fromkeys([*(use.leaf for use in uses), *range(len(leaves))]):
         path, here = opening.paths[index], [use for use in uses if use.leaf == index]
-        found = _found(graph, known, index, here, chosen)
+        found = _zero(leaves[index]) if here and index not in chosen else None
+        found = found or _found(graph, known, index, here, chosen)
         if isinstance(found, _Alone):
             if found.reason:
                 (unclear if found.refused else left)[path] = found.reason
@@ -151,10 +157,10 @@ def match(
         fan_in, fan_out = found.use.fan_in, found.use.fan_out
         std = gain / FAN[mode](fan_in, fan_out) ** 0.5
         leaf = leaves[index]
-        # Independent numbers of one deviation: every axis of the kernel is a batch of them.
-        init = variance_scaling(std**2, "fan_in", distribution, (), (), tuple(range(leaf.ndim)))
-        sharding = leaf.sharding if isinstance(leaf.sharding, NamedSharding) else None
-        leaves[index] = init(jax.random.fold_in(key, zlib.crc32(path.encode())), leaf.shape, leaf.dtype, sharding)
+        init = draw(std**2, mode="fan_in", batch_axis=tuple(range(leaf.ndim)))
+        placement = getattr(leaf, "sharding", None)
+        sharding = placement if isinstance(placement, NamedSharding) else None
+        leaves[index] = init(folded(key, path), leaf.shape, leaf.dtype, sharding)
         layers.append(MatchedLayer(path, leaf.shape, fan_in, fan_out, found.name, gain, std, found.notes))
     if unclear:
         listed = "\n".join(f"  {path} {why}" for path, why in unclear.items())
@@ -182,11 +188,21 @@ class _Alone(NamedTuple):
 
 
 def _chosen(choices: Mapping[str, Choice], paths: list[str], used: set[int]) -> dict[int, Choice]:
+    if not isinstance(choices, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"match: choices must map paths of kernels to what follows them, got {type(choices).__name__}; "
+            f"pass choices={{'*/kernel': jaxacts.relu}}."
+        )
     chosen = dict[int, Choice]()
     for pattern, choice in choices.items():
         hits = [i for i, path in enumerate(paths) if fnmatch.fnmatchcase(path, pattern)]
         if not hits:
             raise unknown_name("match", "path in choices", pattern, paths)
+        if isinstance(choice, str):
+            raise TypeError(
+                f"match: choices[{pattern!r}] must be a function, a number or None, got {choice!r}; "
+                f"pass jaxacts.{choice}, the function itself."
+            )
         if not (choice is None or callable(choice)):
             choice = _checks.magnitude("match", f"choices[{pattern!r}]", choice)
         # A pattern may hit biases, which it does not mean.
@@ -200,7 +216,7 @@ def _found(
     if index in chosen and chosen[index] is None:
         return _Alone("as chosen")
     if not uses:
-        return _unused(graph, index, len(graph.shapes[graph.leaves[index]]), index in chosen)
+        return _unused(graph, index, index in chosen)
     if len({(use.fan_in, use.fan_out) for use in uses}) > 1:
         return _Alone("is used with different fans; choose None and draw it yourself", refused=True)
     if index in chosen:
@@ -215,23 +231,40 @@ def _found(
     refused = next((f for f in found if isinstance(f, _Alone)), None)
     if refused or isinstance(first, _Alone):
         return refused or first
-    same = all(isinstance(f, _Found) and _same(f.follows, first.follows) for f in found)
-    return first if same else _Alone("is used in several places with different activations behind it", refused=True)
+    agree = all(isinstance(f, _Found) and same(f.follows, first.follows) for f in found)
+    return first if agree else _Alone("is used in several places with different activations behind it", refused=True)
 
 
-def _unused(graph: Graph, index: int, rank: int, chosen: bool) -> _Alone:
+def _zero(leaf: Any) -> _Alone | None:
+    known = not isinstance(leaf, jax.ShapeDtypeStruct)
+    return (
+        None
+        if not known or jnp.any(leaf)
+        else _Alone("all zero, which it may have to be; name it in choices to draw it")
+    )
+
+
+def _unused(graph: Graph, index: int, chosen: bool) -> _Alone:
     """A parameter that is no kernel of a product as it is."""
-    products = [op for op in graph.ops if op.name in PRODUCTS]
-    made = [v for op in products for v in op.inputs if v not in graph.varying and v not in graph.kernels]
-    opaque = [op for op in graph.ops if op.name in ("scan", "while", "cond", "pure_callback", "pallas_call")]
-    inside = [op.name for op in opaque if any(index in graph.origins.get(v, ()) for v in op.inputs)]
-    if any(index in graph.origins.get(v, ()) for v in made) and rank > 1:
+
+    def matrix(value: int) -> bool:
+        return min(len(graph.shapes[v]) for v in (value, graph.leaves[index])) > 1
+
+    taken = [
+        (op, v) for op in graph.ops for v in op.inputs if index in graph.origins.get(v, ()) and v not in graph.varying
+    ]
+    made = [v for op, v in taken if op.name in PRODUCTS and matrix(v)]
+    opaque = [op.name for op, v in taken if op.name in {*LOOPS, "pure_callback", "pallas_call"} and matrix(v)]
+    if any(v not in graph.kernels for v in made):
         return _Alone("is transformed before its product; draw it yourself and choose None", refused=True)
-    if inside and rank > 1:
-        return _Alone(f"goes into {inside[0]}, which is not followed; draw it yourself and choose None", refused=True)
+    if opaque:
+        return _Alone(f"goes into {opaque[0]}, which is not followed; draw it yourself and choose None", refused=True)
     if chosen:
         return _Alone("is no kernel of a product or convolution; leave it out of choices", refused=True)
-    return _Alone("no kernel of a product or convolution" if rank > 1 else "")
+    # A bias or scale is but spread out and added or multiplied; anything else is worth a line.
+    spread = KEEPS_ELEMENTS | {"broadcast_in_dim", "step_of", "add", "sub", "mul", "div"}
+    plain = all(op.name in spread for op, _ in taken)
+    return _Alone("" if plain else "no kernel of a product or convolution")
 
 
 def _behind(trail: Trail, use: Use) -> _Found | _Alone:
@@ -243,45 +276,10 @@ def _behind(trail: Trail, use: Use) -> _Found | _Alone:
     notes = tuple(trail.notes)
     found = list[_Found]()
     for end in trail.ends:
-        one = _Found(use, 1.0, "linear", notes) if end.linear else _Found(use, *_identified(trail, end), notes)
-        if not any(_same(one.follows, other.follows) for other in found):
+        one = _Found(use, 1.0, "linear", notes) if end.linear else _Found(use, *recognized(trail, end), notes)
+        if not any(same(one.follows, other.follows) for other in found):
             found.append(one)
     if len(found) > 1:
         names = " and ".join("a layer or the end as it is" if f.name == "linear" else f.name for f in found)
         return _Alone(f"has an output that goes into {names}", refused=True)
     return found[0]
-
-
-_GRID = np.linspace(-4.0, 4.0, 33)
-
-
-def _table(function: Callable[..., Any]) -> Floats:
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-        return np.asarray(jax.jit(function)(jnp.asarray(_GRID)), np.float64)
-
-
-def _same(f: Callable[..., Any] | float, g: Callable[..., Any] | float) -> bool:
-    if not (callable(f) and callable(g)):
-        return f == g
-    return bool(np.allclose(_table(f), _table(g), rtol=1e-4, atol=1e-4))
-
-
-@functools.cache
-def _known(name: str, exact: bool = False) -> tuple[Callable[..., Any], Floats]:
-    entry = catalogue()[name]
-    arguments = entry.arguments() | ({"approximate": False} if exact else {})
-    function = functools.partial(entry.function, **arguments)
-    return function, _table(function)
-
-
-def _identified(trail: Trail, end: Signal) -> tuple[Callable[..., Any], str]:
-    """An activation of the catalogue that has these values, and so its digits; else the operations themselves."""
-    function = trail.function(end)
-    values = _table(function)
-    names = [name for name, entry in catalogue().items() if entry.elementwise and name != "identity"]
-    common = ("relu", "gelu", "silu", "tanh", "sigmoid")
-    for name, exact in [*((n, False) for n in common), ("gelu", True), *((n, False) for n in names)]:
-        known, table = _known(name, exact)
-        if np.allclose(values, table, rtol=1e-4, atol=1e-4):
-            return known, "gelu (exact)" if exact else name
-    return function, trail.described(end)

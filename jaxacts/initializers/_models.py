@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import Array
+from jax.core import Tracer
 
-__all__ = ["Model", "opened", "table"]
+from jaxacts.initializers import _checks
+
+__all__ = ["Model", "folded", "opened", "table"]
 
 
 class Model(NamedTuple):
@@ -21,15 +26,32 @@ class Model(NamedTuple):
     rebuilt: Callable[[list[Any]], Any]
 
 
+def folded(key: Array, path: str) -> Array:
+    """The key of one parameter, which other parameters do not change."""
+    return jax.random.fold_in(key, zlib.crc32(path.encode()))
+
+
 def opened(caller: str, model: Any, sample: Any, key: Array, variables: Any, options: Mapping[str, Any]) -> Model:
     """A linen module, with variables or without, or an nnx module."""
     try:
         from flax import linen, nnx
     except ImportError as error:
         raise ImportError(f'{caller}: needs flax; pip install "jaxacts[flax]".') from error
+    # Under jit even a constant is traced.
+    if any(isinstance(x, Tracer) for x in jax.tree.leaves((key, sample, variables, jnp.zeros(())))):
+        raise TypeError(
+            f"{caller}: runs on the host, but was called while jax traces a function; call it outside of jit, and "
+            f"pass what it returns into the jitted function."
+        )
+    _checks.key(caller, key)
+    if isinstance(sample, list):
+        raise TypeError(
+            f"{caller}: sample must be an array, or a tuple of the positional arguments, got a list; "
+            f"write (x,) instead of [x], or ([x],) for a model that takes a list."
+        )
     inputs = sample if isinstance(sample, tuple) else (sample,)
     if isinstance(model, linen.Module):
-        return _linen(model, inputs, key, variables, options)
+        return _linen(caller, model, inputs, key, variables, options)
     if not isinstance(model, nnx.Module):
         raise TypeError(
             f"{caller}: model must be a flax.linen or flax.nnx module, got {type(model).__name__}; "
@@ -46,8 +68,16 @@ def opened(caller: str, model: Any, sample: Any, key: Array, variables: Any, opt
     return _model(params, inputs, lambda params, inputs: rebuilt(params)(*inputs, **options), rebuilt)
 
 
-def _linen(model: Any, inputs: tuple[Any, ...], key: Array, variables: Any, options: Mapping[str, Any]) -> Model:
+def _linen(
+    caller: str, model: Any, inputs: tuple[Any, ...], key: Array, variables: Any, options: Mapping[str, Any]
+) -> Model:
     rngs = {"params": key, "dropout": key}
+    if variables is not None and (not isinstance(variables, Mapping) or "params" not in variables):
+        got = f"the keys {sorted(variables)}" if isinstance(variables, Mapping) else type(variables).__name__
+        raise ValueError(
+            f"{caller}: variables must have the collection 'params', got {got}; pass what model.init returned, "
+            f"or {{'params': ...}}."
+        )
     state = model.init(rngs, *inputs, **options) if variables is None else variables
     others = {name: part for name, part in state.items() if name != "params"}
 
@@ -56,7 +86,7 @@ def _linen(model: Any, inputs: tuple[Any, ...], key: Array, variables: Any, opti
         out, _ = model.apply({"params": params, **others}, *inputs, rngs=rngs, mutable=[*others], **options)
         return out
 
-    return _model(state["params"], inputs, apply, lambda params: {"params": params, **others})
+    return _model(state.get("params", {}), inputs, apply, lambda params: {"params": params, **others})
 
 
 def _model(

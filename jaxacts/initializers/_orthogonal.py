@@ -12,7 +12,6 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from jaxacts._mechanism.errors import unknown_name
 from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Shape
 from jaxacts.initializers._protocol import Initializer, RandomInitializer, Sampler
@@ -62,8 +61,8 @@ class Orthogonal(RandomInitializer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.mode not in (None, "fan_in", "fan_out"):
-            raise unknown_name(self.function, "mode", self.mode, ["fan_in", "fan_out"])
+        if self.mode is not None:
+            _checks.known(self.function, "mode", self.mode, ("fan_in", "fan_out"))
 
     def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, float]:
         if len(shape) < 2:
@@ -138,7 +137,8 @@ def orthogonal(
         classical compact groups", 2007, https://arxiv.org/abs/math-ph/0609050; Yang, Simon & Bernstein, "A spectral
         condition for feature learning", 2023, https://arxiv.org/abs/2310.17813
     """
-    return Orthogonal("orthogonal", dtype, _checks.magnitude("orthogonal", "scale", scale), column_axis, mode)
+    axis = _checks.axis("orthogonal", "column_axis", column_axis)
+    return Orthogonal("orthogonal", dtype, _checks.magnitude("orthogonal", "scale", scale), axis, mode)
 
 
 def delta_orthogonal(
@@ -182,4 +182,5 @@ def delta_orthogonal(
         Xiao et al., "Dynamical isometry and a mean field theory of CNNs", 2018, https://arxiv.org/abs/1806.05393
     """
     scale = _checks.magnitude("delta_orthogonal", "scale", scale)
-    return DeltaOrthogonal("delta_orthogonal", dtype, scale, column_axis, mode)
+    axis = _checks.axis("delta_orthogonal", "column_axis", column_axis)
+    return DeltaOrthogonal("delta_orthogonal", dtype, scale, axis, mode)

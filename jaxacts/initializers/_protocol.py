@@ -21,7 +21,7 @@ from jax.typing import DTypeLike
 from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Shape
 
-__all__ = ["Initializer", "OutSharding", "RandomInitializer", "Sampler", "placed"]
+__all__ = ["Draw", "Initializer", "OutSharding", "RandomInitializer", "Sampler", "placed"]
 
 OutSharding: TypeAlias = NamedSharding | PartitionSpec | None
 
@@ -50,13 +50,13 @@ class RandomInitializer(abc.ABC):
     def __call__(
         self, key: Array, shape: Sequence[int], dtype: DTypeLike | None = None, out_sharding: OutSharding = None
     ) -> Array:
+        _checks.key(self.function, key)
         stored = self._stored(dtype)
-        wide = stored if stored.itemsize >= 4 else np.dtype(np.float32)
+        wide = _checks.wide(stored)
         sizes = _checks.sizes(self.function, shape)
         sample, factor = self.plan(sizes, wide)
-        # A real NumPy scalar of the same width: the factor neither widens the draws nor makes them complex.
-        scalar = np.finfo(wide).dtype.type(factor)
-        return placed(_Draw(sample, sizes, wide, stored), out_sharding, key, scalar)
+        scalar = _checks.factor(self.function, factor, stored)
+        return placed(Draw(sample, sizes, wide, stored), out_sharding, key, scalar)
 
     def _stored(self, dtype: DTypeLike | None) -> np.dtype[Any]:
         asked = self.dtype if dtype is None else dtype
@@ -68,7 +68,7 @@ class RandomInitializer(abc.ABC):
 
 
 @dataclass(frozen=True)
-class _Draw:
+class Draw:
     """Sample, scale, round."""
 
     sample: Sampler

@@ -7,18 +7,17 @@ normalization of each branch), or the sum is normalized with a heavier skip conn
 
 from __future__ import annotations
 
-import operator
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
 from jaxacts.initializers import _checks
 from jaxacts.initializers._basic import zeros
-from jaxacts.initializers._protocol import Initializer, OutSharding
+from jaxacts.initializers._protocol import Draw, Initializer, OutSharding, placed
 
 __all__ = ["DeepNorm", "Fixup", "deepnorm", "depth_scaled", "fixup", "scaled_by"]
 
@@ -27,6 +26,7 @@ __all__ = ["DeepNorm", "Fixup", "deepnorm", "depth_scaled", "fixup", "scaled_by"
 class ScaledBy:
     """Another initializer times a number, rounded once."""
 
+    function: str
     init: Initializer
     factor: float
 
@@ -34,12 +34,10 @@ class ScaledBy:
         self, key: Array, shape: Sequence[int], dtype: DTypeLike | None = None, out_sharding: OutSharding = None
     ) -> Array:
         asked = getattr(self.init, "dtype", None) if dtype is None else dtype
-        stored = _checks.random_dtype("scaled_by", asked)
-        wide = stored if stored.itemsize >= 4 else np.dtype(np.float32)
-        # Without a sharding the argument is left out: not every initializer of elsewhere knows it.
-        more = {} if out_sharding is None else {"out_sharding": out_sharding}
-        draws = self.init(key, shape, wide, **more)
-        return (draws * np.finfo(wide).dtype.type(self.factor)).astype(stored)
+        stored = _checks.random_dtype(self.function, asked)
+        sizes = _checks.sizes(self.function, shape)
+        scalar = _checks.factor(self.function, self.factor, stored)
+        return placed(Draw(self.init, sizes, _checks.wide(stored), stored), out_sharding, key, scalar)
 
 
 def scaled_by(init: Initializer, factor: float) -> Initializer:
@@ -106,7 +104,7 @@ def depth_scaled(init: Initializer, branches: int) -> Initializer:
         Radford et al., "Language models are unsupervised multitask learners", 2019, section 2.3,
         https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf
     """
-    return _scaled("depth_scaled", init, _count("depth_scaled", "branches", branches, 1) ** -0.5)
+    return _scaled("depth_scaled", init, _checks.count("depth_scaled", "branches", branches, 1) ** -0.5)
 
 
 class Fixup(NamedTuple):
@@ -154,7 +152,7 @@ def fixup(init: Initializer, branches: int, layers: int) -> Fixup:
         large minibatch SGD", 2017, https://arxiv.org/abs/1706.02677; Bachlechner et al., "ReZero is all you need",
         2020, https://arxiv.org/abs/2003.04887
     """
-    count, depth = _count("fixup", "branches", branches, 1), _count("fixup", "layers", layers, 2)
+    count, depth = _checks.count("fixup", "branches", branches, 1), _checks.count("fixup", "layers", layers, 2)
     return Fixup(_scaled("fixup", init, count ** (-1 / (2 * depth - 2))), zeros)
 
 
@@ -205,7 +203,7 @@ def deepnorm(encoder_layers: int = 0, decoder_layers: int = 0) -> tuple[DeepNorm
         Wang et al., "DeepNet: scaling transformers to 1,000 layers", 2022, figure 2, https://arxiv.org/abs/2203.00555
     """
     n, m = (
-        _count("deepnorm", name, value, 0)
+        _checks.count("deepnorm", name, value, 0)
         for name, value in (("encoder_layers", encoder_layers), ("decoder_layers", decoder_layers))
     )
     if not n and not m:
@@ -223,14 +221,12 @@ def deepnorm(encoder_layers: int = 0, decoder_layers: int = 0) -> tuple[DeepNorm
 def _scaled(caller: str, init: Initializer, factor: float) -> Initializer:
     if not callable(init):
         raise TypeError(f"{caller}: init must be an initializer, got {type(init).__name__}; pass he_normal().")
-    return ScaledBy(init, factor)
-
-
-def _count(caller: str, argument: str, value: int, least: int) -> int:
     try:
-        count = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{caller}: {argument} must be an int, got {type(value).__name__}; count the blocks.") from None
-    if count < least:
-        raise ValueError(f"{caller}: {argument} must be at least {least}, got {count}; count what the network has.")
-    return count
+        parameters = inspect.signature(init).parameters.values()
+    except ValueError:
+        parameters = ()
+    # An initializer needs a key and a shape.
+    if parameters and all(p.default is not p.empty for p in parameters):
+        name = getattr(init, "__name__", "it")
+        raise TypeError(f"{caller}: init must be an initializer, got {name}, which makes one; pass {name}().")
+    return ScaledBy(caller, init, factor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -60,7 +61,7 @@ class Identity:
             )
         _checks.nonempty(self.function, sizes)
         _checks.divides(self.function, "groups", self.groups, "outputs", sizes[-1])
-        value = jnp.asarray(self.scale, _checks.default_dtype(self.dtype if dtype is None else dtype))
+        value = jnp.asarray(self.scale, _checks.default_dtype(self.function, self.dtype if dtype is None else dtype))
         return placed(_Ones(sizes, self.groups), out_sharding, value)
 
 
@@ -160,7 +161,8 @@ class Sparse(RandomInitializer):
                 f"{self.function}: shape must be that of a matrix, (inputs, outputs), got {shape}; "
                 f"use jax.vmap for a stack."
             )
-        return _Sparse(math.ceil(self.sparsity * shape[0])), self.stddev
+        # Of the fraction that was meant: in floats, 0.07 of 100 is more than 7.
+        return _Sparse(math.ceil(Fraction(self.sparsity).limit_denominator(10**9) * shape[0])), self.stddev
 
 
 def sparse(sparsity: float, stddev: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:

@@ -11,13 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from jaxacts._mechanism.errors import unknown_name
 from jaxacts.initializers import _checks, _samplers
 from jaxacts.initializers._checks import Axes, Shape
 from jaxacts.initializers._fans import FAN, Layer, described, fans_of
 from jaxacts.initializers._protocol import Initializer, RandomInitializer, Sampler
 
-__all__ = ["Distribution", "Mode", "scaled", "squared_gain", "variance_scaling"]
+__all__ = ["Distribution", "Mode", "scaled", "variance_scaling"]
 
 Mode: TypeAlias = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
 Distribution: TypeAlias = Literal["truncated_normal", "normal", "uniform"]
@@ -61,10 +60,8 @@ class VarianceScaling(RandomInitializer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.mode not in FAN:
-            raise unknown_name(self.function, "mode", self.mode, FAN)
-        if self.distribution not in _REAL:
-            raise unknown_name(self.function, "distribution", self.distribution, _REAL)
+        _checks.known(self.function, "mode", self.mode, FAN)
+        _checks.known(self.function, "distribution", self.distribution, _REAL)
         described(self.function, self.layer)
 
     def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, np.floating[Any]]:
@@ -74,7 +71,8 @@ class VarianceScaling(RandomInitializer):
         sample, times, over = laws[self.distribution]
         # In the dtype of the draws and in this order, so that float32 has the bits of jax.nn.
         real = np.finfo(dtype).dtype.type
-        return sample, np.sqrt(real(times) * real(self.scale / fan)) / real(over)
+        with np.errstate(over="ignore"):
+            return sample, np.sqrt(real(times) * real(self.scale / fan)) / real(over)
 
 
 def variance_scaling(
@@ -157,18 +155,9 @@ def scaled(
 ) -> Initializer:
     """:func:`variance_scaling` under the name of the member that errors should mention."""
     checked = _checks.magnitude(function, "scale", scale)
-    inputs, outputs = (None if axis is None else _checks.hashable(axis) for axis in (in_axis, out_axis))
-    batch = _checks.hashable(batch_axis)
+    inputs, outputs = (
+        None if axis is None else _checks.listed(function, argument, axis)
+        for argument, axis in (("in_axis", in_axis), ("out_axis", out_axis))
+    )
+    batch = _checks.listed(function, "batch_axis", batch_axis)
     return VarianceScaling(function, dtype, checked, mode, distribution, inputs, outputs, batch, layer)
-
-
-def squared_gain(function: str, negative_slope: float, gain: float | None, *, default: float) -> float:
-    """The scale of a member: 2/(1 + negative_slope²), or gain² where one is given beside the default slope."""
-    slope = _checks.number(function, "negative_slope", negative_slope)
-    if gain is None:
-        return 2.0 / (1.0 + slope**2)
-    if slope != default:
-        raise ValueError(
-            f"{function}: negative_slope and gain both set the variance, got {slope} and {gain}; pass one of them."
-        )
-    return _checks.magnitude(function, "gain", gain) ** 2

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from jax.typing import DTypeLike
 
 from jaxacts.initializers._checks import Axes
 from jaxacts.initializers._fans import Layer
+from jaxacts.initializers._gains import squared_gain
 from jaxacts.initializers._protocol import Initializer
-from jaxacts.initializers._variance import Mode, scaled, squared_gain
+from jaxacts.initializers._variance import Mode, scaled
 
 __all__ = [
     "glorot_normal",
@@ -29,6 +33,7 @@ def xavier_normal(
     negative_slope: float = 1.0,
     mode: Mode = "fan_avg",
     gain: float | None = None,
+    activation: Callable[..., Any] | None = None,
 ) -> Initializer:
     r"""Glorot's Gaussian weights, for layers before a tanh or a gate.
 
@@ -41,13 +46,14 @@ def xavier_normal(
         mode: ``"fan_avg"``, or ``"fan_in"``, ``"fan_out"``, ``"fan_geo_avg"``: the fan to divide by.
         gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
             together with a slope.
+        activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
-            raises.
+        ValueError: a negative gain, two of gain, slope and activation, an unknown mode, what :func:`gain` refuses; at
+            the call, what :func:`fans` raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -66,7 +72,7 @@ def xavier_normal(
     """
     return scaled(
         "xavier_normal",
-        squared_gain("xavier_normal", negative_slope, gain, default=1.0),
+        squared_gain("xavier_normal", negative_slope, gain, activation, default=1.0),
         mode,
         "normal",
         in_axis,
@@ -87,6 +93,7 @@ def xavier_truncated_normal(
     negative_slope: float = 1.0,
     mode: Mode = "fan_avg",
     gain: float | None = None,
+    activation: Callable[..., Any] | None = None,
 ) -> Initializer:
     r"""Glorot's weights from a Gaussian cut at ±2.274 std, for layers before a tanh or a gate.
 
@@ -99,13 +106,14 @@ def xavier_truncated_normal(
         mode: ``"fan_avg"``, or ``"fan_in"``, ``"fan_out"``, ``"fan_geo_avg"``: the fan to divide by.
         gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
             together with a slope.
+        activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
-            raises.
+        ValueError: a negative gain, two of gain, slope and activation, an unknown mode, what :func:`gain` refuses; at
+            the call, what :func:`fans` raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -123,7 +131,7 @@ def xavier_truncated_normal(
     """
     return scaled(
         "xavier_truncated_normal",
-        squared_gain("xavier_truncated_normal", negative_slope, gain, default=1.0),
+        squared_gain("xavier_truncated_normal", negative_slope, gain, activation, default=1.0),
         mode,
         "truncated_normal",
         in_axis,
@@ -144,6 +152,7 @@ def xavier_uniform(
     negative_slope: float = 1.0,
     mode: Mode = "fan_avg",
     gain: float | None = None,
+    activation: Callable[..., Any] | None = None,
 ) -> Initializer:
     r"""Glorot's uniform weights, for layers before a tanh or a gate.
 
@@ -156,13 +165,14 @@ def xavier_uniform(
         mode: ``"fan_avg"``, or ``"fan_in"``, ``"fan_out"``, ``"fan_geo_avg"``: the fan to divide by.
         gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
             together with a slope.
+        activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
 
     Raises:
-        ValueError: a negative gain, a gain together with a slope, an unknown mode; at the call, what :func:`fans`
-            raises.
+        ValueError: a negative gain, two of gain, slope and activation, an unknown mode, what :func:`gain` refuses; at
+            the call, what :func:`fans` raises.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -180,7 +190,7 @@ def xavier_uniform(
     """
     return scaled(
         "xavier_uniform",
-        squared_gain("xavier_uniform", negative_slope, gain, default=1.0),
+        squared_gain("xavier_uniform", negative_slope, gain, activation, default=1.0),
         mode,
         "uniform",
         in_axis,

@@ -22,8 +22,13 @@ if __name__ == "__main__" and len(sys.argv) == 4:
     jax.distributed.initialize(f"127.0.0.1:{sys.argv[2]}", 2, int(sys.argv[3]))
 
 sys.path.insert(0, str(Path(__file__).parent))
-from test_protocol import INITIALIZERS, KEY, SAMPLERS, SHAPES
+import test_protocol
+from test_protocol import KEY, SAMPLERS
 
+INITIALIZERS = test_protocol.INITIALIZERS | test_protocol.WRAPPED
+SHAPES = test_protocol.SHAPES | dict.fromkeys(test_protocol.WRAPPED, (8, 16))
+
+ONE_OF_EACH = [*SAMPLERS, *test_protocol.PLAIN, *test_protocol.WRAPPED]
 GRIDS = [(1, 8), (2, 4), (8, 1)]
 LARGE = {2: (1024, 2048), 3: (2, 512, 2048)}
 WHOLE_ON_EACH = {"delta_orthogonal", "orthogonal"}
@@ -52,7 +57,9 @@ def keep(name: str, where: str, w: jax.Array) -> None:
 def draw(mesh: Mesh, where: str) -> None:
     """Every member by itself with out_sharding, and all in one jitted program with out_shardings."""
     shardings = {name: spread(mesh, len(SHAPES[name])) for name in INITIALIZERS}
-    for name, init in INITIALIZERS.items():
+    # All names on one grid; on the others one for each way to make the values.
+    for name in INITIALIZERS if where == OTHER_GRID else ONE_OF_EACH:
+        init = INITIALIZERS[name]
         w = init(KEY, SHAPES[name], None, shardings[name])
         assert w.sharding.is_equivalent_to(shardings[name], w.ndim), (name, w.sharding)
         keep(name, f"{where} eager", w)

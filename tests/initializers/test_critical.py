@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -73,9 +74,17 @@ def test_sigmoid_has_one_far_out() -> None:
 
 def test_unstable_solutions_are_refused_with_the_range_of_stable_ones() -> None:
     with pytest.raises(
-        ValueError, match=r"only unstable fixed points \(q\* = 1\.632\), got .* from 0\.17\d+ to 0\.5908"
-    ):
+        ValueError, match=r"only unstable fixed points \(q\* = 1\.632\), got .* from 0\.\d+ to 0\.5907"
+    ) as caught:
         ji.critical(gelu, bias_variance=0.1)
+    # The ends of the range are its ends.
+    least = float(re.findall(r"from (0\.\d+)", str(caught.value))[0])
+    assert ji.critical(gelu, bias_variance=least).variance_slope == pytest.approx(1, abs=1e-3)
+    with pytest.raises(ValueError, match="only unstable"):
+        ji.critical(gelu, bias_variance=least - 2e-4)
+    with pytest.raises(ValueError, match=r"from 0\.5552 to 0\.8583"):
+        ji.critical(jaxacts.silu, bias_variance=0.555)
+    assert ji.critical(jaxacts.silu, bias_variance=0.5552).variance_slope <= 1
     with pytest.raises(ValueError, match=r"only unstable fixed points \(q\* = 0\)"):
         ji.critical(jaxacts.silu)
 
@@ -93,6 +102,7 @@ def test_the_forward_gain_of_gelu_is_an_unstable_fixed_point() -> None:
     assert scale == pytest.approx(2.3517, abs=5e-5)
     q = iterated(ji.variance_map(gelu, scale), scale, 100)
     assert q[0] == pytest.approx(2.35, abs=5e-3)
+    # Not 204, as one can read: the map itself, which the quadrature has to ten digits, gives 189.
     assert q[30] == pytest.approx(189.07, abs=0.01)
     assert q[100] == pytest.approx(1.589e7, rel=1e-3)
     assert iterated(ji.variance_map(gelu, 2.0), 1.0, 100)[-1] < 0.1
@@ -145,21 +155,35 @@ def test_correlation_map_with_a_kink_to_be_found_and_a_bias() -> None:
 
 
 def test_selu_is_a_contraction_to_zero_mean_and_unit_variance() -> None:
-    def step(mean: float, variance: float) -> tuple[float, float]:
-        # Normalized weights: those of a unit sum to 0, so that the next preactivations have mean 0.
-        found = ji.moments(jaxacts.selu, variance, mean)
+    def step(mean: float, variance: float, weights: float = 0.0) -> tuple[float, float]:
+        # Those of a unit sum to ``weights``, 0 for normalized ones, and their squares to 1.
+        found = ji.moments(jaxacts.selu, variance, mean * weights)
         return found.mean, found.variance
 
-    assert step(0.0, 1.0) == pytest.approx((0.0, 1.0), abs=1e-9)
-    h = 1e-4
-    by_variance = (np.array(step(0, 1 + h)) - np.array(step(0, 1 - h))) / (2 * h)
-    np.testing.assert_allclose(by_variance, [0.088834, 0.782648], atol=1e-6)
+    def jacobian(weights: float) -> np.ndarray:
+        h = 1e-4
+        by_mean = np.subtract(step(h, 1, weights), step(-h, 1, weights)) / (2 * h)
+        by_variance = np.subtract(step(0, 1 + h, weights), step(0, 1 - h, weights)) / (2 * h)
+        return np.stack([by_mean, by_variance], axis=1)
 
-    variance = [16.0]
+    assert step(0.0, 1.0) == pytest.approx((0.0, 1.0), abs=1e-9)
+    np.testing.assert_allclose(jacobian(0.0), [[0, 0.0888348], [0, 0.782648]], atol=5e-7)
+    # With weights that sum to 1 the mean counts too: E[f'(z)], and the derivative of the variance.
+    slopes = jacobian(1.0)
+    assert slopes[0, 0] == pytest.approx(by_stein(), abs=1e-6)
+    np.testing.assert_allclose(slopes[:, 1], [0.0888348, 0.782648], atol=5e-7)
+
+    points = [(1.0, 16.0)]
     for _ in range(20):
-        variance.append(step(0.0, variance[-1])[1])
-    assert variance[5] == pytest.approx(2.2584, abs=5e-5)
-    assert variance[20] == pytest.approx(1.0201, abs=5e-5)
+        points.append(step(*points[-1]))
+    assert points[5][1] == pytest.approx(2.2584, abs=5e-5)
+    assert points[20][1] == pytest.approx(1.0201, abs=5e-5)
+
+
+def by_stein() -> float:
+    """E[f'(z)] = E[z f(z)] of selu: λ(1/2 + α·√e·Φ(-1))."""
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    return scale * (0.5 + alpha * math.exp(0.5) * math.erfc(1 / math.sqrt(2)) / 2)
 
 
 @pytest.mark.parametrize(

@@ -84,10 +84,17 @@ def test_named_members_pass_the_layer_on(name: str) -> None:
     np.testing.assert_array_equal(described, make(0, (1, 2), mode="fan_out")(jax.random.key(1), shape))
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_named_members_pass_the_batch_axis_on(name: str) -> None:
+    stacked = getattr(ji, name)(batch_axis=0)(jax.random.key(1), (12, 64, 64))
+    alone = getattr(ji, name)()(jax.random.key(1), (64, 64))
+    assert float(stacked.std()) == pytest.approx(float(alone.std()), rel=0.05)
+
+
 def test_default_is_that_of_jax_where_the_shape_tells() -> None:
     for shape in ((7, 5), (2, 3, 7, 5), (2, 3, 4, 7, 5)):
         for mode in ("fan_in", "fan_out", "fan_avg"):
-            ours, jaxs = (m.variance_scaling(1.0, mode, "normal") for m in (ji, jax.nn.initializers))
+            ours, jaxs = (m.variance_scaling(1.0, mode, "uniform") for m in (ji, jax.nn.initializers))
             np.testing.assert_array_equal(ours(jax.random.key(2), shape), jaxs(jax.random.key(2), shape, jnp.float32))
 
 
@@ -149,7 +156,7 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "role twice": (lambda: fans((3, 4), batch_axis=(0, -2)), ValueError, "fans: every axis has one role"),
     "role by default": (lambda: fans((3, 4), in_axis=1), ValueError, "fans: every axis has one role, .* name both"),
     "shape": (lambda: fans(5), TypeError, "fans: shape must be a sequence of ints"),
-    "groups": (lambda: Conv(groups=0), ValueError, "Conv: groups must be at least 1, got 0; 1 is the default"),
+    "groups": (lambda: Conv(groups=0), ValueError, "Conv: groups must be at least 1, got 0; pass 1 or more"),
     "groups type": (lambda: Conv(groups=1.5), TypeError, "Conv: groups must be an int, got 1.5; pass a whole"),
     "strides": (lambda: Conv(strides=(1, 0)), ValueError, "Conv: strides must be at least 1, got 0"),
     "strides number": (
@@ -175,6 +182,14 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "three operands": (lambda: Einsum("a,ab,b->a"), ValueError, "Einsum: spec must be"),
     "kernel": (lambda: Einsum("a,ab->b", kernel=2), ValueError, "Einsum: spec must be .* kernel 0 or 1"),
     "index twice": (lambda: Einsum("a,aa->a"), ValueError, "Einsum: the kernel must have each index once"),
+    "no string": (lambda: Einsum(3), TypeError, "Einsum: spec must be a string, got int; write it as"),
+    "output index unknown": (lambda: Einsum("bd,dk->bzk"), ValueError, "Einsum: 'z' of the output must be in inputs"),
+    "output index twice": (lambda: Einsum("bd,dk->bkk"), ValueError, "each index of the output must .* got 'bkk'"),
+    "two arrows": (lambda: Einsum("bd,dk->bk->k"), ValueError, "Einsum: spec must be 'inputs,kernel->output'"),
+    "diagonal": (lambda: Einsum("dd,dk->dk"), ValueError, "each index of the inputs must .* got 'dd'"),
+    "digits": (lambda: Einsum("b1,12->b2"), ValueError, "each index of the inputs must be another letter, got 'b1'"),
+    "axis of floats": (lambda: fans((3, 4), in_axis=0.0), TypeError, r"fans: in_axis must be an int .* got 0\.0"),
+    "strides type": (lambda: Conv(strides=1.5), TypeError, r"Conv: strides must be an int, got 1\.5"),
     "ellipsis": (lambda: Einsum("a,...a->..."), ValueError, "Einsum: the kernel must have .* no ellipsis"),
     "shared weights": (
         lambda: Einsum("btd,dk->bk"),

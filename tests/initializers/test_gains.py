@@ -165,6 +165,47 @@ def test_for_activation_passes_on_its_arguments() -> None:
     assert float(abs(w).max()) == pytest.approx(bound, rel=1e-2)
 
 
+def test_for_activation_passes_on_the_rest() -> None:
+    relu, shape = jaxacts.relu, (8, 64, 32)
+    centred = ji.variance_scaling(ji.gain(relu, convention="variance") ** 2, "fan_in", "normal")
+    np.testing.assert_array_equal(ji.for_activation(relu, convention="variance")(KEY, (64, 32)), centred(KEY, (64, 32)))
+    for says in (
+        {"in_axis": 1, "out_axis": 0, "batch_axis": 2},
+        {"in_axis": (0, 1), "out_axis": 2},
+        {"batch_axis": 0},
+        {"layer": ji.Einsum("btd,dhk->bthk")},
+        {"layer": ji.Conv(strides=2), "mode": "fan_out"},
+    ):
+        like = ji.variance_scaling(2.0, **{"mode": "fan_in", "distribution": "normal", **says})
+        np.testing.assert_array_equal(ji.for_activation(relu, **says)(KEY, shape), like(KEY, shape))
+
+
+def test_what_changes_is_looked_at_anew() -> None:
+    from jaxacts.nnx import PReLU
+
+    module = PReLU()
+    slope = {"a": 0.25}
+    measured: dict[str, Callable[[Callable[..., Any]], float]] = {
+        "gain": ji.gain,
+        "moments": lambda fn: ji.moments(fn).second_moment,
+        "for_activation": lambda fn: float(ji.for_activation(fn)(KEY, (64, 64)).std()),
+        "critical": lambda fn: ji.critical(fn).weight_variance,
+    }
+    functions = (module, lambda x: jnp.where(x > 0, x, slope["a"] * x))
+    before = [[measure(fn) for fn in functions] for measure in measured.values()]
+    module.negative_slope[...], slope["a"] = jnp.float32(0.9), 0.9
+    after = [[measure(fn) for fn in functions] for measure in measured.values()]
+    assert all(abs(a - b) > 0.01 for old, new in zip(before, after, strict=True) for a, b in zip(old, new, strict=True))
+    assert after[0] == pytest.approx([ji.gain(jaxacts.prelu, negative_slope=0.9)] * 2, rel=1e-6)
+
+
+def test_the_named_members_take_an_activation() -> None:
+    for name in ("he", "xavier", "lecun"):
+        for law in ("normal", "truncated_normal", "uniform"):
+            make = getattr(ji, f"{name}_{law}")
+            assert make(activation=jaxacts.tanh) == make(gain=ji.gain(jaxacts.tanh))
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -175,6 +216,11 @@ def test_for_activation_passes_on_its_arguments() -> None:
             lambda: ji.gain(jaxacts.relu, "foward"),
             ValueError,
             "gain: unknown criterion 'foward'; did you mean 'forward'",
+        ),
+        (
+            lambda: ji.gain(jaxacts.relu, ["forward"]),
+            ValueError,
+            r"gain: unknown criterion \['forward'\]; did you mean",
         ),
         (lambda: ji.gain(jaxacts.relu, convention="var"), ValueError, "gain: unknown convention 'var'; did you mean"),
         (lambda: ji.gain(jax.nn.softmax), ValueError, "gain: softmax must be elementwise"),

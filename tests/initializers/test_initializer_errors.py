@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxacts
 from jaxacts import initializers as ji
 
 KEY = jax.random.key(0)
@@ -100,6 +101,62 @@ EAGER: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         TypeError,
         "uniform: dtype must be a signed float or complex dtype, got int8; draw in float32",
     ),
+    "axis of floats": (lambda: ji.he_normal(in_axis=1.0), TypeError, "he_normal: in_axis must be an int or .* got 1.0"),
+    "axes of floats": (lambda: ji.he_normal(in_axis=(0.0,)), TypeError, r"he_normal: in_axis must .* got \(0\.0,\)"),
+    "axis name": (lambda: ji.he_normal(batch_axis="a"), TypeError, "he_normal: batch_axis must be an int .* got 'a'"),
+    "gain by position": (
+        lambda: ji.he_normal(0.5),
+        TypeError,
+        r"he_normal: in_axis must be an int .* got 0\.5; number the axes .* has a name, such as .* gain=2\.0",
+    ),
+    "layer by position": (
+        lambda: ji.he_normal(ji.Conv()),
+        TypeError,
+        r"he_normal: in_axis must be .* got Conv.*; .* such as layer=Conv\(\)",
+    ),
+    "column_axis name": (lambda: ji.orthogonal(column_axis="a"), TypeError, "orthogonal: column_axis must be an int"),
+    "column_axis twice": (
+        lambda: ji.delta_orthogonal(column_axis=(0, 1)),
+        TypeError,
+        r"delta_orthogonal: column_axis must be an int, got \(0, 1\); name one axis",
+    ),
+    "mode in a list": (lambda: ji.he_normal(mode=["fan_in"]), ValueError, r"he_normal: unknown mode \['fan_in'\]"),
+    "orthogonal mode": (lambda: ji.orthogonal(mode=["fan_in"]), ValueError, "orthogonal: unknown mode .* did you mean"),
+    "layer in a list": (lambda: ji.layer_default(["a"]), ValueError, r"layer_default: unknown layer \['a'\]"),
+    "no dtype": (
+        lambda: ji.normal(dtype="flaot32"),
+        TypeError,
+        "normal: dtype must be a dtype, got 'flaot32'; pass jnp.float32",
+    ),
+    "value of letters": (
+        lambda: ji.constant("a"),
+        TypeError,
+        r"constant: value must be a number .* got 'a'; pass 0\.1",
+    ),
+    "no value": (lambda: ji.constant(None), TypeError, "constant: value must be a number .* got None"),
+    "gain too large": (lambda: ji.he_normal(gain=1e200), ValueError, r"he_normal: gain must have a finite square, got"),
+    "slope too large": (
+        lambda: ji.lecun_uniform(negative_slope=1e200),
+        ValueError,
+        r"lecun_uniform: negative_slope must have a finite square, got 1e\+200; pass a smaller number",
+    ),
+    "digits": (lambda: ji.normal("2"), TypeError, "normal: stddev must be a real number .* got str; pass a Python"),
+    "gain of digits": (lambda: ji.xavier_normal(gain="1"), TypeError, "xavier_normal: gain must be .* got str"),
+    "gain and activation": (
+        lambda: ji.he_normal(activation=jaxacts.tanh, gain=2.0),
+        ValueError,
+        r"he_normal: gain and activation both set the variance, got 2\.0 and tanh; pass one",
+    ),
+    "slope and activation": (
+        lambda: ji.xavier_uniform(activation=jaxacts.tanh, negative_slope=0.1),
+        ValueError,
+        "xavier_uniform: negative_slope and activation both set",
+    ),
+    "activation by name": (
+        lambda: ji.lecun_normal(activation="tanh"),
+        TypeError,
+        "lecun_normal: activation must be a function .* got str; pass jaxacts.tanh",
+    ),
     "unsigned": (
         lambda: ji.normal(dtype=jnp.float8_e8m0fnu),
         TypeError,
@@ -188,6 +245,35 @@ CALL: dict[str, tuple[ji.Initializer, object, object, type[Exception], str]] = {
         ValueError,
         r"constant: value must broadcast to the shape \(2, 3\), got shape \(2,\); pass a number",
     ),
+    "value complex": (
+        ji.constant(1j),
+        (3,),
+        None,
+        TypeError,
+        r"constant: value must be real for a parameter of float32, got a complex one; pass dtype=jnp\.complex64",
+    ),
+    "too large": (
+        ji.variance_scaling(1e300, "fan_in", "normal"),
+        (3, 4),
+        None,
+        ValueError,
+        "variance_scaling: the weights must be finite in float32, but .* pass a smaller scale or a wider dtype",
+    ),
+    "too large for the dtype": (
+        ji.normal(1e6),
+        (3,),
+        jnp.float16,
+        ValueError,
+        "normal: the weights must be .* float16",
+    ),
+    "too large by a factor": (
+        ji.scaled_by(ji.he_normal(), 1e300),
+        (3, 4),
+        None,
+        ValueError,
+        "scaled_by: the weights must be finite in float32",
+    ),
+    "no dtype": (ji.zeros, (3,), "flaot32", TypeError, "zeros: dtype must be a dtype, got 'flaot32'"),
     "value rank": (ji.constant([[1.0]]), (3,), None, ValueError, "constant: value must broadcast .* pass a number"),
 }
 
@@ -209,6 +295,22 @@ def test_calling(row: str, jitted: bool) -> None:
 
     with pytest.raises(kind, match=message):
         (jax.jit(call) if jitted else call)(KEY)
+
+
+@pytest.mark.parametrize("key", [0, None, "a", np.zeros(2, np.int32), jnp.float32(0)], ids=str)
+def test_keys(key: object) -> None:
+    for init in (ji.normal(), ji.orthogonal()):
+        with pytest.raises(TypeError, match=r": key must be a random key, got .*; pass jax\.random\.key\(0\)"):
+            init(key, (2, 3))
+
+
+def test_ints_of_numpy_are_ints() -> None:
+    zero, one, two = map(np.int64, range(3))
+    assert ji.he_normal(zero, (one,), ()) == ji.he_normal(0, (1,))
+    assert ji.orthogonal(column_axis=zero) == ji.orthogonal(column_axis=0)
+    assert ji.Conv(two, two) == ji.Conv(2, 2)
+    assert ji.Conv(strides=np.array([1, 2])) == ji.Conv(strides=(1, 2))
+    assert ji.fans((3, 4, 6), zero, one, (two,), layer=ji.Dense(batch=one)) == ji.fans((3, 4, 6), 0, 1, 2)
 
 
 def test_float64_without_x64_warns_as_jax_does() -> None:

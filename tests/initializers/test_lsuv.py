@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import types
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +26,11 @@ class Convolutions(linen.Module):
         return linen.DenseGeneral((2, 5), axis=(-2, -1))(x.reshape(len(x), -1, 12))
 
 
+def ones(model: linen.Module, x: jax.Array) -> Any:
+    """Variables to start from, which takes no compilation; the kernels are drawn anew."""
+    return jax.tree.map(lambda s: np.ones(s.shape, s.dtype), jax.eval_shape(model.init, KEY, x))
+
+
 class Multilayer(nnx.Module):
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.layers = nnx.List([nnx.Linear(24, 24, rngs=rngs) for _ in range(4)])
@@ -35,7 +44,7 @@ class Multilayer(nnx.Module):
 def test_linen_through_the_layers_themselves() -> None:
     model = Convolutions()
     x = 3 + 5 * jax.random.normal(KEY, (32, 6, 6, 8))
-    variables, report = ji.lsuv(model, x, KEY)
+    variables, report = ji.lsuv(model, x, KEY, variables=ones(model, x))
     _, state = model.apply(variables, x, capture_intermediates=True, mutable=["intermediates"])
     for name in ("Conv_0", "ConvTranspose_0", "DenseGeneral_0"):
         (out,) = state["intermediates"][name]["__call__"]
@@ -51,7 +60,8 @@ def test_linen_through_the_layers_themselves() -> None:
 
 def test_kernels_stay_orthogonal() -> None:
     model = Convolutions()
-    variables, report = ji.lsuv(model, jax.random.normal(KEY, (32, 6, 6, 8)), KEY)
+    x = jax.random.normal(KEY, (32, 6, 6, 8))
+    variables, report = ji.lsuv(model, x, KEY, variables=ones(model, x))
     factors = {layer.path: layer.factor for layer in report.layers}
     # Four groups of (3·3·2 inputs, 4 outputs).
     conv = variables["params"]["Conv_0"]["kernel"].reshape(18, 4, 4) / factors["Conv_0/kernel"]
@@ -76,22 +86,124 @@ def test_nnx_is_pure_and_reproducible() -> None:
         h = jnp.tanh(z)
 
 
+def test_each_layer_has_a_key_of_its_own() -> None:
+    new, report = ji.lsuv(Multilayer(nnx.Rngs(0)), jax.random.normal(KEY, (128, 24)), KEY)
+    first, second = (
+        layer.kernel[...] / row.factor for layer, row in zip(new.layers[:2], report.layers[:2], strict=True)
+    )
+    assert float(abs(first - second).mean()) > 0.1
+
+
+class Tied(linen.Module):
+    hidden: bool
+
+    @linen.compact
+    def __call__(self, ids: jax.Array) -> jax.Array:
+        table = linen.Embed(50, 16)
+        h = table(ids)
+        if self.hidden:
+            h = h + jnp.tanh(linen.Dense(16)(h))
+        return table.attend(h)
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_table_that_is_also_the_last_layer(hidden: bool) -> None:
+    model, ids = Tied(hidden), jax.random.randint(KEY, (64, 8), 0, 50)
+    variables, report = ji.lsuv(model, ids, KEY)
+    assert all(row.after == pytest.approx(1, abs=0.02) for row in report.layers)
+    assert float(jnp.var(model.apply(variables, ids))) == pytest.approx(1, abs=0.02)
+    # The variance goes as the fourth power of the scale: one step to see that, and one to arrive.
+    assert hidden or report.layers[0].iterations == 2
+
+
+def test_scalings_are_limited() -> None:
+    ids = jax.random.randint(KEY, (64, 8), 0, 50)
+    with pytest.raises(ValueError, match=r"lsuv: Embed_0/embedding must reach .* after 1 scalings"):
+        ji.lsuv(Tied(False), ids, KEY, max_iterations=1)
+
+
+@pytest.mark.parametrize("package", ["tqdm", "rich", None])
+def test_progress(package: str | None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    seen = list[int]()
+
+    def bar(layers: list[int], **_: object) -> list[int]:
+        seen.extend(layers)
+        return layers
+
+    tqdm, rich = types.ModuleType("tqdm.auto"), types.ModuleType("rich.progress")
+    tqdm.tqdm = rich.track = bar
+    monkeypatch.setitem(sys.modules, "tqdm", types.ModuleType("tqdm") if package == "tqdm" else None)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", tqdm if package == "tqdm" else None)
+    monkeypatch.setitem(sys.modules, "rich.progress", rich if package == "rich" else None)
+    model, x = Multilayer(nnx.Rngs(0)), jax.random.normal(KEY, (128, 24))
+    if package is None:
+        with pytest.raises(ImportError, match="lsuv: progress needs tqdm or rich; pip install tqdm"):
+            ji.lsuv(model, x, KEY, progress=True)
+    else:
+        _, report = ji.lsuv(model, x, KEY, progress=True)
+        assert len(report.layers) == 4
+        assert seen == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("x", [jnp.full((4, 24), jnp.nan), jnp.full((4, 24), jnp.inf), jnp.ones((0, 24))])
+def test_batches_that_are_not_finite_or_empty(x: jax.Array) -> None:
+    with pytest.raises(
+        ValueError, match=r"lsuv: layers/0/kernel must reach .* got nan after 0 .* empty, constant, not"
+    ):
+        ji.lsuv(Multilayer(nnx.Rngs(0)), x, KEY)
+
+
+def test_arrays_of_numpy() -> None:
+    model, x = Convolutions(), np.random.default_rng(0).standard_normal((32, 6, 6, 8), np.float32)
+    new, _ = ji.lsuv(model, x, KEY, variables=ones(model, x))
+    assert float(new["params"]["Conv_0"]["kernel"].std()) > 0
+
+
 def test_it_says_which_layer_fails() -> None:
     with pytest.raises(
         ValueError, match=r"lsuv: Conv_0/kernel must reach a variance of 1 ± 0\.02, got 0 after 0 scalings"
     ):
-        ji.lsuv(Convolutions(), jnp.zeros((2, 6, 6, 8)), KEY)
+        ji.lsuv(Convolutions(), jnp.zeros((2, 6, 6, 8)), KEY, variables=ones(Convolutions(), jnp.zeros((2, 6, 6, 8))))
+
+
+class Scanned(linen.Module):
+    blocks: type[linen.Module]
+
+    @linen.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.blocks(name="blocks")(x, None)[0]
+
+
+class Doubled(linen.Module):
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return 2 * x
 
 
 def test_other_errors() -> None:
     model, x = Multilayer(nnx.Rngs(0)), jnp.ones((2, 24))
-    with pytest.raises(
-        ValueError, match="lsuv: tolerance must be positive and max_iterations at least 1, got 0 and 10"
-    ):
+    with pytest.raises(ValueError, match=r"lsuv: tolerance must be positive, got 0; the default is 0\.02"):
         ji.lsuv(model, x, KEY, tolerance=0.0)
+    with pytest.raises(ValueError, match="lsuv: max_iterations must be at least 1, got 0"):
+        ji.lsuv(model, x, KEY, max_iterations=0)
+    with pytest.raises(TypeError, match="lsuv: max_iterations must be an int, got 'a'"):
+        ji.lsuv(model, x, KEY, max_iterations="a")
+    with pytest.raises(TypeError, match=r"lsuv: runs on the host, .* call it outside of jit"):
+        jax.jit(lambda x: ji.lsuv(model, x, KEY)[0])(x)
+    with pytest.raises(ValueError, match=r"lsuv: the kernels must be used in .* got no kernel"):
+        ji.lsuv(Doubled(), x, KEY)
     with pytest.raises(TypeError, match=r"lsuv: model must be a flax\.linen or flax\.nnx module, got PjitFunction"):
         ji.lsuv(jnp.tanh, x, KEY)
     with pytest.raises(TypeError, match="lsuv: an nnx module has its variables inside"):
         ji.lsuv(model, x, KEY, variables={})
     with pytest.raises(ValueError, match=r"lsuv: the kernels must be used .* got cell/.* inside of a loop"):
         ji.lsuv(linen.RNN(linen.SimpleCell(3)), jnp.ones((2, 4, 3)), KEY)
+
+    class Block(linen.Module):
+        @linen.compact
+        def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
+            return linen.Dense(24, name="l")(x), None
+
+    # Its stacked biases have two axes as well, and come first.
+    blocks = linen.scan(Block, variable_axes={"params": 0}, split_rngs={"params": True}, length=3)
+    with pytest.raises(ValueError, match="got blocks/l/kernel inside of a loop"):
+        ji.lsuv(Scanned(blocks), x, KEY)

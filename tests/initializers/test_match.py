@@ -34,6 +34,12 @@ def rows(body: Callable[..., Any], *sample: jax.Array, **options: Any) -> dict[s
     return {row.path.removesuffix("/kernel"): row for row in report.layers}
 
 
+def ones(body: Callable[..., Any], *sample: jax.Array, **options: Any) -> Any:
+    """Variables for where values do not matter, which takes no compilation."""
+    shapes = jax.eval_shape(functools.partial(Net(body).init, **options), KEY, *sample)
+    return jax.tree.map(lambda s: np.ones(s.shape, s.dtype), shapes)
+
+
 def dense(n: int, name: str) -> linen.Dense:
     return linen.Dense(n, name=name)
 
@@ -78,7 +84,7 @@ def test_convolutions_have_exact_fans() -> None:
         x = jax.nn.silu(linen.ConvTranspose(6, (4, 4), strides=(2, 2), name="up")(x))
         return dense(5, "head")(x.mean((1, 2)))
 
-    found = rows(body, IMAGE)
+    found = rows(body, IMAGE, variables=ones(body, IMAGE))
     assert {name: (row.fan_in, row.fan_out, row.activation) for name, row in found.items()} == {
         "conv": (27, 108, "relu"),
         "depthwise": (9, 18, "relu"),
@@ -96,11 +102,74 @@ def test_normalizations_residuals_and_masks_let_pass() -> None:
         return dense(2, "head")(jnp.tanh(h))
 
     for train in (False, True):
-        found = rows(body, IMAGE, train=train)
+        found = rows(body, IMAGE, variables=ones(body, IMAGE, train=train), train=train)
         assert [found[n].activation for n in "abcd"] == ["tanh", "relu", "relu", "tanh"]
         assert found["a"].notes == (("normalized",) if train else ())
         assert found["b"].notes == ("normalized", "residual")
         assert found["d"].notes == ("masked",)
+
+
+POOLED: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "after": lambda x: linen.avg_pool(jax.nn.relu(x), (2, 2)),
+    "before": lambda x: jax.nn.relu(linen.avg_pool(x, (2, 2))),
+    "padded": lambda x: jax.nn.relu(linen.avg_pool(x, (3, 3), padding="SAME", count_include_pad=False)),
+    "cumulative": lambda x: jax.nn.relu(jnp.cumsum(x, 1) / jnp.arange(1, 9)[:, None, None]),
+}
+
+
+@pytest.mark.parametrize("place", POOLED)
+def test_average_pooling_is_no_factor(place: str) -> None:
+    def body(x: jax.Array) -> jax.Array:
+        x = POOLED[place](linen.Conv(4, (3, 3), name="conv")(x))
+        return dense(2, "head")(x.reshape(len(x), -1))
+
+    found = rows(body, IMAGE)["conv"]
+    assert (found.activation, found.gain) == ("relu", 2**0.5)
+
+    class Pooled(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.conv = nnx.Conv(3, 4, (3, 3), rngs=rngs)
+
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return POOLED[place](self.conv(x))
+
+    _, report = ji.match(Pooled(nnx.Rngs(0)), IMAGE, KEY)
+    assert [(row.activation, row.gain) for row in report.layers] == [("relu", 2**0.5)]
+
+
+@pytest.mark.parametrize(
+    ("written", "activation", "gain", "notes"),
+    [
+        (lambda z: 5.0 * z, "linear", 1.0, ("×5",)),
+        (lambda z: z / 4 + 1, "linear", 1.0, ("×0.25",)),
+        (lambda z: jax.nn.relu(0.1 * z), "relu(0.1·z)", 10 * 2**0.5, ()),
+        (lambda z: jaxacts.relu(0.1 * z), "relu(0.1·z)", 10 * 2**0.5, ()),
+        (lambda z: 1.7 * jax.nn.relu(z), "1.7·relu(z)", 2**0.5 / 1.7, ()),
+        (lambda z: 3 * (jax.nn.relu(z) + 1), "3·(relu(z) + 1)", None, ()),
+        (lambda z: jnp.maximum(z, 0.1) ** 2, "max(z, 0.1)^2", None, ()),
+        (lambda z: jnp.where(z > 0, z, 0.2 * z), "where(z > 0, z, 0.2·z)", (2 / 1.04) ** 0.5, ()),
+    ],
+)
+def test_constant_factors_belong_to_an_activation_alone(
+    written: Callable[[jax.Array], jax.Array], activation: str, gain: float | None, notes: tuple[str, ...]
+) -> None:
+    found = rows(lambda x: dense(3, "head")(written(dense(8, "z")(x))), X)["z"]
+    assert (found.activation, found.notes) == (activation, notes)
+    assert found.gain == pytest.approx(gain or ji.gain(written), rel=1e-6)
+
+
+def test_kernels_of_zeros_are_left_alone() -> None:
+    net = Net(lambda x: linen.Dense(3, name="last", kernel_init=linen.initializers.zeros)(jax.nn.relu(x)))
+    new, report = ji.match(net, X, KEY)
+    assert not new["params"]["last"]["kernel"].any()
+    assert dict(report.left) == {"last/kernel": "all zero, which it may have to be; name it in choices to draw it"}
+    new, _ = ji.match(net, X, KEY, choices={"last/*": 1.0})
+    assert new["params"]["last"]["kernel"].all()
+
+
+def test_biases_of_several_axes_are_not_worth_a_line() -> None:
+    attention = nnx.MultiHeadAttention(2, 16, decode=False, rngs=nnx.Rngs(0))
+    assert not ji.match(attention, jnp.ones((2, 5, 16)), KEY)[1].left
 
 
 def test_transformer_block() -> None:
@@ -113,7 +182,8 @@ def test_transformer_block() -> None:
         x = x + dense(16, "out")(jax.nn.silu(dense(32, "gate")(h)) * dense(32, "value")(h))
         return jax.nn.log_softmax(dense(10, "head")(linen.LayerNorm()(x)))
 
-    found = rows(body, jnp.ones((2, 5, 16)))
+    x = jnp.ones((2, 5, 16))
+    found = rows(body, x, variables=ones(body, x))
     activations = {name: row.activation for name, row in found.items()}
     assert activations == {
         "attention/query": "linear",
@@ -141,6 +211,7 @@ def test_scanned_and_recurrent_layers_have_the_fans_of_one_step() -> None:
         block = linen.scan(linen.remat(Block), variable_axes={"params": 0}, split_rngs={"params": True}, length=6)
         return dense(3, "head")(block(name="blocks")(x, None)[0])
 
+    assert not ji.match(Net(body), jnp.ones((2, 8)), KEY)[1].left
     found = rows(body, jnp.ones((2, 8)))
     assert (found["blocks/a"].shape, found["blocks/a"].fan_in, found["blocks/a"].activation) == ((6, 8, 32), 8, "relu")
     assert (found["blocks/b"].fan_in, found["blocks/b"].activation) == (32, "linear")
@@ -195,9 +266,41 @@ def test_what_it_draws() -> None:
     assert float(b.std()) == pytest.approx(1 / 16, rel=0.02)
     assert new["params"]["a"]["bias"].all()
     assert [row.std for row in report.layers] == pytest.approx([(2 / 256) ** 0.5, 1 / 16])
+    # Each kernel has a key of its own, which is not the bare one.
+    plain = ji.variance_scaling(1 / 256, "fan_in", "uniform", (), (), (0, 1))
+    assert float(abs(b - plain(KEY, b.shape)).mean()) > 0.01
     # Keys follow the paths, so that another layer changes nothing here.
     alone, _ = ji.match(Net(lambda x: dense(256, "b")(x)), jnp.ones((1, 256)), KEY, distribution="uniform")
     np.testing.assert_allclose(alone["params"]["b"]["kernel"], b)
+
+
+def test_each_kernel_has_its_own_draws() -> None:
+    new, _ = ji.match(Net(lambda x: dense(16, "b")(jnp.tanh(dense(16, "a")(x)))), X, KEY, distribution="uniform")
+    a, b = (new["params"][name]["kernel"] for name in "ab")
+    assert abs(np.corrcoef(np.ravel(a), np.ravel(b))[0, 1]) < 0.3
+
+
+def test_convention() -> None:
+    body = lambda x: dense(3, "head")(jax.nn.relu(dense(8, "z")(x)))  # noqa: E731
+    found = rows(body, X, convention="variance")["z"].gain
+    assert found == pytest.approx((2 / (1 - 1 / np.pi)) ** 0.5, rel=1e-9)
+
+
+def test_the_sharding_is_kept() -> None:
+    net = Net(lambda x: dense(8, "z")(x))
+    mesh = jax.make_mesh((1,), ("x",), axis_types=(jax.sharding.AxisType.Auto,))
+    spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x", None))
+    given = jax.device_put(net.init(KEY, X), jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+    given["params"]["z"]["kernel"] = jax.device_put(given["params"]["z"]["kernel"], spread)
+    new, _ = ji.match(net, X, KEY, variables=given)
+    assert new["params"]["z"]["kernel"].sharding == spread
+
+
+def test_arrays_of_numpy() -> None:
+    net = Net(lambda x: dense(3, "head")(jax.nn.relu(dense(8, "z")(x))))
+    given = net.init(KEY, X)
+    ours, theirs = (ji.match(net, np.asarray(X), KEY, variables=v)[0] for v in (given, jax.tree.map(np.asarray, given)))
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
 def test_a_deep_network_keeps_its_second_moment() -> None:
@@ -253,6 +356,14 @@ REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
         lambda x: (e := linen.Embed(20, 16, name="e")).attend(e(x.astype(int))),
         "e/embedding is looked up as a table and multiplied with as well",
     ),
+    "dropout": (
+        lambda x: linen.Dropout(0.5, deterministic=False)(jax.nn.relu(dense(8, "z")(x))),
+        r"z/kernel meets random numbers in select_n: switch dropout off, by deterministic=True or model\.eval\(\)",
+    ),
+    "dropout before": (
+        lambda x: jax.nn.relu(linen.Dropout(0.5, deterministic=False)(dense(8, "z")(x))),
+        "z/kernel meets random numbers in select_n: switch dropout off",
+    ),
     "loop": (
         lambda x: jax.lax.fori_loop(0, jnp.int32(x[0, 0]), lambda _, y: y, dense(16, "z")(x)),
         "z/kernel goes into while, which is neither",
@@ -266,6 +377,14 @@ def test_refused(name: str) -> None:
     with pytest.raises(ValueError, match=rf"match: it must be clear .*\n  {reason}") as caught:
         ji.match(Net(body), X, KEY)
     assert "Say it in choices, such as choices={'" in str(caught.value)
+
+
+def test_dropout_of_nnx_is_refused_until_it_is_switched_off() -> None:
+    model = nnx.Sequential(nnx.Linear(16, 8, rngs=nnx.Rngs(0)), nnx.Dropout(0.5, rngs=nnx.Rngs(1)), jax.nn.relu)
+    with pytest.raises(ValueError, match="meets random numbers in select_n: switch dropout off"):
+        ji.match(model, X, KEY)
+    model.eval()
+    assert ji.match(model, X, KEY)[1].layers[0].activation == "relu"
 
 
 def test_choices() -> None:
@@ -313,5 +432,24 @@ def test_errors() -> None:
         ji.match(net, X, KEY, choices={"head/bias": 1.0})
     with pytest.raises(ValueError, match="match: unknown mode 'fan'"):
         ji.match(net, X, KEY, mode="fan")
+    with pytest.raises(ValueError, match=r"match: unknown mode \['fan_in'\]"):
+        ji.match(net, X, KEY, mode=["fan_in"])
+    with pytest.raises(ValueError, match="match: unknown distribution 'norml'; did you mean 'normal'"):
+        ji.match(net, X, KEY, distribution="norml")
+    with pytest.raises(TypeError, match=r"match: choices must map paths of kernels .* got list; pass choices="):
+        ji.match(net, X, KEY, choices=[1])
+    with pytest.raises(TypeError, match=r"match: choices\['head/kernel'\] must be .* got 'relu'; pass jaxacts.relu"):
+        ji.match(net, X, KEY, choices={"head/kernel": "relu"})
+    with pytest.raises(TypeError, match=r"match: sample must be an array.* got a list; write \(x,\)"):
+        ji.match(net, [X], KEY)
+    with pytest.raises(TypeError, match=r"match: key must be a random key, got int; pass jax\.random\.key\(0\)"):
+        ji.match(net, X, 0)
+    with pytest.raises(ValueError, match=r"match: variables must have the collection 'params', got the keys .*'head'"):
+        ji.match(net, X, KEY, variables=net.init(KEY, X)["params"])
+    for x in (X, KEY):
+        with pytest.raises(TypeError, match=r"match: runs on the host, .* call it outside of jit"):
+            jax.jit(lambda _: ji.match(net, X, KEY)[0])(x)
+    empty, report = ji.match(Net(lambda x: 2 * x), X, KEY)
+    assert (empty, report.layers) == ({"params": {}}, ())
     with pytest.raises(TypeError, match=r"match: model must be a flax\.linen or flax\.nnx module, got PjitFunction"):
         ji.match(jnp.tanh, X, KEY)

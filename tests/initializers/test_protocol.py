@@ -73,6 +73,12 @@ OTHERS = [
     "variance_map",
 ]
 INITIALIZERS = {name: make() for name, make in FACTORIES.items()} | PLAIN
+WRAPPED = {
+    "scaled_by": ji.scaled_by(ji.he_normal(), 0.3),
+    "scaled_by of jax": ji.scaled_by(jax.nn.initializers.he_normal(), 0.3),
+    "depth_scaled": ji.depth_scaled(ji.normal(0.02), 7),
+    "fixup": ji.fixup(ji.he_uniform(), 7, 3).inner,
+}
 FIXED = {"constant", "dirac", "identity"}
 RANDOM = sorted(FACTORIES.keys() - FIXED)
 # One initializer for each way to make the values; all others go the same way.
@@ -119,14 +125,23 @@ def test_dtype_of_the_call_beats_that_of_the_factory(name: str) -> None:
     assert jax.eval_shape(lambda key: init(key, SHAPES[name], jnp.float16), KEY).dtype == jnp.float16
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", [*SAMPLERS, *WRAPPED])
 def test_jit_and_vmap_give_the_bits_of_eager(name: str) -> None:
-    init = INITIALIZERS[name]
-    eager = init(KEY, SHAPES[name])
-    np.testing.assert_array_equal(jax.jit(lambda k: init(k, SHAPES[name]))(KEY), eager)
+    init, shape = (INITIALIZERS | WRAPPED)[name], SHAPES.get(name, (64, 32))
+    eager = init(KEY, shape)
+    np.testing.assert_array_equal(jax.jit(lambda k: init(k, shape))(KEY), eager)
     keys = jax.random.split(KEY, 3)
-    mapped = jax.vmap(lambda k: init(k, SHAPES[name]))(keys)
-    np.testing.assert_allclose(mapped, jnp.stack([init(k, SHAPES[name]) for k in keys]), rtol=0, atol=1e-6)
+    mapped = jax.vmap(lambda k: init(k, shape))(keys)
+    np.testing.assert_allclose(mapped, jnp.stack([init(k, shape) for k in keys]), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_wrapped_initializers_are_placed(name: str) -> None:
+    mesh = jax.make_mesh((1,), ("x",), axis_types=(jax.sharding.AxisType.Auto,))
+    spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(None, "x"))
+    w = WRAPPED[name](KEY, (64, 32), None, spread)
+    assert w.sharding == spread
+    np.testing.assert_array_equal(w, WRAPPED[name](KEY, (64, 32)))
 
 
 @pytest.mark.parametrize("name", sorted({*SAMPLERS} - FIXED))

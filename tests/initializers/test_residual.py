@@ -66,10 +66,16 @@ def test_fixup_starts_at_the_identity() -> None:
         (lambda: ji.scaled_by(ji.ones, -1), ValueError, "scaled_by: factor must not be negative"),
         (lambda: ji.scaled_by(1.0, 1), TypeError, "scaled_by: init must be an initializer, got float"),
         (lambda: ji.depth_scaled(ji.ones, 0), ValueError, "depth_scaled: branches must be at least 1, got 0"),
-        (lambda: ji.depth_scaled(ji.ones, 1.5), TypeError, "depth_scaled: branches must be an int, got float"),
+        (lambda: ji.depth_scaled(ji.ones, 1.5), TypeError, "depth_scaled: branches must be an int, got 1.5"),
+        (
+            lambda: ji.scaled_by(ji.he_normal, 0.5),
+            TypeError,
+            r"scaled_by: init must be .* got he_normal, which makes one; pass he_normal\(\)",
+        ),
+        (lambda: ji.scaled_by(ji.ones, "2"), TypeError, "scaled_by: factor must be a real number .* got str"),
         (lambda: ji.fixup(ji.ones, 4, 1), ValueError, "fixup: layers must be at least 2, got 1"),
         (lambda: ji.deepnorm(), ValueError, "deepnorm: encoder_layers or decoder_layers must be at least 1"),
-        (lambda: ji.deepnorm(-1), ValueError, "deepnorm: encoder_layers must be at least 0, got -1"),
+        (lambda: ji.deepnorm(-1), ValueError, "deepnorm: encoder_layers must be at least 0, got -1; pass 0 or more"),
     ],
 )
 def test_errors(call: Callable[[], object], error: type[Exception], message: str) -> None:

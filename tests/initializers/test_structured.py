@@ -55,10 +55,19 @@ def test_dirac_has_the_entries_of_torch(inputs: int, outputs: int, groups: int) 
     np.testing.assert_array_equal(ji.dirac(groups)(None, (3, 3, inputs, outputs)), expected)
 
 
-@pytest.mark.parametrize("sparsity", [0.0, 0.1, 0.75, 0.999, 1.0])
-def test_sparse_has_its_zeros_in_every_column(sparsity: float) -> None:
+@pytest.mark.parametrize(
+    ("sparsity", "inputs", "zeros"),
+    [(0.07, 100, 7), (0.14, 50, 7), (0.55, 100, 55), (1 / 3, 300, 100), (0.1 + 0.2, 10, 3), (0.071, 100, 8)],
+)
+def test_sparse_counts_exactly(sparsity: float, inputs: int, zeros: int) -> None:
+    w = np.asarray(ji.sparse(sparsity)(KEY, (inputs, 3)))
+    assert (w == 0).sum(0).tolist() == [zeros] * 3
+
+
+@pytest.mark.parametrize(("sparsity", "zeros"), [(0.0, 0), (0.1, 15), (0.75, 113), (0.999, 150), (1.0, 150)])
+def test_sparse_has_its_zeros_in_every_column(sparsity: float, zeros: int) -> None:
     w = np.asarray(ji.sparse(sparsity, 0.5)(KEY, (150, 400)))
-    assert set((w == 0).sum(0)) == {math.ceil(sparsity * 150)}
+    assert set((w == 0).sum(0)) == {zeros}
     left = w[w != 0].astype(np.float64)
     if left.size:
         assert left.std() == pytest.approx(0.5, rel=5 / math.sqrt(2 * left.size))
