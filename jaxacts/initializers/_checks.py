@@ -29,6 +29,7 @@ __all__ = [
     "magnitude",
     "nonempty",
     "number",
+    "positive",
     "random_dtype",
     "sizes",
     "squared",
@@ -66,6 +67,14 @@ def magnitude(function: str, argument: str, value: object) -> float:
             f"{function}: {argument} must not be negative, got {result}; pass {-result} "
             f"(the draws are scaled by it, so a sign would only be lost or mirror them)."
         )
+    return result
+
+
+def positive(function: str, argument: str, value: object) -> float:
+    """``value`` as a finite float above 0."""
+    result = number(function, argument, value)
+    if result <= 0:
+        raise ValueError(f"{function}: {argument} must be positive, got {result}; pass a number above 0.")
     return result
 
 

@@ -173,10 +173,9 @@ def _rounded(value: float, towards: Callable[[float], int]) -> str:
 
 
 def _refusal(curve: Curve, target: float, grid: list[Critical], reason: str) -> ValueError:
-    stable = [] if _invariant(grid) else _stable_range(curve, grid)
     if _invariant(grid):
         remedy = "pass bias_variance=0"
-    elif stable:
+    elif stable := _stable_range(curve, grid):
         remedy = f"pass a bias_variance from {_rounded(min(stable), math.ceil)} to {_rounded(max(stable), math.floor)}"
     else:
         remedy = "normalize between the layers, use few of them, or another activation"
@@ -224,7 +223,7 @@ def variance_map(
     curve = curve_of(caller, fn, parameters)
 
     def step(q: float) -> float:
-        return weight * moments_of(curve, _positive(caller, q)).second_moment + bias
+        return weight * moments_of(curve, _checks.positive(caller, "q", q)).second_moment + bias
 
     return step
 
@@ -269,7 +268,7 @@ def correlation_map(
     """
     caller = "correlation_map"
     weight, bias = _variances(caller, weight_variance, bias_variance)
-    q = _positive(caller, q)
+    q = _checks.positive(caller, "q", q)
     curve = curve_of(caller, fn, parameters)
     after = weight * moments_of(curve, q).second_moment + bias
     if after <= 0:
@@ -310,10 +309,3 @@ def _product(curve: Curve, q: float, c: float) -> float:
 
 def _variances(caller: str, weight: float, bias: float) -> tuple[float, float]:
     return _checks.magnitude(caller, "weight_variance", weight), _checks.magnitude(caller, "bias_variance", bias)
-
-
-def _positive(caller: str, q: float) -> float:
-    value = _checks.number(caller, "q", q)
-    if value <= 0:
-        raise ValueError(f"{caller}: q must be positive, got {value}; it is a second moment.")
-    return value

@@ -86,9 +86,7 @@ def moments(fn: Callable[..., Any], q: float = 1.0, mean: float = 0.0, **paramet
         and variance); Poole et al., "Exponential expressivity in deep neural networks through transient chaos", 2016,
         https://arxiv.org/abs/1606.05340
     """
-    variance, centre = _checks.number("moments", "q", q), _checks.number("moments", "mean", mean)
-    if variance <= 0:
-        raise ValueError(f"moments: q must be positive, got {variance}; it is the variance of the inputs.")
+    variance, centre = _checks.positive("moments", "q", q), _checks.number("moments", "mean", mean)
     found = moments_of(curve_of("moments", fn, parameters), variance, centre)
     return Moments(*(0.0 if abs(m) < 1e-15 else float(f"{m:.12g}") for m in found))
 

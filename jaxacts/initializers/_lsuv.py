@@ -103,11 +103,9 @@ def lsuv(
         Mishkin & Matas, "All you need is a good init", 2016, https://arxiv.org/abs/1511.06422
     """
     margin, most = (
-        _checks.magnitude("lsuv", "tolerance", tolerance),
+        _checks.positive("lsuv", "tolerance", tolerance),
         _checks.count("lsuv", "max_iterations", max_iterations),
     )
-    if margin == 0:
-        raise ValueError("lsuv: tolerance must be positive, got 0; the default is 0.02.")
     opening = opened("lsuv", model, sample, key, variables, options)
     graph = graph_of(opening.call, opening.leaves, opening.sample, into_scans=False)
     uses = {use.leaf: use for use in reversed(graph.uses())}

@@ -1,0 +1,150 @@
+"""What the whole-model call refuses or leaves alone, and how one tells it what only one knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+from flax import linen, nnx
+from test_match import KEY, Net, X, dense, rows
+
+import jaxacts
+from jaxacts import initializers as ji
+
+REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
+    "two activations": (
+        lambda x: (jnp.tanh(z := dense(8, "z")(x)), jax.nn.relu(z)),
+        "z/kernel has an output that goes into tanh and relu",
+    ),
+    "activation and output": (
+        lambda x: (z := dense(8, "z")(x), jax.nn.sigmoid(z)),
+        "z/kernel has an output that goes into a layer or the end as it is and sigmoid",
+    ),
+    "packed gate": (
+        lambda x: jax.nn.silu((z := dense(8, "z")(x))[:, :4]) * z[:, 4:],
+        "z/kernel has an output that goes into silu and a layer or the end as it is",
+    ),
+    "sorted": (
+        lambda x: jnp.sort(dense(8, "z")(x)),
+        "z/kernel goes into sort, which is neither elementwise nor a layer",
+    ),
+    "pooled over units": (
+        lambda x: dense(8, "z")(x).reshape(2, 4, 2).max(-1),
+        r"z/kernel goes into a maximum over an axis \(reduce_max\)",
+    ),
+    "maximum of two": (
+        lambda x: jnp.maximum(dense(8, "z")(x), dense(8, "w")(x)),
+        "z/kernel meets another signal in max",
+    ),
+    "product before relu": (
+        lambda x: jax.nn.relu(dense(16, "z")(x) * x),
+        "z/kernel is multiplied by another signal, or by values that differ, before max",
+    ),
+    "weight normalization": (
+        lambda x: linen.WeightNorm(dense(8, "z"))(x),
+        "z/kernel is transformed before its product; draw it yourself",
+    ),
+    "tied table": (
+        lambda x: (e := linen.Embed(20, 16, name="e")).attend(e(x.astype(int))),
+        "e/embedding is looked up as a table and multiplied with as well",
+    ),
+    "dropout": (
+        lambda x: linen.Dropout(0.5, deterministic=False)(jax.nn.relu(dense(8, "z")(x))),
+        r"z/kernel meets random numbers in select_n: switch dropout off, by deterministic=True or model\.eval\(\)",
+    ),
+    "dropout before": (
+        lambda x: jax.nn.relu(linen.Dropout(0.5, deterministic=False)(dense(8, "z")(x))),
+        "z/kernel meets random numbers in select_n: switch dropout off",
+    ),
+    "loop": (
+        lambda x: jax.lax.fori_loop(0, jnp.int32(x[0, 0]), lambda _, y: y, dense(16, "z")(x)),
+        "z/kernel goes into while, which is neither",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str) -> None:
+    body, reason = REFUSED[name]
+    with pytest.raises(ValueError, match=rf"match: it must be clear .*\n  {reason}") as caught:
+        ji.match(Net(body), X, KEY)
+    assert "Say it in choices, such as choices={'" in str(caught.value)
+
+
+def test_dropout_of_nnx_is_refused_until_it_is_switched_off() -> None:
+    model = nnx.Sequential(nnx.Linear(16, 8, rngs=nnx.Rngs(0)), nnx.Dropout(0.5, rngs=nnx.Rngs(1)), jax.nn.relu)
+    with pytest.raises(ValueError, match="meets random numbers in select_n: switch dropout off"):
+        ji.match(model, X, KEY)
+    model.eval()
+    assert ji.match(model, X, KEY)[1].layers[0].activation == "relu"
+
+
+def test_choices() -> None:
+    body = REFUSED["packed gate"][0]
+    assert rows(body, X, choices={"z/*": jaxacts.silu})["z"].gain == pytest.approx(ji.gain(jaxacts.silu))
+    assert rows(body, X, choices={"z/kernel": 1.25})["z"].std == pytest.approx(1.25 / 4)
+    net = Net(body)
+    given = net.init(KEY, X)
+    new, report = ji.match(net, X, KEY, variables=given, choices={"z/kernel": None})
+    assert new["params"]["z"]["kernel"] is given["params"]["z"]["kernel"]
+    assert dict(report.left) == {"z/kernel": "as chosen"}
+    assert str(report).endswith("left alone: z/kernel (as chosen)")
+
+
+def test_tables_are_left_alone() -> None:
+    net = Net(lambda x: dense(3, "head")(linen.Embed(20, 16, name="e")(x)))
+    given = net.init(KEY, jnp.ones((2, 5), int))
+    new, report = ji.match(net, jnp.ones((2, 5), int), KEY, variables=given)
+    assert new["params"]["e"]["embedding"] is given["params"]["e"]["embedding"]
+    assert dict(report.left) == {"e/embedding": "no kernel of a product or convolution"}
+
+
+def test_shared_layers_agree_or_are_refused() -> None:
+    class Shared(linen.Module):
+        other: Callable[[jax.Array], jax.Array]
+
+        @linen.compact
+        def __call__(self, x: jax.Array) -> jax.Array:
+            layer = linen.Dense(16, name="layer")
+            return linen.Dense(2, name="head")(self.other(layer(jnp.tanh(layer(x)))))
+
+    _, report = ji.match(Shared(jnp.tanh), X, KEY)
+    assert report.layers[0].activation == "tanh"
+    with pytest.raises(ValueError, match="layer/kernel is used in several places with different activations"):
+        ji.match(Shared(jax.nn.relu), X, KEY)
+
+
+def test_errors() -> None:
+    net = Net(lambda x: dense(3, "head")(x))
+    with pytest.raises(ValueError, match="match: unknown path in choices 'haed/kernel'; did you mean 'head/kernel'"):
+        ji.match(net, X, KEY, choices={"haed/kernel": 1.0})
+    with pytest.raises(ValueError, match=r"match: choices\['head/kernel'\] must not be negative"):
+        ji.match(net, X, KEY, choices={"head/kernel": -1.0})
+    with pytest.raises(ValueError, match="head/bias is no kernel of a product or convolution; leave it out"):
+        ji.match(net, X, KEY, choices={"head/bias": 1.0})
+    with pytest.raises(ValueError, match="match: unknown mode 'fan'"):
+        ji.match(net, X, KEY, mode="fan")
+    with pytest.raises(ValueError, match=r"match: unknown mode \['fan_in'\]"):
+        ji.match(net, X, KEY, mode=["fan_in"])
+    with pytest.raises(ValueError, match="match: unknown distribution 'norml'; did you mean 'normal'"):
+        ji.match(net, X, KEY, distribution="norml")
+    with pytest.raises(TypeError, match=r"match: choices must map paths of kernels .* got list; pass choices="):
+        ji.match(net, X, KEY, choices=[1])
+    with pytest.raises(TypeError, match=r"match: choices\['head/kernel'\] must be .* got 'relu'; pass jaxacts.relu"):
+        ji.match(net, X, KEY, choices={"head/kernel": "relu"})
+    with pytest.raises(TypeError, match=r"match: sample must be an array.* got a list; write \(x,\)"):
+        ji.match(net, [X], KEY)
+    with pytest.raises(TypeError, match=r"match: key must be a random key, got int; pass jax\.random\.key\(0\)"):
+        ji.match(net, X, 0)
+    with pytest.raises(ValueError, match=r"match: variables must have the collection 'params', got the keys .*'head'"):
+        ji.match(net, X, KEY, variables=net.init(KEY, X)["params"])
+    for x in (X, KEY):
+        with pytest.raises(TypeError, match=r"match: runs on the host, .* call it outside of jit"):
+            jax.jit(lambda _: ji.match(net, X, KEY)[0])(x)
+    empty, report = ji.match(Net(lambda x: 2 * x), X, KEY)
+    assert (empty, report.layers) == ({"params": {}}, ())
+    with pytest.raises(TypeError, match=r"match: model must be a flax\.linen or flax\.nnx module, got PjitFunction"):
+        ji.match(jnp.tanh, X, KEY)
