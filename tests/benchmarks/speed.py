@@ -146,7 +146,7 @@ def main() -> None:
         [(d, s, n) for d in DTYPES for s in sizes for n in chosen], console=Console(stderr=True)
     ):
         x, g = (jnp.asarray(rng.normal(size=2**size) * s, dtype) for s in (3, 1))
-        repetitions = 15 if size == 20 else 5
+        repetitions = 21 if size == 20 else 5
         row: dict[str, Any] = {"function": label, "dtype": dtype, "size": size}
         for way, ours, theirs in zip(WAYS, *map(programs, chosen[label]), strict=True):
             a, b, ratio = paired(functools.partial(ours, x, g), functools.partial(theirs, x, g), repetitions)
