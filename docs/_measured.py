@@ -39,7 +39,8 @@ def float32(folder: Path) -> str:
     for label, row in sorted(ours["results"].items()):
         cells = [f"{error:.3f} at {x:.6g}" for error, x in row["worst"]]
         peer = (theirs or {"results": {}})["results"].get(label)
-        other = [_large(error) for error, _ in peer["worst"]] if peer and peer["parts"] == PARTS else ["", ""]
+        measured = peer is not None and peer["parts"] == PARTS
+        other = [_large(error) for error, _ in peer["worst"]] if measured else ["not measured"] * 2
         done = "all" if row["parts"] == PARTS else f"{row['parts']} of {PARTS} parts"
         rows.append([label.replace("_", "\\_"), cells[0], other[0], cells[1], other[1], done])
         missed += [
