@@ -1,5 +1,8 @@
 """Activation functions and weight initializers for JAX."""
 
+import importlib
+import types
+
 from . import activations, initializers
 from ._mechanism import (
     Activation,
@@ -32,3 +35,10 @@ __all__ = [
     "with_kink_slope",
 ]
 __all__ += activations.__all__
+
+
+def __getattr__(name: str) -> types.ModuleType:
+    """The modules that need an extra, imported when they are first named."""
+    if name in ("linen", "nnx", "plotting", "testing"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

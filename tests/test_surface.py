@@ -107,3 +107,15 @@ def test_signature_shows_array_like() -> None:
     assert (
         str(inspect.signature(jaxacts.leaky_relu)) == "(x: 'ArrayLike', negative_slope: 'ArrayLike' = 0.01) -> 'Array'"
     )
+
+
+def test_modules_with_extras_are_imported_when_named() -> None:
+    code = (
+        "import sys, jaxacts\n"
+        "assert not {'flax', 'matplotlib'} & set(sys.modules)\n"
+        "assert jaxacts.nnx.PReLU is not jaxacts.linen.PReLU\n"
+        "assert jaxacts.testing.check_activation\n"
+        "jaxacts.nothing\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "module 'jaxacts' has no attribute 'nothing'" in done.stderr
