@@ -56,8 +56,15 @@ def _varying(aval: Any) -> frozenset[Any]:
 
 
 def _select(condition: Array, *cases: Array, weak: bool) -> Array:
-    like = [c if c.shape == condition.shape else lax.full_like(condition, c, c.dtype) for c in cases]
-    return lax.select(condition, *like)
+    return lax.select(condition, *(_spread_like(c, condition) for c in cases))
+
+
+def _spread_like(case: Array, condition: Array) -> Array:
+    if case.shape == condition.shape:
+        return case
+    sharding = jax.typeof(condition).sharding
+    explicit = any(axis is not None for axis in sharding.spec)
+    return lax.broadcast_in_dim(case, condition.shape, (), out_sharding=sharding if explicit else None)
 
 
 def _abstract(condition: Any, yes: Any, no: Any, *, weak: bool) -> Any:

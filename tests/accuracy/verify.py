@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(SUBJECTS)}; all by default")
     parser.add_argument("--peer", action="store_true", help="the functions of jax.nn instead")
     parser.add_argument("--fresh", action="store_true", help="forget the results that are there")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     unknown = sorted(set(options.names) - set(SUBJECTS))
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(SUBJECTS)}")

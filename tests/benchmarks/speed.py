@@ -135,7 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*")
     parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     chosen = subjects(options.names)
     if not chosen:
         parser.error(f"no such function; known are {', '.join(subjects([]))}")
