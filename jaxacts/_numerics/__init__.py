@@ -5,49 +5,39 @@ every order of derivative stays finite.
 """
 
 from .algebraic import hyperbola, hyperbola_root, hyperbola_slope, inverse_square
-from .cubic import cubic_complement, cubic_decay
+from .cubic import cubic_gate, cubic_gate_slope
 from .exponential import Decay, bounded, decay, decay_of_quotient, expm1_negative, magnitude
-from .logistic import less, over_square, over_sum, sigmoid, sigmoid_slope, softplus, tanh, tanh_slope
+from .logistic import gate, gate_slope, less, sigmoid, sigmoid_slope, softplus, tanh, tanh_slope
 from .normal import gelu_curve, gelu_slope
 from .precision import significand
 from .selection import vary_alike, where
 from .series import (
-    GELU_TANH_GATE,
-    GELU_TANH_ROOT,
-    GELU_TANH_SLOPE,
     MISH_GATE,
     MISH_ROOT,
-    MISH_SLOPE,
-    SILU_GATE,
     SILU_ROOT,
-    SILU_SLOPE,
     Series,
     near,
 )
 from .tools import clip, exact_product, exact_sum, finite, horner, negative_part, opaque, product
 
 __all__ = [
-    "GELU_TANH_GATE",
-    "GELU_TANH_ROOT",
-    "GELU_TANH_SLOPE",
     "MISH_GATE",
     "MISH_ROOT",
-    "MISH_SLOPE",
-    "SILU_GATE",
     "SILU_ROOT",
-    "SILU_SLOPE",
     "Decay",
     "Series",
     "bounded",
     "clip",
-    "cubic_complement",
-    "cubic_decay",
+    "cubic_gate",
+    "cubic_gate_slope",
     "decay",
     "decay_of_quotient",
     "exact_product",
     "exact_sum",
     "expm1_negative",
     "finite",
+    "gate",
+    "gate_slope",
     "gelu_curve",
     "gelu_slope",
     "horner",
@@ -60,8 +50,6 @@ __all__ = [
     "near",
     "negative_part",
     "opaque",
-    "over_square",
-    "over_sum",
     "product",
     "sigmoid",
     "sigmoid_slope",

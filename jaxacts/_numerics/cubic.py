@@ -1,4 +1,4 @@
-"""exp(-|y|) for the cubic y = sqrt(8/pi)·(x + 0.044715·x³) of the tanh form of gelu.
+"""x·σ(y) with the cubic y = sqrt(8/pi)·(x + 0.044715·x³): the tanh form of gelu, its slope and its curvature.
 
 y reaches 90 before the exponential vanishes, where one rounding of y costs 45 units in the last place, so y is the sum
 of an exact product and a small rest. Every product that matters is one of two half significands, which is exact whether
@@ -15,11 +15,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from .exponential import Decay, bounded, exp_of_minus
+from .logistic import gate, gate_slope
 from .precision import coarse
 from .selection import where
-from .tools import exact_square, exact_sum, halves, leading, opaque
+from .series import GELU_TANH_ROOT, near
+from .tools import clip, exact_square, exact_sum, halves, leading, opaque
 
-__all__ = ["cubic_complement", "cubic_decay"]
+__all__ = ["cubic_gate", "cubic_gate_slope"]
 
 _LINEAR = math.sqrt(8 / math.pi)
 _CUBE = _LINEAR * 0.044715
@@ -28,9 +30,13 @@ _LINEAR_REST = -9.96930880911092e-17
 _CUBE_REST = -6.175149918155315e-19
 
 
+def _vanished(x: Array) -> float:
+    """Where exp(-y) has vanished."""
+    return 24.0 if x.dtype == jnp.float64 else 12.0
+
+
 def _bounded(x: Array) -> Array:
-    """|x|, at most where exp(-y) has vanished."""
-    return bounded(x, 24.0 if x.dtype == jnp.float64 else 12.0)
+    return bounded(x, _vanished(x))
 
 
 def _cubic(a: Array, times: int) -> tuple[Array, Array]:
@@ -47,16 +53,51 @@ def _cubic(a: Array, times: int) -> tuple[Array, Array]:
     return high * w, high * w_rest + (a - high) * (w + w_rest)
 
 
-def cubic_decay(x: Array) -> Decay:
-    """exp(-|y(x)|). Its derivative at 0 is taken from the right."""
+def _sum_at(x: Array) -> tuple[Array, Array | float]:
+    """y(x) as a sum of two numbers."""
+    return (x * (_LINEAR + _CUBE * (x * x)), 0.0) if coarse() else _cubic(x, 1)
+
+
+def cubic_gate(x: Array) -> Array:
+    """x·σ(y(x))."""
+    vanished = _vanished(x)
+    return gate(where(x < -vanished, -vanished, x), *_sum_at(clip(x, vanished)))
+
+
+@jax.custom_jvp
+def cubic_gate_slope(x: Array) -> Array:
+    """σ(y) + x·y'·σ(y)·σ(-y)."""
+    a = _bounded(x)
+    (y, low), (complement, rest) = _sum_at(a), _complement(a)
+    left = gate_slope(y, complement, low, rest)
+    return near(x, GELU_TANH_ROOT, where(x < 0, left, 1 - left))
+
+
+@cubic_gate_slope.defjvp
+def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
+    (x,), (t,) = primals, tangents
+    return cubic_gate_slope(x), _curvature(x) * t
+
+
+def _complement(a: Array) -> tuple[Array, Array | None]:
+    """1 - a·y'(a) as a sum of two numbers."""
     if coarse():
-        a = _bounded(x)
-        return exp_of_minus(a * (_LINEAR + _CUBE * (a * a)))
-    return _decay(x)
+        return 1 - a * (_LINEAR + 3 * _CUBE * (a * a)), None
+    high, low = _cubic(a, 3)
+    rest, lost = exact_sum(opaque(1.0, a), -high)
+    return rest, lost - low
+
+
+def _curvature(x: Array) -> Array:
+    """σ(y)·σ(-y)·(2y' + x·y'' - x·y'²·tanh(y/2))."""
+    a, e = _bounded(x), _decay(x)
+    n, rate = e.value, _LINEAR + 3 * _CUBE * (a * a)
+    return e.times(2 * _LINEAR + 12 * _CUBE * (a * a) - a * rate * rate * ((1 - n) / (1 + n))) / jnp.square(1 + n)
 
 
 @jax.custom_jvp
 def _decay(x: Array) -> Decay:
+    """exp(-|y(x)|)."""
     y, low = _cubic(_bounded(x), 1)
     return exp_of_minus(y, -low)
 
@@ -67,13 +108,3 @@ def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Decay, Decay]:
     e = _decay(x)
     rate = (_LINEAR + 3 * _CUBE * jnp.square(_bounded(x))) * where(x < 0, t, -t)
     return e, Decay(e.factor * rate, jnp.zeros_like(e.unit), e.low * rate)
-
-
-def cubic_complement(x: Array) -> tuple[Array, Array | float]:
-    """1 - x·y'(x) as a sum of two numbers, constant where exp(-|y|) has vanished."""
-    a = _bounded(x)
-    if coarse():
-        return 1 - a * (_LINEAR + 3 * _CUBE * (a * a)), 0.0
-    high, low = _cubic(a, 3)
-    rest, lost = exact_sum(opaque(1.0, a), -high)
-    return rest, lost - low

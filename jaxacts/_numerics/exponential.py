@@ -21,7 +21,19 @@ from .precision import coarse
 from .selection import where
 from .tools import exact_product, horner
 
-__all__ = ["Decay", "bounded", "decay", "decay_of_quotient", "exp_of_minus", "expm1_negative", "magnitude"]
+__all__ = [
+    "UNIT",
+    "VANISHED",
+    "Decay",
+    "bounded",
+    "decay",
+    "decay_of_quotient",
+    "exp_of_minus",
+    "expm1_negative",
+    "magnitude",
+    "power_of_two",
+    "reduced",
+]
 
 
 class Decay(NamedTuple):
@@ -67,7 +79,7 @@ def bounded(x: Array, largest: float) -> Array:
 
 # float32: a = s - k·ln2 with |s| <= ln2/2, ln2 = _LN2 + _LN2_REST where k·_LN2 is exact.
 _LN2, _LN2_REST = 0.693359375, -2.1219444005469057e-4
-# q(s) in exp(-s) = 1 - s + s²·q(s), highest power first; error 0.05 units in the last place of exp(-s).
+# q(s) in exp(-s) = 1 - s + s²·q(s), highest power first.
 _EXP_32 = (  # error 0.052 units of 2^-24
     0.0013821201864629984,
     -0.008368666283786297,
@@ -81,41 +93,32 @@ _EXP_COARSE = (  # error 1.8 units of 2^-24
     -0.16667114198207855,
     0.499992311000824,
 )
-_SCALE = 64  # the factor is 2^64·exp(-a); exp(-131) times that is a normal number
-_UNIT = np.float32(2.0**-_SCALE)
-_VANISHED = 131.0
+ONE, UNIT = np.float32(1), np.float32(2.0**-64)
+VANISHED = 131.0  # exp(-131)/UNIT is a normal number
 _TO_INTEGER = 1.5 * 2.0**23  # added to an integer it shows in the lowest bits
 
 
-def _split_exponent(a: Array, low: ArrayLike) -> tuple[Array, Array, Array]:
-    """k, s, and what s was rounded by, with exp(-a + low) = 2^k·exp(-s)."""
+def reduced(a: Array, low: ArrayLike = 0.0) -> tuple[Array, Array]:
+    """k and r with exp(-a + low) = 2^k·(1 + r) and r in [-0.3, 0.42], in float32.
+
+    Error budget of 1 + r, in units of 2^-24: 0.25 each for the rounding of s and of r, 0.05 for the polynomial (1.8 for
+    the coarse one).
+    """
     k = lax.round((a - low) * -math.log2(math.e), lax.RoundingMethod.TO_NEAREST_EVEN)
-    coarsely, finely = a + k * _LN2, k * _LN2_REST - low
-    s = coarsely + finely
-    return k, s, (coarsely - s) + finely
+    s = (a + k * _LN2) + (k * _LN2_REST - low)
+    return k, s * s * horner(_EXP_COARSE if coarse() else _EXP_32, s) - s
 
 
-def _power_of_two(k: Array, shift: int) -> Array:
-    """2^(k + shift) for an integer k, by its bits; a conversion to integers would be clamped and twice as slow."""
+def power_of_two(k: Array, unit: Array | np.float32 = ONE) -> Array:
+    """2^k·unit for an integer k and a power of two, by bits; a conversion of k would be clamped and twice as slow."""
     bits = lax.bitcast_convert_type(k + _TO_INTEGER, jnp.int32) << 23
-    return lax.bitcast_convert_type(bits + np.float32(2.0**shift).view(np.int32), jnp.float32)
+    return lax.bitcast_convert_type(bits + lax.bitcast_convert_type(unit, jnp.int32), jnp.float32)
 
 
 def _exp_32(a: Array, low: ArrayLike) -> Decay:
-    """Error budget, in units of the last place of exp(-a): 0.04 for the polynomial and the rounding of its last sum;
-    the factor adds its own rounding, 0.5."""
-    k, s, rest = _split_exponent(where(a > _VANISHED, _VANISHED, a), low)
-    high = 1 - s
-    correction = ((1 - high) - s) + (s * s * horner(_EXP_32, s) - rest)
-    p = high + correction
-    power = _power_of_two(k, _SCALE)
-    return Decay(p * power, _UNIT, ((high - p) + correction) * power)
-
-
-def _exp_coarse(a: Array) -> Array:
-    """2^64·exp(-a) within 3 units in the last place, of which the polynomial has 1.8."""
-    k, s, _ = _split_exponent(where(a > _VANISHED, _VANISHED, a), 0.0)
-    return horner((*_EXP_COARSE, -1, 1), s) * _power_of_two(k, _SCALE)
+    k, r = reduced(where(a > VANISHED, VANISHED, a), low)
+    t, power = 1 + r, power_of_two(k, 1 / UNIT)
+    return Decay(t * power, UNIT, ((1 - t) + r) * power)
 
 
 def _exp_64(a: Array, low: ArrayLike) -> Decay:
@@ -137,23 +140,10 @@ def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Decay, D
     return out, Decay(-out.factor * t, jnp.zeros_like(out.unit), -out.low * t)
 
 
-@jax.custom_jvp
-def _coarsely(a: Array) -> Array:
-    return _exp_coarse(a)
-
-
-@_coarsely.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (a,), (t,) = primals, tangents
-    factor = _coarsely(a)
-    return factor, -factor * t
-
-
 def exp_of_minus(a: Array, low: ArrayLike = 0.0) -> Decay:
     """exp(-a + low) for a >= 0 and a low that is small beside 1, without derivative by low."""
-    if coarse():
-        return Decay(_coarsely(a), _UNIT, 0.0)
-    return _exactly(a, jnp.asarray(low, a.dtype))
+    e = _exactly(a, jnp.asarray(low, a.dtype))
+    return Decay(e.factor, UNIT, 0.0) if coarse() else e
 
 
 def decay(x: Array) -> Decay:
@@ -180,9 +170,9 @@ def expm1_negative(x: Array) -> Array:
     """
     if x.dtype == jnp.float64:
         return where(x >= 0, 0, jnp.expm1(x))
-    k, s, rest = _split_exponent(lax.clamp(np.float32(0), -x, np.float32(30)), 0.0)  # exp(-30) is lost beside 1
-    power = _power_of_two(k, 0)
-    return (power - 1) + power * ((s * s * horner(_EXP_32, s) - rest) - s)
+    k, r = reduced(lax.clamp(np.float32(0), -x, np.float32(30)))  # exp(-30) is lost beside 1
+    power = power_of_two(k)
+    return (power - 1) + power * r
 
 
 @expm1_negative.defjvp

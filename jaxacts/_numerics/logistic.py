@@ -7,14 +7,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
-from .exponential import decay, magnitude
+from .exponential import UNIT, VANISHED, decay, exp_of_minus, magnitude, power_of_two, reduced
 from .precision import coarse
 from .selection import where
 from .series import SOFTPLUS, near
-from .tools import horner
+from .tools import exact_sum, horner, with_sign_of
 
-__all__ = ["less", "over_square", "over_sum", "sigmoid", "sigmoid_slope", "softplus", "tanh", "tanh_slope"]
+__all__ = ["gate", "gate_slope", "less", "sigmoid", "sigmoid_slope", "softplus", "tanh", "tanh_slope"]
 
 
 def less(p: Array, share: Array) -> Array:
@@ -22,25 +23,56 @@ def less(p: Array, share: Array) -> Array:
     return p * (1 - share) if coarse() else p - p * share
 
 
-def over_sum(p: Array, n: Array) -> Array:
-    """p/(1 + n) for 0 <= n <= 1, as p less a correction: the rounding of 1 + n counts for little."""
-    return p / (1 + n) if coarse() else less(p, n / (1 + n))
+# exp(-y) is taken for y between these; beyond, σ is 1 or has vanished, a factor of 1e4 included.
+_LEAST, _GREATEST = -140.0, 80.0
+_FAR = -15.0  # from here on downwards 2^k·_FAR_UNIT neither overflows nor leaves the normal numbers
+_FAR_UNIT = 2.0**-80
+_ONE = 30.0  # tanh(15) is 1
 
 
-def over_square(p: Array, n: Array) -> Array:
-    """p/(1 + n)² for 0 <= n <= 1, for small n as p less a correction; the square is rounded once.
+def gate(v: ArrayLike, y: Array, low: ArrayLike = 0.0) -> Array:
+    """v·σ(y + low), without derivative, for v from -1e4 on that is not tiny where y is below -15.
 
-    The quotient is used once: with two uses XLA would store it.
+    With exp(-y) = p·(1 + r) and p a power of two the denominator is (1 + p) + p·r, where 1 + p is exact: rounded once.
+    On the far left 1 + p would be rounded, 1 + p·r loses nothing there; and all is measured in a small unit.
     """
-    far, m = n < 0.3, n * (2 + n)
-    return where(far, p, 0) + where(far, -p, 1) * (where(far, m, p) / (1 + m))
+    if y.dtype == jnp.float64:
+        e = exp_of_minus(magnitude(y), where(y < 0, 1.0, -1.0) * low)
+        return where(y < 0, e.times(v), v) / (1 + e.value)
+    y = where(y < _LEAST, _LEAST, where(y > _GREATEST, _GREATEST, y))
+    k, r = reduced(y, -low)
+    far = y < _FAR
+    unit = where(far, _FAR_UNIT, 1.0)
+    p = power_of_two(k, unit)
+    if coarse():
+        return v * unit / ((unit + p) + p * r)
+    return v * unit / ((where(far, 0.0, 1.0) + p) + (p * r + where(far, unit, 0.0)))
+
+
+def gate_slope(y: Array, complement: Array, low: ArrayLike = 0.0, rest: ArrayLike | None = None) -> Array:
+    """σ(-w)·(1 - z·σ(w)) for w = y + low >= 0 and 1 - z = complement + rest, without derivative.
+
+    That is the slope of v·σ(w) at -v with z = v·w', and 1 less the slope at v. With n = exp(-w) = p·(1 + r) it is
+    n·(1 - z + n)/(1 + n)², where (1 + r)·(1 - z + n) is summed as h + r·(p + (1 - z + n)) with h = 1 - z + p; the
+    quotient is a number less a correction.
+    """
+    if y.dtype == jnp.float64:
+        e = exp_of_minus(y, -jnp.asarray(low, y.dtype))
+        return e.times(complement + e.value, rest) / jnp.square(1 + e.value)
+    k, r = reduced(where(y > VANISHED, VANISHED, y), -low)
+    power = power_of_two(k, 1 / UNIT)
+    p = power * UNIT
+    n = p * (1 + r)
+    h, lost = (complement + p, 0.0) if rest is None else exact_sum(complement, p)
+    low = lost if rest is None else lost + rest
+    m = n * (2 + n)
+    return less(h + (r * (p + (h + (p * r + low))) + low), m / (1 + m)) * power * UNIT
 
 
 @jax.custom_jvp
 def sigmoid(x: Array) -> Array:
     """1/(1 + exp(-x))."""
-    n = decay(x).value
-    return over_sum(where(x < 0, n, 1), n)
+    return gate(1.0, x)
 
 
 @sigmoid.defjvp
@@ -92,25 +124,19 @@ def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
     return softplus(x), sigmoid(x) * t
 
 
-# T(s) in tanh(x) = x + x·s·T(s) with s = x² <= 0.625², highest power first; error 0.07 units in the last place.
-_TANH_32 = (  # error 0.07 units of 2^-24
-    -0.005714063532650471,
-    0.020648062229156494,
-    -0.053742773830890656,
-    0.1333148330450058,
-    -0.3333328366279602,
-)
-
-
 @jax.custom_jvp
 def tanh(x: Array) -> Array:
-    """The hyperbolic tangent: its odd series near 0, else 1 - 2u/(1 + u) with u = exp(-2|x|); XLA's is off by 6 units
-    in the last place of float64 where it nears 1."""
-    u = decay(2 * x).value
-    far = where(x < 0, -1, 1) * (1 - 2 * u / (1 + u))
-    s = x * x
-    series = jnp.tanh(x) if x.dtype == jnp.float64 else x + x * (s * horner(_TANH_32, s))
-    return where(magnitude(x) < 0.625, series, far)
+    """(1 - u)/(1 + u) with u = exp(-2|x|) = p·(1 + r), where 1 - p and 1 + p are exact, so that each is rounded once.
+
+    XLA's is off by 6 units in the last place of float64 where it nears 1, and by 5 of float32.
+    """
+    a = 2 * magnitude(x)
+    if x.dtype == jnp.float64:
+        m = jnp.expm1(-a)
+        return jnp.copysign(m / (2 + m), x)
+    k, r = reduced(where(a > _ONE, _ONE, a))
+    p = power_of_two(k)
+    return with_sign_of(x, ((1 - p) - p * r) / ((1 + p) + p * r))
 
 
 @tanh.defjvp

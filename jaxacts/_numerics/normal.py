@@ -20,7 +20,7 @@ from jax.typing import ArrayLike
 from .exponential import Decay, bounded, exp_of_minus, magnitude
 from .precision import coarse
 from .selection import where
-from .series import GELU_GATE, GELU_ROOT, GELU_SLOPE, near
+from .series import GELU_GATE, GELU_ROOT, near
 from .tools import exact_square, horner
 
 __all__ = ["gelu_curve", "gelu_slope"]
@@ -211,7 +211,7 @@ def gelu_slope(x: Array) -> Array:
     density = float(np.asarray(_DENSITY_AT_0, a.dtype))
     rest = (density - _DENSITY_AT_0) - _DENSITY_REST
     left = _bell(a).times((_ratio(a) if coarse() else _tail(a) / a) - a * density, a * rest)
-    return near(x, GELU_SLOPE, near(x, GELU_ROOT, where(x < 0, left, 1 - left)))
+    return near(x, GELU_ROOT, where(x < 0, left, 1 - left))
 
 
 @gelu_slope.defjvp

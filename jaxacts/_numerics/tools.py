@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
@@ -28,6 +29,7 @@ __all__ = [
     "negative_part",
     "opaque",
     "product",
+    "with_sign_of",
 ]
 
 
@@ -71,6 +73,12 @@ def leading(x: Array) -> Array:
     integer, dropped = (jnp.int64, 27) if x.dtype == jnp.float64 else (jnp.int32, 12)
     bits = jax.lax.bitcast_convert_type(x, integer)
     return jax.lax.bitcast_convert_type(bits & -(1 << dropped), x.dtype)
+
+
+def with_sign_of(x: Array, size: Array) -> Array:
+    """The size >= 0 with the sign of x, -0.0 included, in float32."""
+    sign, bits = (jax.lax.bitcast_convert_type(a, jnp.int32) for a in (x, size))
+    return jax.lax.bitcast_convert_type(bits | (sign & np.int32(-(2**31))), jnp.float32)
 
 
 def halves(constant: float, rest: float, dtype: DTypeLike) -> tuple[float, float]:

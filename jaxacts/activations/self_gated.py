@@ -7,7 +7,6 @@ exponential, so that value and slope keep their digits until they leave the rang
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -17,30 +16,22 @@ from jax import Array
 
 from jaxacts._mechanism import Facts, Line, Pieces, activation, check_flag
 from jaxacts._numerics import (
-    GELU_TANH_GATE,
-    GELU_TANH_ROOT,
-    GELU_TANH_SLOPE,
     MISH_GATE,
     MISH_ROOT,
-    MISH_SLOPE,
-    SILU_GATE,
     SILU_ROOT,
-    SILU_SLOPE,
-    Decay,
-    Series,
     bounded,
-    cubic_complement,
-    cubic_decay,
+    cubic_gate,
+    cubic_gate_slope,
     decay,
     exact_sum,
+    gate,
+    gate_slope,
     gelu_curve,
     gelu_slope,
     horner,
     less,
     magnitude,
     near,
-    over_square,
-    over_sum,
     sigmoid_slope,
     tanh,
     where,
@@ -53,26 +44,11 @@ _SIXTH = float(np.float32(1 / 6))
 _VANISHED = 1e4  # exp(-x) is 0 here, and x times constants is still finite
 
 
-def _gated(x: Array, e: Decay, gate: Callable[[Array, Array], Array]) -> Array:
-    """gate(x·exp(-|y|), n) on the left and gate(x, n) on the right, with n = exp(-|y|) = e."""
-    a = bounded(x, _VANISHED)
-    return where(x > _VANISHED, x, gate(where(x < 0, -e.times(a), a), e.value))
-
-
-def _logistic_slope(x: Array, e: Decay, complement: Array, rest: Array | float = 0.0) -> Array:
-    """σ(y) + x·y'·σ(y)·σ(-y), with e = exp(-|y|) and complement + rest = 1 - |x|·y'."""
-    n = e.value
-    total, low = exact_sum(n, complement)
-    return over_square(where(x < 0, e.times(total, (low + e.lost()) + rest), 1 + n * (2 - complement - rest)), n)
-
-
-def _two_series(x: Array, zero: Series, root: Series, otherwise: Array) -> Array:
-    return near(x, root, near(x, zero, otherwise))
-
-
 @jax.custom_jvp
 def _silu_slope(x: Array) -> Array:
-    return _two_series(x, SILU_SLOPE, SILU_ROOT, _logistic_slope(x, decay(x), 1 - bounded(x, _VANISHED)))
+    a = bounded(x, _VANISHED)
+    left = gate_slope(a, 1 - a)
+    return near(x, SILU_ROOT, where(x < 0, left, 1 - left))
 
 
 @_silu_slope.defjvp
@@ -114,7 +90,7 @@ def silu(x: Array) -> Array:
         Elfwing et al. 2017, "Sigmoid-weighted linear units for neural network function approximation",
         https://arxiv.org/abs/1702.03118
     """
-    return near(x, SILU_GATE, _gated(x, decay(x), over_sum), times=True)
+    return gate(where(x < -_VANISHED, -_VANISHED, x), x)
 
 
 swish = silu
@@ -128,11 +104,7 @@ def _gelu_facts(approximate: bool) -> Facts:
 
 
 @activation(
-    slope=lambda x, approximate: (
-        _two_series(x, GELU_TANH_SLOPE, GELU_TANH_ROOT, _logistic_slope(x, cubic_decay(x), *cubic_complement(x)))
-        if approximate
-        else gelu_slope(x)
-    ),
+    slope=lambda x, approximate: cubic_gate_slope(x) if approximate else gelu_slope(x),
     facts=_gelu_facts,
     static=("approximate",),
 )
@@ -170,9 +142,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
         Hendrycks & Gimpel 2016, "Gaussian error linear units", https://arxiv.org/abs/1606.08415
     """
     check_flag("gelu", "approximate", approximate)
-    if not approximate:
-        return gelu_curve(x)
-    return near(x, GELU_TANH_GATE, _gated(x, cubic_decay(x), over_sum), times=True)
+    return cubic_gate(x) if approximate else gelu_curve(x)
 
 
 def _mish_sum(x: Array, n: Array) -> Array:
@@ -189,7 +159,7 @@ def _mish_slope(x: Array) -> Array:
     right = n * n * (4 * (1 + n) * (a - n) - 2)
     below = where(x < 0, horner((0.25, 1, 2, 2, 1), n), horner((4, 8, 8, 4, 1), n))  # (1 + n + n²/2)², (1 + 2n + 2n²)²
     far = where(x < 0, 0.0, 1.0) + where(x < 0, e.times(left, left_low), right) / below
-    return _two_series(x, MISH_SLOPE, MISH_ROOT, far)
+    return near(x, MISH_ROOT, far)
 
 
 @activation(
@@ -224,7 +194,10 @@ def mish(x: Array) -> Array:
     References:
         Misra 2019, "Mish: a self regularized non-monotonic activation function", https://arxiv.org/abs/1908.08681
     """
-    far = _gated(x, decay(x), lambda p, n: less(p, where(x < 0, n * (1 + n), 2 * n * n) / _mish_sum(x, n)))
+    e, a = decay(x), bounded(x, _VANISHED)
+    n = e.value
+    passed = less(where(x < 0, -e.times(a), a), where(x < 0, n * (1 + n), 2 * n * n) / _mish_sum(x, n))
+    far = where(x > _VANISHED, x, passed)
     return near(x, MISH_GATE, far, times=True)
 
 

@@ -40,6 +40,7 @@ class Fit:
     degree: int
     single: bool = True
     centre: float = 0
+    root: bool = False
 
     def grid(self, points: int = 300) -> Iterator[mp.mpf]:
         for i in range(points):
@@ -48,7 +49,8 @@ class Fit:
     def coefficients(self) -> list[float]:
         """Highest power first: the Chebyshev fit in float64, the weighted minimax fit in float32.
 
-        In float32 they are rounded one after the other, from the lowest power, each before the next is fitted.
+        In float32 they are rounded one after the other, from the lowest power, each before the next is fitted. What the
+        rounding of the lowest costs near a root the others cannot mend, so they are fitted for where x is larger.
         """
         if not self.single:
             fitted = mp.chebyfit(self.target, [self.low, self.high], self.degree + 1, asc=True)
@@ -58,6 +60,8 @@ class Fit:
         rounded: list[float] = []
         for power in range(self.degree + 1):
             c = float(np.float32(_minimax(x, y, w * 2.0**24, range(power, self.degree + 1))))
+            if self.root and not power:
+                w = w * np.abs(x) / (np.abs(x) + 0.2 * np.abs(x).max())
             rounded.append(c)
             y = y - c * x**power
         return rounded[::-1]
@@ -116,9 +120,15 @@ def ratio(t: mp.mpf) -> mp.mpf:
 
 
 def about(
-    f: Function, limit: float, degree: int, centre: mp.mpf | float = 0, odd: bool = False, single: bool = True
+    f: Function,
+    limit: float,
+    degree: int,
+    centre: mp.mpf | float = 0,
+    odd: bool = False,
+    single: bool = True,
+    shift: float = 0,
 ) -> Fit:
-    """P in f(c + d) = f(c) + d·P for |d| < limit, in d² if that is odd in d, else in d; c may be a root."""
+    """P in f(c + d) = f(c) + d·P for |d - shift| < limit, in d² if that is odd in d, else in d; c may be a root."""
     c = mp.mpf(centre)
     start = f(c) if abs(f(c)) > 1e-30 else mp.mpf(0)
 
@@ -126,11 +136,11 @@ def about(
         return mp.sqrt(v) if odd else v
 
     def weight(v: mp.mpf) -> mp.mpf:
-        d = abs(d_of(v))
-        return d / min(abs(f(c - d)), abs(f(c + d)))
+        d = d_of(v)
+        return abs(d) / min(abs(f(c + s * d)) for s in ((-1, 1) if odd else (1,)))
 
-    low, high = (0.0, limit**2) if odd else (-limit, limit)
-    return Fit(lambda v: (f(c + d_of(v)) - start) / d_of(v), weight, low, high, degree, single)
+    low, high = (0.0, limit**2) if odd else (shift - limit, shift + limit)
+    return Fit(lambda v: (f(c + d_of(v)) - start) / d_of(v), weight, low, high, degree, single, root=not start)
 
 
 def logistic(x: mp.mpf) -> mp.mpf:
@@ -165,23 +175,15 @@ FITS: dict[str, tuple[Fit, ...]] = {
     "_EXP_32": (Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 4),),
     "_EXP_COARSE": (Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 3),),
     "_LOG1P_32": (Fit(lambda u: (mp.log1p(u) - u) / u**2, lambda u: u * u / mp.log1p(u), 0.0, 1.0, 8),),
-    "_TANH_32": (Fit(lambda s: (mp.tanh(mp.sqrt(s)) / mp.sqrt(s) - 1) / s, lambda s: s, 0.0, 0.625**2, 4),),
     "SOFTPLUS": (about(lambda x: mp.log1p(mp.exp(x)), 0.625, 7),),
-    "SILU_GATE": (about(logistic, 0.75, 4, odd=True),),
-    "SILU_SLOPE": (about(slope(logistic), 0.625, 4, odd=True),),
-    "SILU_ROOT": (about(slope(logistic), 0.45, 7, root(slope(logistic), -1.28)),),
-    "GELU_TANH_GATE": (about(cubic_gate, 0.5, 5, odd=True),),
-    "GELU_TANH_SLOPE": (about(slope(cubic_gate), 0.375, 4, odd=True),),
-    "GELU_TANH_ROOT": (about(slope(cubic_gate), 0.6, 12, root(slope(cubic_gate), -0.75)),),
+    "SILU_ROOT": (about(slope(logistic), 0.91, 10, root(slope(logistic), -1.28), shift=0.45),),
+    "GELU_TANH_ROOT": (about(slope(cubic_gate), 0.55, 9, root(slope(cubic_gate), -0.75), shift=0.25),),
     "GELU_GATE": (about(mp.ncdf, 0.5, 4, odd=True),),
     "GELU_GATE_64": (about(mp.ncdf, 0.5, 10, odd=True, single=False),),
-    "GELU_SLOPE": (about(gelu_slope, 0.375, 4, odd=True),),
-    "GELU_SLOPE_64": (about(gelu_slope, 0.375, 10, odd=True, single=False),),
-    "GELU_ROOT": (about(gelu_slope, 0.6, 12, root(gelu_slope, -0.75)),),
-    "GELU_ROOT_64": (about(gelu_slope, 0.6, 25, root(gelu_slope, -0.75), single=False),),
+    "GELU_ROOT": (about(gelu_slope, 0.87, 11, root(gelu_slope, -0.75), shift=0.26),),
+    "GELU_ROOT_64": (about(gelu_slope, 0.87, 25, root(gelu_slope, -0.75), single=False, shift=0.26),),
     "MISH_GATE": (about(mish_gate, 0.5, 9, -0.25),),
-    "MISH_SLOPE": (about(slope(mish_gate), 0.5, 9, -0.25),),
-    "MISH_ROOT": (about(slope(mish_gate), 0.5, 10, root(slope(mish_gate), -1.19)),),
+    "MISH_ROOT": (about(slope(mish_gate), 0.98, 12, root(slope(mish_gate), -1.19), shift=0.47),),
     "_TAIL_32": (relative(times_a, 0.375, 2, 10, centre=1), relative(inverted, 4 / 14.5, 2, 10, centre=1.25)),
     "_RATIO_COARSE": (Fit(ratio, lambda t: 1 / ratio(t), 1 / (1 + 0.3 * 14.5), 1.0, 7),),
     "_TAIL_64": (
@@ -214,6 +216,5 @@ if __name__ == "__main__":
     ]:
         c = root(f, start)
         print(f"root of {name}: {float(c)!r}, {float(c - float(c))!r}")
-    for name, f in [("mish gate", mish_gate), ("mish slope", slope(mish_gate))]:
-        y = f(mp.mpf(-0.25))
-        print(f"{name} at -1/4: {float(y)!r}, {float(y - float(y))!r}")
+    y = mish_gate(mp.mpf(-0.25))
+    print(f"mish gate at -1/4: {float(y)!r}, {float(y - float(y))!r}")
