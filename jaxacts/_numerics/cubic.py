@@ -89,10 +89,11 @@ def _complement(a: Array) -> tuple[Array, Array | None]:
 
 
 def _curvature(x: Array) -> Array:
-    """σ(y)·σ(-y)·(2y' + x·y'' - x·y'²·tanh(y/2))."""
+    """σ(y)·σ(-y)·(b - c·tanh(|y|/2)) with b = 2y' + x·y'' and c = |x|·y'²."""
     a, e = _bounded(x), _decay(x)
     n, rate = e.value, _LINEAR + 3 * _CUBE * (a * a)
-    return e.times(2 * _LINEAR + 12 * _CUBE * (a * a) - a * rate * rate * ((1 - n) / (1 + n))) / jnp.square(1 + n)
+    b, c = 2 * _LINEAR + 12 * _CUBE * (a * a), a * rate * rate
+    return e.times((b - c) + n * (b + c)) / ((1 + n) * jnp.square(1 + n))
 
 
 @jax.custom_jvp

@@ -31,8 +31,7 @@ __all__ = [
     "exp_of_minus",
     "expm1_negative",
     "magnitude",
-    "power_of_two",
-    "reduced",
+    "power_and_rest",
 ]
 
 
@@ -98,27 +97,37 @@ VANISHED = 131.0  # exp(-131)/UNIT is a normal number
 _TO_INTEGER = 1.5 * 2.0**23  # added to an integer it shows in the lowest bits
 
 
-def reduced(a: Array, low: ArrayLike = 0.0) -> tuple[Array, Array]:
-    """k and r with exp(-a + low) = 2^k·(1 + r) and r in [-0.3, 0.42], in float32.
+def _reduced(a: Array, low: ArrayLike, coarsely: bool) -> tuple[Array, Array, Array]:
+    """k, s and c with exp(-a + low) = 2^k·(1 - s + c), |s| <= ln2/2 and c in [0, 0.07].
 
-    Error budget of 1 + r, in units of 2^-24: 0.25 each for the rounding of s and of r, 0.05 for the polynomial (1.8 for
-    the coarse one).
+    Error budget in units of 2^-24: 0.25 for the rounding of s, 0.05 for the polynomial, or 1.8.
     """
     k = lax.round((a - low) * -math.log2(math.e), lax.RoundingMethod.TO_NEAREST_EVEN)
     s = (a + k * _LN2) + (k * _LN2_REST - low)
-    return k, s * s * horner(_EXP_COARSE if coarse() else _EXP_32, s) - s
+    return k, s, s * s * horner(_EXP_COARSE if coarsely else _EXP_32, s)
 
 
-def power_of_two(k: Array, unit: Array | np.float32 = ONE) -> Array:
+def _power_of_two(k: Array, unit: Array | np.float32) -> Array:
     """2^k·unit for an integer k and a power of two, by bits; a conversion of k would be clamped and twice as slow."""
     bits = lax.bitcast_convert_type(k + _TO_INTEGER, jnp.int32) << 23
     return lax.bitcast_convert_type(bits + lax.bitcast_convert_type(unit, jnp.int32), jnp.float32)
 
 
+def power_and_rest(
+    a: Array, low: ArrayLike = 0.0, unit: Array | np.float32 = ONE, coarsely: bool | None = None
+) -> tuple[Array, Array]:
+    """p and r with unit·exp(-a + low) = p·(1 + r), p and unit powers of two and r in [-0.3, 0.42]; float32.
+
+    1 ± p is exact, so 1 ± exp is rounded once as (1 ± p) ± p·r. The rounding of r adds 0.25 units of 2^-24.
+    """
+    k, s, c = _reduced(a, low, coarse() if coarsely is None else coarsely)
+    return _power_of_two(k, unit), c - s
+
+
 def _exp_32(a: Array, low: ArrayLike) -> Decay:
-    k, r = reduced(where(a > VANISHED, VANISHED, a), low)
-    t, power = 1 + r, power_of_two(k, 1 / UNIT)
-    return Decay(t * power, UNIT, ((1 - t) + r) * power)
+    k, s, c = _reduced(where(a > VANISHED, VANISHED, a), low, coarse())
+    t, power = 1 + (c - s), _power_of_two(k, 1 / UNIT)
+    return Decay(t * power, UNIT, (((1 - t) - s) + c) * power)
 
 
 def _exp_64(a: Array, low: ArrayLike) -> Decay:
@@ -164,15 +173,12 @@ def decay_of_quotient(x: Array, y: Array, x_low: ArrayLike = 0.0, y_low: ArrayLi
 
 @jax.custom_jvp
 def expm1_negative(x: Array) -> Array:
-    """exp(x) - 1 for x < 0, and 0 from there on (NaN for NaN); error 0.9 units in the last place.
-
-    2^k·exp(-s) - 1 is summed as (2^k - 1) + 2^k·(exp(-s) - 1), both right to the last digit; near 0 k is 0.
-    """
+    """exp(x) - 1 for x < 0, and 0 from there on (NaN for NaN); error 1 unit in the last place."""
     if x.dtype == jnp.float64:
         return where(x >= 0, 0, jnp.expm1(x))
-    k, r = reduced(lax.clamp(np.float32(0), -x, np.float32(30)))  # exp(-30) is lost beside 1
-    power = power_of_two(k)
-    return (power - 1) + power * r
+    # exp(-30) is lost beside 1; a coarse r would be too coarse by itself.
+    p, r = power_and_rest(lax.clamp(np.float32(0), -x, np.float32(30)), coarsely=False)
+    return (p - 1) + p * r
 
 
 @expm1_negative.defjvp

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from .exponential import UNIT, VANISHED, decay, exp_of_minus, magnitude, power_of_two, reduced
+from .exponential import UNIT, VANISHED, decay, exp_of_minus, magnitude, power_and_rest
 from .precision import coarse
 from .selection import where
 from .series import SOFTPLUS, near
@@ -40,10 +40,9 @@ def gate(v: ArrayLike, y: Array, low: ArrayLike = 0.0) -> Array:
         e = exp_of_minus(magnitude(y), where(y < 0, 1.0, -1.0) * low)
         return where(y < 0, e.times(v), v) / (1 + e.value)
     y = where(y < _LEAST, _LEAST, where(y > _GREATEST, _GREATEST, y))
-    k, r = reduced(y, -low)
     far = y < _FAR
     unit = where(far, _FAR_UNIT, 1.0)
-    p = power_of_two(k, unit)
+    p, r = power_and_rest(y, -low, unit)
     if coarse():
         return v * unit / ((unit + p) + p * r)
     return v * unit / ((where(far, 0.0, 1.0) + p) + (p * r + where(far, unit, 0.0)))
@@ -59,8 +58,7 @@ def gate_slope(y: Array, complement: Array, low: ArrayLike = 0.0, rest: ArrayLik
     if y.dtype == jnp.float64:
         e = exp_of_minus(y, -jnp.asarray(low, y.dtype))
         return e.times(complement + e.value, rest) / jnp.square(1 + e.value)
-    k, r = reduced(where(y > VANISHED, VANISHED, y), -low)
-    power = power_of_two(k, 1 / UNIT)
+    power, r = power_and_rest(where(y > VANISHED, VANISHED, y), -low, 1 / UNIT)
     p = power * UNIT
     n = p * (1 + r)
     h, lost = (complement + p, 0.0) if rest is None else exact_sum(complement, p)
@@ -134,8 +132,7 @@ def tanh(x: Array) -> Array:
     if x.dtype == jnp.float64:
         m = jnp.expm1(-a)
         return jnp.copysign(m / (2 + m), x)
-    k, r = reduced(where(a > _ONE, _ONE, a))
-    p = power_of_two(k)
+    p, r = power_and_rest(where(a > _ONE, _ONE, a))
     return with_sign_of(x, ((1 - p) - p * r) / ((1 + p) + p * r))
 
 

@@ -11,6 +11,7 @@ from math import inf
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -30,10 +31,7 @@ from jaxacts._numerics import (
     gelu_slope,
     horner,
     less,
-    magnitude,
     near,
-    sigmoid_slope,
-    tanh,
     where,
 )
 
@@ -54,7 +52,14 @@ def _silu_slope(x: Array) -> Array:
 @_silu_slope.defjvp
 def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
     (x,), (t,) = primals, tangents
-    return _silu_slope(x), sigmoid_slope(x) * (2 - bounded(x, _VANISHED) * tanh(magnitude(x) / 2)) * t
+    return _silu_slope(x), _silu_curvature(x) * t
+
+
+def _silu_curvature(x: Array) -> Array:
+    """σ(x)·σ(-x)·(2 - |x|·tanh(|x|/2)) with n = exp(-|x|)."""
+    e, a = decay(x), bounded(x, _VANISHED)
+    n = e.value
+    return e.times((2 - a) + n * (2 + a)) / ((1 + n) * jnp.square(1 + n))
 
 
 @activation(
