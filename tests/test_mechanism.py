@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -121,6 +122,18 @@ def test_partials_must_name_the_parameters() -> None:
         @ja.activation(slope=lambda x, a: a, partials={})
         def f(x, a):
             return a * x
+
+
+@pytest.mark.parametrize("name", sorted(set(ja.catalogue()) - {"glu", "maxout", "softmax", "log_softmax"}))
+def test_python_numbers_give_strong_types(name: str) -> None:
+    entry = ja.catalogue()[name]
+    result = entry.function(0.5, **entry.arguments())
+    assert (result.dtype, result.weak_type) == (jnp.float32, False)
+
+
+def test_identity_is_no_operation() -> None:
+    run = jax.make_jaxpr(lambda x: jax.vjp(ja.identity, x)[1](ja.identity(x)))(jnp.ones(3))
+    assert not {"convert_element_type", "mul", "copy"} & set(re.findall(r"[a-z_]+", str(run).partition("let")[2]))
 
 
 # Parameters -----------------------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def identity(x: Array) -> Array:
     Example:
         >>> import jaxacts
         >>> jaxacts.identity(2.5)
-        Array(2.5, dtype=float32, weak_type=True)
+        Array(2.5, dtype=float32)
 
     References:
         Kunc & Kléma 2024, "Three decades of activations", https://arxiv.org/abs/2402.09092
