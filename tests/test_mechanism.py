@@ -235,6 +235,13 @@ def test_rrelu_draws_and_differentiates() -> None:
         ja.rrelu(x)
 
 
+@pytest.mark.parametrize("make", [jax.random.key, jax.random.PRNGKey])
+def test_rrelu_under_vmap_takes_a_key_each(make) -> None:
+    x, keys = -jnp.ones((3, 4)), jax.random.split(make(0), 3)
+    rows = [ja.rrelu(r, k) for r, k in zip(x, keys, strict=True)]
+    np.testing.assert_array_equal(jax.vmap(ja.rrelu)(x, keys), jnp.stack(rows))
+
+
 # Errors ---------------------------------------------------------------------------------------------------------------
 
 
