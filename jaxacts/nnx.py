@@ -20,11 +20,36 @@ except ImportError as error:
     raise ImportError('jaxacts.nnx needs flax; install it with pip install "jaxacts[flax]".') from error
 
 from jaxacts import _modules
-from jaxacts._modules import Init, Initial, Shape
+from jaxacts._mechanism import checked_int
+from jaxacts._modules import Initial, Shape
 from jaxacts.activations import dice, prelu, rrelu
 from jaxacts.initializers import ones, zeros
 
 __all__ = ["Dice", "Maxout", "PReLU", "RReLU"]
+
+
+def _stream(module: str, rngs: object, name: str) -> nnx.RngStream:
+    """The stream of this name, or ``rngs`` itself where it is one."""
+    if isinstance(rngs, nnx.RngStream):
+        return rngs
+    if not isinstance(rngs, nnx.Rngs):
+        raise TypeError(f"{module}: rngs must be nnx.Rngs, got {type(rngs).__name__}; pass nnx.Rngs(0).")
+    try:
+        return rngs[name]
+    except KeyError:
+        raise ValueError(f"{module}: there is no stream {name!r} in rngs; pass nnx.Rngs({name}=0).") from None
+
+
+def _parameter(
+    module: nnx.Module, name: str, initial: Initial, shape: Shape, dtype: DTypeLike, rngs: nnx.Rngs | None
+) -> nnx.Param[Array]:
+    owner = type(module).__name__
+    init = _modules.initializer(owner, f"{name}_init", initial, dtype)
+    if callable(initial) and rngs is None:
+        raise ValueError(
+            f"{owner}: the initializer {name}_init needs a random key; pass rngs=nnx.Rngs(0), or a number."
+        )
+    return nnx.Param(init(None if rngs is None else _stream(owner, rngs, "params")(), shape, dtype))
 
 
 class _PerChannel(nnx.Module):
@@ -36,7 +61,7 @@ class _PerChannel(nnx.Module):
                 f"{type(self).__name__}: features and axis belong together, got features={features} and axis={axis}; "
                 f"pass both for one value per channel, or None for both for one in all."
             )
-        if features is not None and features < 1:
+        if features is not None and checked_int(type(self).__name__, "features", features) < 1:
             raise ValueError(
                 f"{type(self).__name__}: features must be at least 1, got {features}; "
                 f"pass the length of axis {axis} of the input."
@@ -47,15 +72,6 @@ class _PerChannel(nnx.Module):
     @property
     def _shape(self) -> Shape:
         return () if self.features is None else (self.features,)
-
-    def _per_channel(self, name: str, initial: Initial, dtype: DTypeLike, rngs: nnx.Rngs | None) -> nnx.Param[Array]:
-        if callable(initial) and rngs is None:
-            raise ValueError(
-                f"{type(self).__name__}: the initializer {name}_init needs a random key; pass rngs=nnx.Rngs(0), "
-                f"or a number."
-            )
-        init = _modules.initializer(type(self).__name__, f"{name}_init", initial)
-        return nnx.Param(init(None if rngs is None else rngs.params(), self._shape, dtype))
 
     def _along(self, x: ArrayLike, *values: Array) -> list[Array]:
         return [_modules.along(type(self).__name__, self.axis, value, x) for value in values]
@@ -79,7 +95,8 @@ class PReLU(_PerChannel):
     Raises:
         ValueError: only one of ``features`` and ``axis`` is given, ``features`` is less than 1, an initializer comes
             without ``rngs``, or, at the call, the input has another number of channels.
-        TypeError: ``negative_slope_init`` is neither number nor initializer; at the call, a complex input.
+        TypeError: ``negative_slope_init`` is neither number nor initializer, ``param_dtype`` no float, or the input is
+            complex.
 
     Note:
         torch starts at 0.25 too, ``flax.nnx.PReLU`` at 0.01 and keras at 0; flax has the shared slope alone, keras one
@@ -109,7 +126,7 @@ class PReLU(_PerChannel):
         rngs: nnx.Rngs | None = None,
     ):
         super().__init__(features, axis)
-        self.negative_slope = self._per_channel("negative_slope", negative_slope_init, param_dtype, rngs)
+        self.negative_slope = _parameter(self, "negative_slope", negative_slope_init, self._shape, param_dtype, rngs)
 
     def __call__(self, x: ArrayLike) -> Array:
         """The activation of an array of any shape, in its dtype."""
@@ -132,7 +149,8 @@ class RReLU(nnx.Module):
         rngs: where the keys come from: the stream is forked; None to give it at the call.
 
     Raises:
-        ValueError: at the call, there is neither ``rngs`` nor ``deterministic``.
+        ValueError: ``lower`` is above ``upper``, ``rngs`` has no such stream, or the call has no key and is not
+            ``deterministic``.
         TypeError: at the call, a complex input.
 
     Note:
@@ -163,12 +181,12 @@ class RReLU(nnx.Module):
         rng_collection: str = "rrelu",
         rngs: nnx.Rngs | nnx.RngStream | None = None,
     ):
+        _modules.check_slopes(type(self).__name__, lower, upper)
         self.lower = lower
         self.upper = upper
         self.deterministic = deterministic
         self.rng_collection = rng_collection
-        stream = rngs[rng_collection] if isinstance(rngs, nnx.Rngs) else rngs
-        self.rngs = nnx.data(None if stream is None else stream.fork())
+        self.rngs = nnx.data(None if rngs is None else _stream(type(self).__name__, rngs, rng_collection).fork())
 
     def __call__(
         self, x: ArrayLike, *, deterministic: bool | None = None, rngs: nnx.Rngs | nnx.RngStream | Array | None = None
@@ -190,8 +208,9 @@ class RReLU(nnx.Module):
                 f"{type(self).__name__}: has no random key to draw slopes with; pass rngs=nnx.Rngs(0) to the module "
                 f"or to the call, or switch to the mean slope with deterministic=True or eval()."
             )
-        stream = rngs[self.rng_collection] if isinstance(rngs, nnx.Rngs) else rngs
-        return stream() if isinstance(stream, nnx.RngStream) else stream
+        if isinstance(rngs, nnx.Rngs | nnx.RngStream):
+            return _stream(type(self).__name__, rngs, self.rng_collection)()
+        return rngs
 
     def set_view(self, deterministic: bool | None = None) -> None:
         """Called by ``nnx.view``.
@@ -222,12 +241,13 @@ class Maxout(nnx.Module):
             Gaussian of variance :math:`1 / (\text{fan\_in} \, \mathrm{E}[\max(z_1, \dots, z_k)^2])` with unit normals
             :math:`z_j`, which keeps the second moment from layer to layer (Tseran & Montúfar 2023):
             1, 1, 0.784, 0.645, 0.556 times 1/fan_in for 1 to 5 pieces.
-        bias_init: initializer of the ``bias``; 0 as in ``nnx.Linear``.
+        bias_init: initializer of the ``bias``, or a number; 0 as in ``nnx.Linear``.
         rngs: for the initializers.
 
     Raises:
         ValueError: ``in_features``, ``out_features`` or ``pieces`` is less than 1, or, at the call, the input has
             another number of features.
+        TypeError: one of the three is no int, ``param_dtype`` is not floating, or an initializer is none.
 
     Note:
         The gradient goes to the first of the equal maxima, whole. ``pieces=1`` is a dense layer. Neither flax, torch
@@ -260,8 +280,8 @@ class Maxout(nnx.Module):
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike = jnp.float32,
         precision: jax.lax.PrecisionLike = None,
-        kernel_init: Init | None = None,
-        bias_init: Init = zeros,
+        kernel_init: Initial | None = None,
+        bias_init: Initial = zeros,
         rngs: nnx.Rngs,
     ):
         self.in_features = in_features
@@ -270,9 +290,9 @@ class Maxout(nnx.Module):
         self.dtype = dtype
         self.precision = precision
         kernel_shape, bias_shape = _modules.maxout_shapes(type(self).__name__, in_features, out_features, pieces)
-        kernel_init = kernel_init or _modules.maxout_init(pieces)
-        self.kernel = nnx.Param(kernel_init(rngs.params(), kernel_shape, param_dtype))
-        self.bias = nnx.data(nnx.Param(bias_init(rngs.params(), bias_shape, param_dtype)) if use_bias else None)
+        kernel_init = _modules.maxout_init(pieces) if kernel_init is None else kernel_init
+        self.kernel = _parameter(self, "kernel", kernel_init, kernel_shape, param_dtype, rngs)
+        self.bias = nnx.data(_parameter(self, "bias", bias_init, bias_shape, param_dtype, rngs) if use_bias else None)
 
     def __call__(self, x: ArrayLike) -> Array:
         """The layer on the last axis of ``x``."""
@@ -307,8 +327,9 @@ class Dice(_PerChannel):
 
     Raises:
         ValueError: only one of ``features`` and ``axis`` is given, ``features`` is less than 1, an initializer comes
-            without ``rngs``, or, at the call, the input has another number of channels.
-        TypeError: ``alpha_init`` is neither number nor initializer; at the call, a complex input.
+            without ``rngs``, ``momentum`` is not in [0, 1], ``epsilon`` is negative, or, at the call, the input has
+            another number of channels.
+        TypeError: ``alpha_init`` is neither number nor initializer, ``param_dtype`` not floating, or the input complex.
 
     Note:
         The variance is that of the population, as in ``nnx.BatchNorm`` (torch keeps the unbiased one), taken around the
@@ -345,11 +366,12 @@ class Dice(_PerChannel):
         rngs: nnx.Rngs | None = None,
     ):
         super().__init__(features, axis)
+        _modules.check_statistics(type(self).__name__, momentum, epsilon)
         self.momentum = momentum
         self.epsilon = epsilon
         self.use_running_average = use_running_average
         self.axis_name = axis_name
-        self.alpha = self._per_channel("alpha", alpha_init, param_dtype, rngs)
+        self.alpha = _parameter(self, "alpha", alpha_init, self._shape, param_dtype, rngs)
         self.mean = nnx.BatchStat(zeros(None, self._shape, jnp.float32))
         self.var = nnx.BatchStat(ones(None, self._shape, jnp.float32))
 

@@ -98,7 +98,10 @@ def check_activation(
         ('passed', 'failed')
     """
     if not callable(function):
-        raise TypeError(f"check_activation: expected a function, got {type(function).__name__}.")
+        raise TypeError(
+            f"check_activation: expected a function, got {type(function).__name__}; "
+            f"pass the function itself, such as jaxacts.relu."
+        )
     given = dict(parameters or {})
     if hasattr(function, "__activation__"):
         case = Case.of(function, reference, **given)

@@ -78,6 +78,18 @@ def test_get_reaches_nothing_but_activations() -> None:
         jaxacts.get("jax")
 
 
+def test_get_wants_a_name() -> None:
+    with pytest.raises(TypeError, match="get: name must be a str, got int; pass a name such as 'relu'"):
+        jaxacts.get(3)
+    with pytest.raises(ValueError, match=r"get: unknown activation ''; choose 'abs', .* or 'tanh'"):
+        jaxacts.get("")
+
+
+def test_unknown_attribute_suggests() -> None:
+    with pytest.raises(AttributeError, match=r"module 'jaxacts' has no attribute 'rellu'; did you mean 'relu'\?"):
+        _ = jaxacts.rellu
+
+
 def test_import_brings_in_no_optional_dependency() -> None:
     optional = ["flax", "optax", "matplotlib", "mpmath", "scipy", "pandas", "rich"]
     loaded = python(f"import sys, jaxacts; print([m for m in {optional} if m in sys.modules])")

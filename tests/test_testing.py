@@ -171,5 +171,5 @@ def test_parameters_of_a_plain_function() -> None:
 
 
 def test_not_a_function() -> None:
-    with pytest.raises(TypeError, match="check_activation: expected a function, got str"):
+    with pytest.raises(TypeError, match="check_activation: expected a function, got str; pass the function itself"):
         check_activation("relu")

@@ -2,7 +2,7 @@
 
 from .catalogue import Activation, Facts, Kink, Line, catalogue, entry_of, get
 from .decorator import activation, keep_pre_activations, with_kink_slope
-from .dtypes import as_mask, check_flag, checked_axis, checked_int, compute_dtype, down, up
+from .dtypes import as_mask, check_flag, check_number, checked_axis, checked_int, compute_dtype, down, up
 from .errors import unknown_name
 from .pieces import Pieces
 from .scaling import scale
@@ -17,6 +17,7 @@ __all__ = [
     "as_mask",
     "catalogue",
     "check_flag",
+    "check_number",
     "checked_axis",
     "checked_int",
     "compute_dtype",

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from .errors import unknown_name
+from .dtypes import as_array, as_floating
+from .errors import bind, unknown_name
 from .pieces import Pieces
 from .rule import SlopeFormula, slope_at
 
@@ -93,15 +95,17 @@ class Activation:
 
     def arguments(self, **given: Any) -> dict[str, Any]:
         """All arguments after ``x``: the given ones, then the typical ones, then the defaults."""
-        signature = inspect.signature(self.function).parameters
-        defaults = {n: p.default for n, p in signature.items() if p.default is not p.empty}
-        return {**defaults, **self.typical, **given}
+        _, *rest = bind(self.name, inspect.signature(self.function), (None,), {**self.typical, **given}).items()
+        return dict(rest)
 
     def facts(self, **given: Any) -> Facts:
         """The declared facts at these parameters (at the typical ones where not given)."""
         if self.declared is None:
             raise ValueError(f"{self.name}: has no declared facts.")
-        return self.declared(**self.arguments(**given)) if callable(self.declared) else self.declared
+        arguments = self.arguments(**given)
+        for name in self.parameters:
+            as_array(self.name, name, arguments[name])
+        return self.declared(**arguments) if callable(self.declared) else self.declared
 
     def kinks(self, **given: Any) -> tuple[Kink, ...]:
         """The points where the slope jumps, computed from the slope formula, in rising order."""
@@ -111,8 +115,8 @@ class Activation:
         found: list[Kink] = []
         for i, (knot, taken) in enumerate(zip(pieces.knots, pieces.at_knots(None), strict=True)):
             kink = Kink(
-                float(knot),
-                *(float(jnp.asarray(s)[i] if jnp.ndim(s) else s) for s in (*pieces.slopes[i : i + 2], taken)),
+                _shortest(knot),
+                *(_shortest(jnp.asarray(s)[i] if jnp.ndim(s) else s) for s in (*pieces.slopes[i : i + 2], taken)),
             )
             if kink.left != kink.right:
                 found.append(kink)
@@ -124,26 +128,36 @@ class Activation:
         return () if pieces is None else tuple(float(k) for k in pieces.knots)
 
     def _pieces(self, **given: Any) -> Pieces | None:
+        arguments = self.arguments(**given)
         if self.slope is None:
             return None
-        arguments = self.arguments(**given)
         static = tuple((n, arguments[n]) for n in self.static)
-        parameters = [jnp.asarray(arguments[n], jnp.result_type(float)) for n in self.parameters]
-        evaluate = functools.partial(slope_at, self.slope, parameters=parameters, static=static)
         with jax.ensure_compile_time_eval():
+            parameters = [
+                as_floating(self.name, n, arguments[n]).astype(jnp.result_type(float)) for n in self.parameters
+            ]
+            evaluate = functools.partial(slope_at, self.slope, parameters=parameters, static=static)
             pieces = evaluate(jnp.zeros(1))
             at_knots = evaluate(jnp.asarray(pieces.knots, float)) if isinstance(pieces, Pieces) else None
         return at_knots if isinstance(at_knots, Pieces) else None
 
 
-def entry_of(function: Callable[..., Any]) -> Activation:
-    """The entry of a function that came from ``@activation``."""
+def _shortest(value: Array | float) -> float:
+    """The number that prints with the fewest digits among those of the same value in its dtype: 0.01 in float32."""
+    return float(str(np.asarray(value)))
+
+
+def entry_of(function: Callable[..., Any], caller: str = "activation") -> Activation:
+    """The entry of a function that came from ``@activation``; the error names the ``caller``."""
     # A variant with another slope at its kinks is a partial; jax.grad and functools.wraps copy attributes too.
     base = getattr(function, "__wrapped__", function) if isinstance(function, functools.partial) else function
     found = getattr(base, "__activation__", None)
     if not isinstance(found, Activation) or found.function is not base:
         name = getattr(function, "__name__", repr(function))
-        raise TypeError(f"{name} is no activation of this library; decorate it with jaxacts.activation first.")
+        raise TypeError(
+            f"{caller}: {name} is no activation of this library; pass one of jaxacts, or decorate it with "
+            f"jaxacts.activation first."
+        )
     return found
 
 
@@ -165,6 +179,7 @@ def get(name: str) -> Callable[..., Array]:
     """The activation of this name (``swish`` and ``hard_swish`` included).
 
     Raises:
+        TypeError: the name is no string.
         ValueError: the name is not in the catalogue; the message has the nearest known names.
 
     Example:
@@ -174,6 +189,8 @@ def get(name: str) -> Callable[..., Array]:
     """
     from jaxacts import activations
 
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"get: name must be a str, got {type(name).__name__}; pass a name such as 'relu'.")
     if name not in activations.__all__:
         raise unknown_name("get", "activation", name, activations.__all__)
     return getattr(activations, name)

@@ -14,7 +14,8 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.typing import ArrayLike
 
 from .catalogue import Activation, FactsOf, entry_of
-from .dtypes import as_floating, broadcast, check_array
+from .dtypes import as_array, as_floating, broadcast
+from .errors import bind
 from .pieces import Choice
 from .rule import SlopeFormula, elementwise
 
@@ -74,7 +75,13 @@ def activation(
     """
 
     def decorate(formula: Formula[P]) -> Public[P]:
+        if not callable(formula):
+            raise TypeError(
+                f"activation: expected a function to decorate, got {type(formula).__name__}; write it above a def."
+            )
         name, signature = formula.__name__, inspect.signature(formula)
+        if not signature.parameters:
+            raise TypeError(f"activation: {name} must take an array as its first argument; write def {name}(x).")
         first, *rest = signature.parameters
         slopes = dict(partials or {})
         parameters = tuple(n for n in rest if n not in static) if slope else tuple(slopes)
@@ -85,7 +92,7 @@ def activation(
         core = elementwise(key, untyped, slope, slopes) if slope else None
 
         def traced(choice: Choice, *args: Any, **kwargs: Any) -> Array:
-            bound = _bind(name, signature, args, kwargs)
+            bound = bind(name, signature, args, kwargs)
             bound[first] = as_floating(name, first, bound[first])
             if core is None:
                 token = _choice.set(choice)
@@ -104,7 +111,7 @@ def activation(
         def call(*args: Any, **kwargs: Any) -> Array:
             try:
                 return jitted(_choice.get(), *args, **kwargs)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 if not str(error).startswith(name):
                     _explain(name, signature, static, args, kwargs)
                 raise
@@ -119,21 +126,12 @@ def activation(
     return decorate
 
 
-def _bind(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> dict[str, Any]:
-    try:
-        bound = signature.bind(*args, **kwargs)
-    except TypeError as error:
-        raise TypeError(f"{name}: {error}; the signature is {name}{signature}.") from None
-    bound.apply_defaults()
-    return bound.arguments
-
-
 def _explain(name: str, signature: inspect.Signature, static: tuple[str, ...], args: Any, kwargs: Any) -> None:
-    """Raise a better TypeError than jit's for what is no array (a string, a list) or no constant (a list, an array)."""
-    for argument, value in _bind(name, signature, args, kwargs).items():
+    """Raise a better error than jit's for what is no array (a string, a list) or no constant (a list, an array)."""
+    for argument, value in bind(name, signature, args, kwargs).items():
         if argument not in static:
             if value is not None:
-                check_array(name, argument, value)
+                as_array(name, argument, value)
         elif not isinstance(value, Hashable) or isinstance(value, Array):
             kind = type(value).__name__
             raise TypeError(
@@ -165,7 +163,7 @@ def with_kink_slope(function: F, choice: Choice) -> F:
         Bertoin et al. 2021, "Numerical influence of ReLU'(0) on backpropagation",
         https://arxiv.org/abs/2106.12915
     """
-    base = entry_of(function).function
+    base = entry_of(function, "with_kink_slope").function
     weight = isinstance(choice, int | float) and not isinstance(choice, bool) and 0 <= choice <= 1
     if not weight and choice not in ("left", "right", None):
         raise ValueError(f"with_kink_slope: choice must be 'left', 'right' or a weight from 0 to 1, got {choice!r}.")

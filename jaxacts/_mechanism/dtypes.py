@@ -6,6 +6,9 @@ it costs nothing per call.
 
 from __future__ import annotations
 
+import numbers
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,11 +18,12 @@ from jax.typing import DTypeLike
 from .rounding import narrow
 
 __all__ = [
+    "as_array",
     "as_floating",
     "as_mask",
     "broadcast",
-    "check_array",
     "check_flag",
+    "check_number",
     "checked_axis",
     "checked_int",
     "compute_dtype",
@@ -30,8 +34,7 @@ __all__ = [
 
 def as_floating(function: str, argument: str, value: object) -> Array:
     """``value`` as a real floating array, or a TypeError that names the function and the argument."""
-    check_array(function, argument, value)
-    array = jnp.asarray(value)
+    array = as_array(function, argument, value)
     if array.dtype == jnp.float8_e8m0fnu:
         raise TypeError(
             f"{function}: {argument} is of dtype {array.dtype}, which has neither sign nor zero; use another."
@@ -46,13 +49,24 @@ def as_floating(function: str, argument: str, value: object) -> Array:
     raise TypeError(f"{function}: {argument} must be real, got dtype {array.dtype}; {remedy}.")
 
 
-def check_array(function: str, argument: str, value: object) -> None:
-    """A TypeError that names function and argument if ``value`` is neither an array nor a number."""
+def as_array(function: str, argument: str, value: Any) -> Array:
+    """``value`` as an array, or an error that names function and argument if it is neither an array nor a number."""
     if not isinstance(value, Array | bool | int | float | complex) and not hasattr(value, "dtype"):
         raise TypeError(
             f"{function}: {argument} must be an array or number, got {type(value).__name__}; "
             f"convert it with jnp.asarray first."
         )
+    try:
+        return jnp.asarray(value)
+    except OverflowError:
+        raise OverflowError(
+            f"{function}: {argument} is too large for {jnp.result_type(int)}, got {value}; pass a float."
+        ) from None
+    except TypeError:
+        kind = f"{type(value).__name__} of dtype {getattr(value, 'dtype', None)}"
+        raise TypeError(
+            f"{function}: {argument} must be numeric, got {kind}; convert it to a floating dtype first."
+        ) from None
 
 
 def compute_dtype(dtype: DTypeLike) -> DTypeLike:
@@ -107,6 +121,15 @@ def check_flag(function: str, argument: str, value: object) -> None:
         raise TypeError(f"{function}: {argument} must be True or False, got {value!r}; pass a Python bool.")
 
 
+def check_number(function: str, argument: str, value: object, least: float, greatest: float, usual: float) -> None:
+    """An error if ``value`` is no number of this range; an array passes, for its values may be traced."""
+    if isinstance(value, Array):
+        return
+    if not isinstance(value, numbers.Real) or not least <= float(value) <= greatest:
+        kind = ValueError if isinstance(value, numbers.Real) else TypeError
+        raise kind(f"{function}: {argument} must be from {least} to {greatest}, got {value!r}; {usual} is usual.")
+
+
 def checked_int(function: str, argument: str, value: object) -> int:
     """``value`` as a Python int, or a TypeError."""
     if isinstance(value, int | np.integer):
@@ -117,6 +140,10 @@ def checked_int(function: str, argument: str, value: object) -> int:
 def checked_axis(function: str, axis: object, ndim: int) -> int:
     """``axis`` counted from the front, or an error."""
     axis = checked_int(function, "axis", axis)
+    if ndim == 0:
+        raise ValueError(
+            f"{function}: x needs at least one axis, got a scalar; pass an array, and do not map over its only axis."
+        )
     if not -ndim <= axis < ndim:
         raise ValueError(
             f"{function}: axis {axis} is out of range for an array of {ndim} axes; pass one of {-ndim} to {ndim - 1}."

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-__all__ = ["nearest", "unknown_name"]
+__all__ = ["bind", "nearest", "unknown_name"]
+
+
+def bind(function: str, signature: inspect.Signature, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments by name, with their defaults, or a TypeError that shows the signature without its annotations."""
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+        raise TypeError(f"{function}: {error}; the signature is {function}{inspect.Signature(bare)}.") from None
+    bound.apply_defaults()
+    return bound.arguments
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
@@ -18,6 +31,8 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
 def unknown_name(function: str, argument: str, got: object, known: Iterable[str]) -> ValueError:
     """A ValueError for a name that is not in ``known``, with the nearest ones, or all if none is near."""
     names = sorted(known)
-    *others, last = map(repr, nearest(str(got), names) or names)
+    near = nearest(str(got), names)
+    *others, last = map(repr, near or names)
     choice = f"{', '.join(others)} or {last}" if others else last
-    return ValueError(f"{function}: unknown {argument} {got!r}; did you mean {choice}?")
+    remedy = f"did you mean {choice}?" if near or len(names) <= 3 else f"choose {choice}."
+    return ValueError(f"{function}: unknown {argument} {got!r}; {remedy}")

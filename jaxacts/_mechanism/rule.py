@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
 from jaxacts._numerics import finite, significand
@@ -61,7 +61,7 @@ def elementwise(
         with _digits(x.dtype):
             y = formula(x_wide, *wide, **dict(static))
         if y is x_wide:
-            return x
+            return lax.convert_element_type(x, x.dtype)  # as it came, but for a Python number's weak type
         return down(settled(y, x_wide, sides(static, x)[0], x.dtype), x.dtype)
 
     function = jax.custom_jvp(value, nondiff_argnums=(0, 1))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._mechanism import Facts, Line, activation
+from jaxacts._mechanism import Facts, Line, activation, check_number
 from jaxacts._numerics import (
     Decay,
     clip,
@@ -115,7 +115,7 @@ def dice(x: Array, alpha: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsil
         Array of the common shape and the dtype of ``x``.
 
     Raises:
-        TypeError: an argument is complex or no array.
+        TypeError: an argument is complex or no array, or ``epsilon`` no number.
         ValueError: the shapes do not broadcast, or ``epsilon`` is negative.
 
     Note:
@@ -130,8 +130,7 @@ def dice(x: Array, alpha: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsil
     References:
         Zhou et al. 2017, "Deep interest network for click-through rate prediction", https://arxiv.org/abs/1706.06978
     """
-    if not epsilon >= 0:
-        raise ValueError(f"dice: epsilon must not be negative, got {epsilon}; the paper has 1e-8.")
+    check_number("dice", "epsilon", epsilon, 0, inf, 1e-8)
     z, _, e = _standardized(x, mean, variance, epsilon)
     outer = where(z < 0, product(x, alpha), x)
     return outer + where(z < 0, 1 - alpha, alpha - 1) * e.times(finite(x)) / (1 + e.value)

@@ -47,7 +47,7 @@ def identity(x: Array) -> Array:
     Example:
         >>> import jaxacts
         >>> jaxacts.identity(2.5)
-        Array(2.5, dtype=float32, weak_type=True)
+        Array(2.5, dtype=float32)
 
     References:
         Kunc & Kléma 2024, "Three decades of activations", https://arxiv.org/abs/2402.09092
@@ -247,7 +247,7 @@ def rrelu(
 
     Raises:
         TypeError: ``x`` is complex or no array, ``key`` is no key, or ``deterministic`` no bool.
-        ValueError: there is no ``key`` and ``deterministic`` is False.
+        ValueError: there is no ``key`` and ``deterministic`` is False, or there are several.
 
     Note:
         Kink at 0, where the slope is the drawn one. The defaults are those of torch; the paper divides by a number
@@ -271,6 +271,11 @@ def rrelu(
         raise ValueError("rrelu: needs a random key to draw slopes; pass key=jax.random.key(0) or deterministic=True.")
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.dtype != jnp.uint32:
         raise TypeError(f"rrelu: key must be a random key, got dtype {key.dtype}; make one with jax.random.key(0).")
+    if key.ndim != int(key.dtype == jnp.uint32):
+        raise ValueError(
+            f"rrelu: key must be a single random key, got an array of keys of shape {key.shape}; "
+            f"pass one of them, or jax.vmap over x and key."
+        )
     drawn = jax.random.uniform(key, x.shape, compute_dtype(x.dtype))
     return leaky_relu(x, lower + drawn * (jnp.asarray(upper) - lower))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,14 @@ def test_a_short_training_beats_chance_with_every_sort_of_layer_and_saves_it(fra
         assert all(0 <= share <= 1 for share in r["dead_share"])
     assert saved["options"]["seeds"] == 2
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_seed_has_no_deviation_and_a_log_shows_progress(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--epochs", "1", "--hidden", "8", "--activations", "relu", "tanh", "--out", str(tmp_path)]
+    train_mnist.main([*options, "--seeds", "1"])
+    log = capsys.readouterr().out
+    assert "±" not in log
+    assert re.findall(r"^(\w+): \d+\.\d\d% \((\d) of 2\)$", log, re.MULTILINE) == [("relu", "1"), ("tanh", "2")]
 
 
 def test_the_split_is_stratified_normalised_and_always_the_same() -> None:

@@ -103,6 +103,14 @@ def test_maxout_promotes_as_flax_does():
             assert jaxacts.nnx.Maxout(3, 2, dtype=dtype, rngs=nnx.Rngs(0))(x).dtype == want
 
 
+def test_maxout_takes_numbers_to_start_at():
+    here, there = jaxacts.linen.Maxout(2, bias_init=0.5), jaxacts.nnx.Maxout(3, 2, bias_init=0.5, rngs=nnx.Rngs(0))
+    np.testing.assert_array_equal(here.init(KEY, X)["params"]["bias"], np.full(4, 0.5))
+    np.testing.assert_array_equal(there.bias[...], np.full(4, 0.5))
+    zero = jaxacts.linen.Maxout(2, kernel_init=0.0).init(KEY, X)["params"]["kernel"]
+    np.testing.assert_array_equal(zero, np.zeros((3, 4)))
+
+
 def test_maxout_with_two_pieces_is_relu_where_one_is_zero():
     model = jaxacts.nnx.Maxout(3, 3, use_bias=False, rngs=nnx.Rngs(0))
     model.kernel[...] = jnp.kron(jnp.eye(3), jnp.array([[0.0, 1.0]]))
@@ -294,6 +302,48 @@ REFUSED = {
     "or switch to the mean slope with deterministic=True or eval().": [
         lambda: jaxacts.nnx.RReLU()(X),
     ],
+    "PReLU: param_dtype must be a floating dtype, got int32; pass jnp.float32.": [
+        lambda: jaxacts.linen.PReLU(param_dtype=jnp.int32).init(KEY, X),
+        lambda: jaxacts.nnx.PReLU(param_dtype=jnp.int32),
+    ],
+    "Dice: param_dtype must be a floating dtype, got bool": [
+        lambda: jaxacts.linen.Dice(param_dtype=bool, use_running_average=True).init(KEY, X),
+        lambda: jaxacts.nnx.Dice(3, param_dtype=bool),
+    ],
+    "Maxout: param_dtype must be a floating dtype, got complex64": [
+        lambda: jaxacts.linen.Maxout(4, param_dtype=jnp.complex64).init(KEY, X),
+        lambda: jaxacts.nnx.Maxout(3, 4, param_dtype=jnp.complex64, rngs=nnx.Rngs(0)),
+    ],
+    "RReLU: lower must not be greater than upper, got 0.5 and 0.1; swap them.": [
+        lambda: jaxacts.linen.RReLU(0.5, 0.1, deterministic=True).apply({}, X),
+        lambda: jaxacts.nnx.RReLU(0.5, 0.1),
+    ],
+    "RReLU: rngs must be nnx.Rngs, got int; pass nnx.Rngs(0).": [lambda: jaxacts.nnx.RReLU(rngs=3)],
+    "RReLU: there is no stream 'rrelu' in rngs; pass nnx.Rngs(rrelu=0).": [
+        lambda: jaxacts.nnx.RReLU(rngs=nnx.Rngs(params=0)),
+        lambda: jaxacts.nnx.RReLU()(X, rngs=nnx.Rngs(params=0)),
+    ],
+    "Dice: momentum must be from 0 to 1, got 5.0; 0.99 is usual.": [
+        lambda: jaxacts.linen.Dice(momentum=5.0, use_running_average=True).init(KEY, X),
+        lambda: jaxacts.nnx.Dice(3, momentum=5.0),
+    ],
+    "Dice: momentum must be from 0 to 1, got -1": [lambda: jaxacts.nnx.Dice(3, momentum=-1)],
+    "Dice: epsilon must be from 0 to inf, got 'a'; 1e-08 is usual.": [
+        lambda: jaxacts.linen.Dice(epsilon="a", use_running_average=True).init(KEY, X),
+        lambda: jaxacts.nnx.Dice(3, epsilon="a"),
+    ],
+    "Dice: x needs at least one axis, got a scalar": [lambda: jaxacts.nnx.Dice(3)(1.0)],
+    "PReLU: features must be an integer, got 'a'; pass a Python int.": [lambda: jaxacts.nnx.PReLU("a", axis=-1)],
+    "Maxout: the number of output features must be an integer, got 2.5; pass a Python int.": [
+        lambda: jaxacts.linen.Maxout(2.5).init(KEY, X),
+        lambda: jaxacts.nnx.Maxout(3, 2.5, rngs=nnx.Rngs(0)),
+    ],
+    "Maxout: kernel_init must be a number or an initializer, got str": [
+        lambda: jaxacts.linen.Maxout(4, kernel_init="he").init(KEY, X),
+        lambda: jaxacts.nnx.Maxout(3, 4, kernel_init="he", rngs=nnx.Rngs(0)),
+    ],
+    "Maxout: rngs must be nnx.Rngs, got int; pass nnx.Rngs(0).": [lambda: jaxacts.nnx.Maxout(3, 4, rngs=3)],
+    "Maxout: x needs at least one axis, got a scalar": [lambda: jaxacts.linen.Maxout(4).init(KEY, 1.0)],
     "Maxout: the number of pieces must be at least 1, got 0; pass a positive int.": [
         lambda: jaxacts.linen.Maxout(2, pieces=0).init(KEY, X),
         lambda: jaxacts.nnx.Maxout(3, 2, pieces=0, rngs=nnx.Rngs(0)),

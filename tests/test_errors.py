@@ -1,0 +1,116 @@
+"""What activations, the catalogue and the decorator refuse: the message names function, argument and remedy."""
+
+from __future__ import annotations
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxacts as ja
+
+KEY = jax.random.key(0)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: ja.relu(jnp.ones(2, complex)), TypeError, "relu: x must be real, got dtype complex64"),
+        (lambda: ja.relu("a"), TypeError, "relu: x must be an array or number, got str; convert it"),
+        (lambda: ja.elu(1.0, "a"), TypeError, "elu: alpha must be an array or number, got str"),
+        (lambda: ja.relu(1.0, 2.0), TypeError, r"relu: too many positional arguments; the signature is relu\(x\)\."),
+        (lambda: ja.relu(), TypeError, "relu: missing a required argument: 'x'"),
+        (lambda: ja.elu(1.0, beta=1), TypeError, "elu: got an unexpected keyword argument 'beta'"),
+        (lambda: ja.prelu(jnp.ones((2, 3)), jnp.ones(2)), ValueError, r"prelu: .* broadcast together, got x: \(2, 3\)"),
+        (
+            lambda: ja.softmax(jnp.ones((2, 3)), 2),
+            ValueError,
+            r"softmax: axis 2 is out of range for an array of 2 axes",
+        ),
+        (lambda: ja.softmax(1.0), ValueError, "softmax: x needs at least one axis, got a scalar; pass an array"),
+        (lambda: jax.vmap(ja.softmax)(jnp.ones(3)), ValueError, "softmax: x needs at least one axis, got a scalar"),
+        (lambda: ja.glu(1.0), ValueError, "glu: x needs at least one axis"),
+        (
+            lambda: ja.softmax(jnp.ones(3), where=jnp.ones(3)),
+            TypeError,
+            "softmax: where must be boolean, got dtype float32",
+        ),
+        (
+            lambda: ja.softmax(jnp.ones(3), where=jnp.ones(2, bool)),
+            ValueError,
+            r"softmax: where must broadcast .* \(3,\)",
+        ),
+        (lambda: ja.glu(jnp.ones((2, 3))), ValueError, r"glu: axis 1 must have an even length, got shape \(2, 3\)"),
+        (
+            lambda: ja.maxout(jnp.ones(4), 3),
+            ValueError,
+            "maxout: pieces must be positive and divide the length 4 of axis 0",
+        ),
+        (lambda: ja.maxout(jnp.ones(4), 0), ValueError, "maxout: pieces must be positive"),
+        (
+            lambda: ja.maxout(jnp.ones(4), 2.0),
+            TypeError,
+            "maxout: pieces must be an integer, got 2.0; pass a Python int",
+        ),
+        (lambda: ja.softmax(jnp.ones(3), [0]), TypeError, "softmax: axis must be a Python constant, got list; pass"),
+        (lambda: ja.softmax(jnp.ones(3), "a"), TypeError, "softmax: axis must be an integer, got 'a'"),
+        (
+            lambda: ja.softmax(jnp.ones(3), (0, -1)),
+            ValueError,
+            r"softmax: axis must not name an axis twice, got \(0, -1\)",
+        ),
+        (lambda: ja.gelu(1.0, "none"), TypeError, "gelu: approximate must be True or False, got 'none'"),
+        (
+            lambda: ja.gelu(1.0, jnp.array(True)),
+            TypeError,
+            "gelu: approximate must be a Python constant, got ArrayImpl",
+        ),
+        (lambda: ja.rrelu(1.0, 0), TypeError, "rrelu: key must be a random key, got dtype int32; make one with"),
+        (lambda: ja.rrelu(1.0, "k"), TypeError, "rrelu: key must be an array or number, got str"),
+        (lambda: ja.dice(1.0, 0.2, 0.0, 1.0, -1.0), ValueError, "dice: epsilon must be from 0 to inf, got -1.0"),
+        (lambda: ja.dice(1.0, 0.2, 0.0, 1.0, "a"), TypeError, "dice: epsilon must be from 0 to inf, got 'a'"),
+        (lambda: ja.rrelu(1.0, jax.random.split(KEY, 3)), ValueError, r"rrelu: key must be a single .* shape \(3,\)"),
+        (
+            lambda: ja.rrelu(1.0, jax.random.split(jax.random.PRNGKey(0), 3)),
+            ValueError,
+            r"rrelu: key must be a single .* shape \(3, 2\); pass one of them, or jax.vmap",
+        ),
+        (lambda: ja.relu(np.array(["a"])), TypeError, "relu: x must be numeric, got ndarray of dtype <U1; convert it"),
+        (lambda: ja.relu(np.array([object()])), TypeError, "relu: x must be numeric, got ndarray of dtype object"),
+        (lambda: ja.relu(np.array(["2020"], "M8[D]")), TypeError, r"relu: x must be numeric, .* datetime64\[D\]"),
+        (lambda: ja.softplus(2**31), OverflowError, "softplus: x is too large for int32, got 2147483648; pass a float"),
+        (lambda: ja.elu(1.0, 2**31), OverflowError, "elu: alpha is too large for int32, got 2147483648"),
+        (lambda: ja.relu(jax.random.key(0)), TypeError, r"relu: x must be real, got dtype key<\w+>; convert it"),
+    ],
+)
+def test_errors_name_function_argument_and_remedy(call, error, message) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize("ask", ["kinks", "facts", "knots", "arguments"])
+@pytest.mark.parametrize(("name", "signature"), [("leaky_relu", "x, negative_slope=0.01"), ("relu", "x")])
+def test_entries_refuse_unknown_arguments(name: str, signature: str, ask: str) -> None:
+    message = f"{name}: got an unexpected keyword argument 'slope'; the signature is {name}({signature})."
+    with pytest.raises(TypeError, match=re.escape(message)):
+        getattr(ja.catalogue()[name], ask)(slope=0.3)
+
+
+@pytest.mark.parametrize("ask", ["kinks", "facts"])
+def test_entries_refuse_what_is_no_number(ask: str) -> None:
+    with pytest.raises(TypeError, match="leaky_relu: negative_slope must be an array or number, got str"):
+        getattr(ja.catalogue()["leaky_relu"], ask)(negative_slope="a")
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        (3, "activation: expected a function to decorate, got int; write it above a def"),
+        (lambda: 1, r"activation: <lambda> must take an array as its first argument"),
+    ],
+)
+def test_decorates_functions_of_an_array(formula, message) -> None:
+    with pytest.raises(TypeError, match=message):
+        ja.activation()(formula)
