@@ -117,6 +117,12 @@ def test_shared_layers_agree_or_are_refused() -> None:
         ji.match(Shared(jax.nn.relu), X, KEY)
 
 
+class Strict(linen.Module):
+    @linen.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        return linen.Dense(2)(x)
+
+
 def test_errors() -> None:
     net = Net(lambda x: dense(3, "head")(x))
     with pytest.raises(ValueError, match="match: unknown path in choices 'haed/kernel'; did you mean 'head/kernel'"):
@@ -137,6 +143,22 @@ def test_errors() -> None:
         ji.match(net, X, KEY, choices={"head/kernel": "relu"})
     with pytest.raises(TypeError, match=r"match: sample must be an array.* got a list; write \(x,\)"):
         ji.match(net, [X], KEY)
+    with pytest.raises(TypeError, match=r"match: sample must be an array, .*, got str; pass arrays"):
+        ji.match(net, "a", KEY)
+    with pytest.raises(ValueError, match=r"match: the model must run on the sample, got \(None\), but raised "):
+        ji.match(net, None, KEY)
+    with pytest.raises(ValueError, match=r"match: .* got \(float32\[2, 4\]\), but raised ScopeParamShapeError: .*head"):
+        ji.match(net, X[:, :4], KEY, variables=net.init(KEY, X))
+    with pytest.raises(
+        TypeError, match=r"match: options must be .* of the call of Strict, got 'choice'.*mean 'choices'"
+    ):
+        ji.match(Strict(), X, KEY, choice={})
+    with pytest.raises(TypeError, match=r"match: options must be .* got 'trian'; did you mean 'train'"):
+        ji.match(Strict(), X, KEY, trian=True)
+    with pytest.raises(TypeError, match=r"match: options must be .* got 'qqq'; leave it out"):
+        ji.match(Strict(), X, KEY, qqq=True)
+    with pytest.raises(ValueError, match=r"match: key must be one random key, .* of shape \(2,\); use jax\.vmap"):
+        ji.match(net, X, jax.random.split(KEY, 2))
     with pytest.raises(TypeError, match=r"match: key must be a random key, got int; pass jax\.random\.key\(0\)"):
         ji.match(net, X, 0)
     with pytest.raises(ValueError, match=r"match: variables must have the collection 'params', got the keys .*'head'"):
