@@ -215,8 +215,9 @@ def constant(value: ArrayLike, dtype: DTypeLike | None = None) -> Initializer:
         TypeError: a value that is no number or array of them; at the call, a complex one for a real dtype.
 
     Note:
-        As in ``jax.nn.initializers``. Equal weights stay equal under training: use it for biases and scales.
-        ``constant(0.1)`` is the bias that keeps most relu units active at the start.
+        As in ``jax.nn.initializers``, which wraps or cuts what the dtype does not hold. Equal weights stay equal under
+        training: use it for biases and scales. ``constant(0.1)`` is the bias that keeps most relu units active at the
+        start.
 
     Example:
         >>> constant(0.1)(None, (3,))
@@ -247,7 +248,7 @@ def zeros(
     Args:
         key: ignored; may be None.
         shape: any shape.
-        dtype: any dtype; None is jax's default float.
+        dtype: any dtype that holds it; None is jax's default float.
         out_sharding: how to spread the array over devices; None leaves it to jax.
 
     Returns:
@@ -279,7 +280,7 @@ def ones(
     Args:
         key: ignored; may be None.
         shape: any shape.
-        dtype: any dtype; None is jax's default float.
+        dtype: any dtype that holds it; None is jax's default float.
         out_sharding: how to spread the array over devices; None leaves it to jax.
 
     Returns:

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, TypeAlias
 from jax import Array
 from jax.sharding import NamedSharding
 
+from jaxacts._mechanism.catalogue import catalogue
 from jaxacts._mechanism.errors import unknown_name
 from jaxacts.initializers import _checks
 from jaxacts.initializers._curve import curve_of
 from jaxacts.initializers._fans import FAN
-from jaxacts.initializers._follow import Trail, follow
+from jaxacts.initializers._follow import GATE, Trail, follow
 from jaxacts.initializers._gains import Convention, Criterion, gain_of
 from jaxacts.initializers._graph import KEEPS_ELEMENTS, LOOPS, PRODUCTS, Graph, Use, graph_of
 from jaxacts.initializers._models import all_zero, folded, opened, table
@@ -111,14 +112,17 @@ def match(
             activations, or into what is neither elementwise nor a layer; a kernel that is transformed before its
             product, or looked up as a table too; random numbers on the way. ``choices`` is the remedy.
             A model that does not run on the sample.
-        TypeError: a model that is no Flax module; an option that its call does not take; a call inside of jit, for it runs on the host.
+        TypeError: a model that is no Flax module; an option that its call does not take; a call inside of jit, for it
+            runs on the host.
         ImportError: flax is not installed.
 
     Note:
         Between a layer and its activation a normalization makes the scale of the kernel unimportant for the forward
-        pass (the note says "normalized"). Active dropout is refused: switch it off, by an option of the call or
-        by nnx's ``model.eval()``. For deep networks without normalization of gelu, silu or mish see the note of
-        :func:`gain`. Layers of a scan get the fans of one step. jax.nn, torch and keras have no such function.
+        pass (the note says "normalized"). Active dropout is refused, as are RReLU and Dice in training: switch it off,
+        by an option of the call or by nnx's ``model.eval()``. A layer that holds a gate and its values is refused too,
+        for one gain has to serve both: the square root of that of the gate suits their product. For deep networks
+        without normalization of gelu, silu or mish see the note of :func:`gain`. Layers of a scan get the fans of one
+        step. jax.nn, torch and keras have no such function.
 
     Example:
         >>> import flax.linen as nn, jax, jax.numpy as jnp, jaxacts
@@ -271,6 +275,9 @@ def _behind(trail: Trail, use: Use) -> _Found | _Alone:
         one = _Found(use, 1.0, "linear", notes) if end.linear else _Found(use, *recognized(trail, end), notes)
         if not any(same(one.follows, other.follows) for other in found):
             found.append(one)
+    if len(found) > 1 and trail.gated:
+        gates = [name for f in found if (name := f.name.removesuffix(" (exact)")) in catalogue()]
+        return _Alone(GATE.format(*gates[:1] or ["silu"]), refused=True)
     if len(found) > 1:
         names = " and ".join("a layer or the end as it is" if f.name == "linear" else f.name for f in found)
         return _Alone(f"has an output that goes into {names}", refused=True)
