@@ -62,6 +62,7 @@ def normal(stddev: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
     References:
         The default is that of jax.nn.initializers, https://docs.jax.dev/en/latest/jax.nn.initializers.html
     """
+    _checks.no_key("normal", stddev)
     return Scaled("normal", dtype, _samplers.normal, _checks.magnitude("normal", "stddev", stddev))
 
 
@@ -96,6 +97,7 @@ def uniform(scale: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
     References:
         The default is that of jax.nn.initializers, https://docs.jax.dev/en/latest/jax.nn.initializers.html
     """
+    _checks.no_key("uniform", scale)
     return Scaled("uniform", dtype, _samplers.Parts(_samplers.unit), _checks.magnitude("uniform", "scale", scale))
 
 
@@ -142,6 +144,7 @@ def truncated_normal(
         https://people.sc.fsu.edu/~jburkardt/presentations/truncated_normal.pdf
     """
     name = "truncated_normal"
+    _checks.no_key(name, stddev)
     scale = _checks.magnitude(name, "stddev", stddev)
     low, high = _checks.number(name, "lower", lower), _checks.number(name, "upper", upper)
     if low >= high:
@@ -175,6 +178,7 @@ class Constant:
                 f"{self.function}: value must be real for a parameter of {stored}, got a complex one; "
                 f"pass dtype=jnp.complex64."
             )
+        _checks.held(self.function, "value", self.value, stored)
         value = jnp.asarray(self.value, stored)
         trailing = sizes[len(sizes) - value.ndim :] if value.ndim <= len(sizes) else None
         if trailing is None or any(n not in (1, m) for n, m in zip(value.shape, trailing, strict=True)):
@@ -206,12 +210,14 @@ def constant(value: ArrayLike, dtype: DTypeLike | None = None) -> Initializer:
         ``init(key, shape, dtype=None, out_sharding=None)``, which ignores the key.
 
     Raises:
-        ValueError: at the call, a value that does not broadcast to ``shape``.
+        ValueError: at the call, a value that does not broadcast to ``shape``, or that the dtype would wrap, cut to an
+            integer or make infinite.
         TypeError: a value that is no number or array of them; at the call, a complex one for a real dtype.
 
     Note:
-        As in ``jax.nn.initializers``. Equal weights stay equal under training: use it for biases and scales.
-        ``constant(0.1)`` is the bias that keeps most relu units active at the start.
+        As in ``jax.nn.initializers``, which wraps or cuts what the dtype does not hold. Equal weights stay equal under
+        training: use it for biases and scales. ``constant(0.1)`` is the bias that keeps most relu units active at the
+        start.
 
     Example:
         >>> constant(0.1)(None, (3,))
@@ -221,6 +227,7 @@ def constant(value: ArrayLike, dtype: DTypeLike | None = None) -> Initializer:
         Goodfellow, Bengio & Courville, "Deep Learning", 2016, section 6.3.1 (0.1 for the biases of relu units),
         https://www.deeplearningbook.org
     """
+    _checks.no_key("constant", value, "value")
     given: Any = value
     kinds = [getattr(leaf, "dtype", None) or np.asarray(leaf).dtype for leaf in jax.tree.leaves(given)]
     if given is None or not all(jnp.issubdtype(k, np.number) or k == np.bool_ for k in kinds):
@@ -241,7 +248,7 @@ def zeros(
     Args:
         key: ignored; may be None.
         shape: any shape.
-        dtype: any dtype; None is jax's default float.
+        dtype: any dtype that holds it; None is jax's default float.
         out_sharding: how to spread the array over devices; None leaves it to jax.
 
     Returns:
@@ -273,7 +280,7 @@ def ones(
     Args:
         key: ignored; may be None.
         shape: any shape.
-        dtype: any dtype; None is jax's default float.
+        dtype: any dtype that holds it; None is jax's default float.
         out_sharding: how to spread the array over devices; None leaves it to jax.
 
     Returns:

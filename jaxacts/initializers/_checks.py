@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import DTypeLike
 
 from jaxacts._mechanism.errors import unknown_name
@@ -23,10 +24,12 @@ __all__ = [
     "default_dtype",
     "divides",
     "factor",
+    "held",
     "key",
     "known",
     "listed",
     "magnitude",
+    "no_key",
     "nonempty",
     "number",
     "positive",
@@ -49,10 +52,14 @@ def number(function: str, argument: str, value: Any) -> float:
         result = None
     except OverflowError:
         result = math.inf
+    if isinstance(value, Tracer):
+        raise TypeError(
+            f"{function}: {argument} must be a real number known when {function} is called, got a traced value; "
+            f"pass a Python float, or call it outside of jit."
+        )
     if result is None:
         raise TypeError(
-            f"{function}: {argument} must be a real number known when the initializer is built, "
-            f"got {type(value).__name__}; pass a Python float."
+            f"{function}: {argument} must be a real number, got {type(value).__name__}; pass a Python float."
         )
     if not math.isfinite(result):
         raise ValueError(f"{function}: {argument} must be finite, got {result}; pass a finite number.")
@@ -63,10 +70,7 @@ def magnitude(function: str, argument: str, value: object) -> float:
     """``value`` as a finite float that is not negative."""
     result = number(function, argument, value)
     if result < 0:
-        raise ValueError(
-            f"{function}: {argument} must not be negative, got {result}; pass {-result} "
-            f"(the draws are scaled by it, so a sign would only be lost or mirror them)."
-        )
+        raise ValueError(f"{function}: {argument} must not be negative, got {result}; pass 0 or a number above.")
     return result
 
 
@@ -122,11 +126,29 @@ def known(function: str, argument: str, value: object, names: Iterable[str]) -> 
 
 
 def key(function: str, value: Any) -> None:
-    """Refuses what is no random key, typed or raw."""
-    dtype = getattr(value, "dtype", None)
-    if dtype is None or not (dtype == np.uint32 or jnp.issubdtype(dtype, jax.dtypes.prng_key)):
+    """Refuses what is not one random key, typed or raw."""
+    dtype, rank = getattr(value, "dtype", None), np.ndim(value) if hasattr(value, "shape") else 0
+    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
+    if not (typed or (dtype == np.uint32 and rank)):
         got = type(value).__name__ if dtype is None else f"an array of {dtype}"
         raise TypeError(f"{function}: key must be a random key, got {got}; pass jax.random.key(0).")
+    if rank > (0 if typed else 1):
+        raise ValueError(
+            f"{function}: key must be one random key, got an array of them, of shape {value.shape}; "
+            f"use jax.vmap over the keys."
+        )
+
+
+def no_key(function: str, value: Any, needs: str = "") -> None:
+    """Refuses a random ``value`` as the first argument of what makes an initializer, and ``needs`` such arguments."""
+    dtype = getattr(value, "dtype", None)
+    raw = isinstance(value, jax.Array) and dtype == np.uint32 and value.ndim == 1
+    if raw or (dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)):
+        made = f"{function}({needs})"
+        raise TypeError(
+            f"{function}: makes an initializer, which is what takes a key and a shape, got a random key; "
+            f"call {made}(key, shape), or pass kernel_init={made}."
+        )
 
 
 def divides(function: str, argument: str, parts: int, axis: str, size: int) -> None:
@@ -155,6 +177,22 @@ def random_dtype(function: str, dtype: DTypeLike | None) -> np.dtype[Any]:
             f"draw in float32 and convert the values yourself, or use zeros, ones or constant."
         )
     return result
+
+
+def held(function: str, argument: str, value: Any, stored: np.dtype[Any]) -> None:
+    """Refuses numbers that ``stored`` would wrap, cut or make infinite."""
+    if any(isinstance(x, Tracer) or not getattr(x, "is_fully_addressable", True) for x in jax.tree.leaves(value)):
+        return
+    given = np.asarray(value)
+    with np.errstate(all="ignore"):
+        kept = given.astype(stored)
+        whole = not jnp.issubdtype(stored, jnp.inexact)
+        lost = kept != given if whole else np.isfinite(given) & ~np.isfinite(kept)
+    if np.any(lost):
+        raise ValueError(
+            f"{function}: {argument} must be what {stored} holds, got {given[lost].flat[0]}; "
+            f"pass another dtype or round it yourself."
+        )
 
 
 def sizes(function: str, shape: Any) -> Shape:

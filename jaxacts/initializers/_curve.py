@@ -48,15 +48,16 @@ class Curve:
             )
         self.caller, self.function = caller, function
         inner = function.func if isinstance(function, functools.partial) else function
-        self.name = str(getattr(inner, "__name__", inner))
+        self.name = str(getattr(inner, "__name__", type(inner).__name__))
         scalars, arrays = _split(caller, parameters)
         self.channels = len(next(iter(arrays.values()))) if arrays else 1
-        self._compiled = jax.jit(lambda z: _value_and_slope(lambda x: function(x, **scalars, **arrays), z))
+        self._compiled = jax.jit(lambda z: _value_and_slope(lambda x: self._applied(x, {**scalars, **arrays}), z))
         self._shape = (self.channels,) if arrays else ()
         self._meshes: dict[float, Floats] = {}
         self._kinks: dict[float, Floats] = {}
-        self._known = () if arrays else _knots(function, scalars)
+        self._known: Iterable[float] = ()
         self._check_elementwise()
+        self._known = () if arrays else _knots(function, scalars)
 
     def __call__(self, z: Floats) -> tuple[Floats, Floats]:
         """Value and slope at the points ``z`` (n,), each (n, channels)."""
@@ -72,6 +73,19 @@ class Curve:
             )
         return value, slope
 
+    def _applied(self, x: Array, parameters: Mapping[str, Any]) -> Any:
+        try:
+            return self.function(x, **parameters)
+        except jax.errors.JAXTypeError:
+            raise
+        except Exception as error:
+            flax = type(error).__module__.startswith("flax.")
+            remedy = "the module with its variables, module.bind(variables)" if flax else _partial(self.function)
+            raise TypeError(
+                f"{self.caller}: {self.name} must need no more than an array and what it was given, but raised "
+                f"{type(error).__name__}: {str(error).removesuffix('.')}; pass {remedy}."
+            ) from error
+
     def _evaluate(self, row: Floats) -> tuple[Floats, Floats]:
         with jax.ensure_compile_time_eval(), jax.enable_x64(True), _host():
             z = jnp.asarray(np.broadcast_to(row.reshape(-1, *(1 for _ in self._shape)), (*row.shape, *self._shape)))
@@ -79,7 +93,7 @@ class Curve:
                 value, slope = (np.asarray(y) for y in self._compiled(z))
             except jax.errors.JAXTypeError as error:
                 raise TypeError(
-                    f"{self.caller}: {self.name} must be known when the initializer is built, but it depends on a "
+                    f"{self.caller}: {self.name} must be known when {self.caller} is called, but it depends on a "
                     f"traced value; close over numbers, or call {self.caller} outside of jit ({error})."
                 ) from None
         if value.shape != z.shape or value.dtype.kind not in "f":
@@ -239,6 +253,15 @@ def _power_of_two(reach: float) -> float:
     return float(max(16.0, 2.0 ** np.ceil(np.log2(reach))))
 
 
+def _partial(function: Callable[..., Any]) -> str:
+    """How to fix the parameters of an activation, with its typical values where it has some."""
+    name, typical = "f", dict[str, Any]()
+    with contextlib.suppress(TypeError):
+        name, typical = (entry := entry_of(function)).name, dict(entry.typical)
+    given = ", ".join(f"{parameter}={value}" for parameter, value in typical.items())
+    return f"functools.partial({name}, {given or 'parameter=value'})"
+
+
 def _value_and_slope(function: Callable[[Array], Any], z: Array) -> tuple[Array, Array]:
     return jax.jvp(function, (z,), (jnp.ones_like(z),))
 
@@ -256,7 +279,7 @@ def _split(caller: str, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], 
     for name, value in parameters.items():
         if isinstance(value, Tracer):
             raise TypeError(
-                f"{caller}: {name} must be known when the initializer is built, got a traced value; "
+                f"{caller}: {name} must be known when {caller} is called, got a traced value; "
                 f"pass a number, or an array outside of jit."
             )
     arrays = {n: np.asarray(v) for n, v in parameters.items() if np.ndim(v) > 0}

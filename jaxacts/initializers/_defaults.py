@@ -144,6 +144,7 @@ def layer_default(
         https://github.com/pytorch/pytorch/tree/v2.9.0/torch/nn/modules; the arguments of the layers of keras,
         https://keras.io/api/layers/
     """
+    _checks.no_key(_NAME, layer, "layer")
     _checks.known(_NAME, "layer", layer, _ROWS)
     _checks.known(_NAME, f"parameter of {layer}", parameter, _ROWS[layer])
     row = _ROWS[layer][parameter]

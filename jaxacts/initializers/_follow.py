@@ -17,9 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxacts._mechanism.catalogue import catalogue
 from jaxacts.initializers._graph import KEEPS_ELEMENTS, PRODUCTS, Graph, Op, Use
 
-__all__ = ["Signal", "Trail", "follow"]
+__all__ = ["GATE", "Signal", "Trail", "follow"]
 
 _ELEMENTWISE_NAMES = """
 abs acos acosh add add_any and asin asinh atan atan2 atanh bitcast_convert_type cbrt ceil clamp cos cosh div eq erf
@@ -38,6 +39,19 @@ _SUMS = frozenset(["add", "sub", "add_any"])
 _SAME_PLACE = frozenset(
     ["convert_element_type", "copy", "name", "stop_gradient", "reduce_precision", "optimization_barrier"]
 )
+
+GATE = (
+    "holds a gate and its values, which one gain has to serve: the square root of the gate's, such as "
+    "initializers.gain(jaxacts.{}) ** 0.5, suits their product"
+)
+_MAXOUT = "maxout, whose gain is 1 for 2 pieces, 0.885 for 3, 0.803 for 4"
+# What cannot be followed into, by the function that it happens in.
+_INSIDE = {
+    "dice": "meets statistics of the batch in dice: evaluate it, by use_running_average=True or model.eval()",
+    "glu": GATE.format("sigmoid"),
+    "maxout": f"goes into {_MAXOUT}",
+    "rrelu": "meets the slopes that rrelu draws: evaluate it, by deterministic=True or model.eval()",
+}
 
 
 class Signal(NamedTuple):
@@ -72,6 +86,7 @@ class Trail:
     unclear: dict[str, None] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
     states: dict[int, Signal | Statistic] = field(default_factory=dict)
+    gated: bool = False
 
     def function(self, signal: Signal) -> Callable[[Array], Array]:
         """The signal as a function of z."""
@@ -124,8 +139,12 @@ class Trail:
         with jax.ensure_compile_time_eval():
             return float((apply(jnp.ones(1)) - apply(jnp.zeros(1)))[0])
 
-    def refuse(self, reason: str) -> None:
-        self.unclear[reason] = None
+    def refuse(self, op: Op, reason: str) -> None:
+        """With the reason, in which ``{}`` stands for where the operation is found."""
+        own = op.name.startswith("jaxacts_")
+        names = [n for n in op.scope if n not in self.use.op.scope and (own or n in catalogue())]
+        place = next((n for n in names if n in catalogue()), next(iter(names), op.name.removeprefix("jaxacts_")))
+        self.unclear[_INSIDE.get(place, reason.format(place))] = None
 
     def reach(self, value: int) -> None:
         """The value goes into a layer or out of the model."""
@@ -133,7 +152,7 @@ class Trail:
         if isinstance(state, Signal):
             self.end(state)
         elif state.maximum and state.of.linear:
-            self.refuse("goes into a maximum over an axis (reduce_max), which may be pooling or maxout")
+            self.unclear[f"goes into a maximum over an axis (reduce_max), which may be pooling or {_MAXOUT}"] = None
         else:
             self.end(state.of)
 
@@ -146,7 +165,7 @@ class Trail:
             for v in (*signals, *statistics):
                 self.reach(v)
         elif signals and op.name not in _SUMS and self.graph.drawn.intersection(op.inputs):
-            self.refuse(f"meets random numbers in {op.name}: switch dropout off, by deterministic=True or model.eval()")
+            self.refuse(op, "meets random numbers: switch dropout off, by deterministic=True or model.eval()")
         elif op.name in _WINDOWED:
             self._windowed(op, signals, statistics)
         elif op.name in _MOVES:
@@ -173,7 +192,7 @@ class Trail:
         else:
             for signal in signals.values():
                 if signal.linear:
-                    self.refuse(f"goes into {op.name}, which is neither elementwise nor a layer")
+                    self.refuse(op, "goes into {}, which is neither elementwise nor a layer")
                 else:
                     self.end(signal)
 
@@ -213,7 +232,7 @@ class Trail:
 
     def _normalized(self, op: Op, signal: Signal, statistic: Statistic) -> None:
         if op.name not in ("add", "sub", "mul", "div"):
-            self.refuse(f"meets a statistic of itself in {op.name}")
+            self.refuse(op, "meets a statistic of itself in {}")
         elif not signal.linear:
             self.end(signal)
         else:
@@ -237,7 +256,7 @@ class Trail:
             else:
                 self.end(signal)
         else:
-            self.refuse(f"meets another signal in {op.name}")
+            self.refuse(op, "meets another signal in {}")
 
     def _computes(self, op: Op, signals: dict[int, Signal]) -> None:
         out = op.outputs[0]
@@ -260,13 +279,13 @@ class Trail:
                 self.notes["softmax"] = None
                 self.end(first)
             elif not linear and any(s.uneven for s in signals.values()):
-                self.refuse(f"is multiplied by another signal, or by values that differ, before {op.name}")
+                self.refuse(op, "is multiplied by another signal, or by values that differ, before {}")
             else:
                 self._put(op, first._replace(expr=out, linear=linear, uneven=any(s.uneven for s in signals.values())))
         elif linear:
             self._put(op, first._replace(uneven=True))
         elif first.linear or op.name not in ("add", "sub", "mul", "div"):
-            self.refuse(f"meets values that differ between units in {op.name}")
+            self.refuse(op, "meets values that differ between units in {}")
         else:
             self.end(first)
 
@@ -275,10 +294,11 @@ class Trail:
         if op.name in _SUMS and all(s.linear for s in signals):
             self._put(op, signals[0]._replace(part=op.outputs[0]))
         elif op.name in ("add", "sub", "add_any", "mul"):
+            self.gated |= op.name == "mul"
             for signal in signals:
                 self.end(signal)
         else:
-            self.refuse(f"meets another part of itself in {op.name}")
+            self.refuse(op, "meets another part of itself in {}")
 
 
 def follow(graph: Graph, use: Use, known: dict[int, Any]) -> Trail:

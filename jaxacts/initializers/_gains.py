@@ -185,7 +185,8 @@ def squared_gain(
     if len(given) > 1:
         values = " and ".join(str(getattr(said[name], "__name__", said[name])) for name in given)
         both = " and ".join(given)
-        raise ValueError(f"{function}: {both} both set the variance, got {values}; pass one of them.")
+        fixed = f", or activation=functools.partial(f, negative_slope={slope:g})" if slope != default else ""
+        raise ValueError(f"{function}: {both} both set the variance, got {values}; pass one of them{fixed}.")
     if activation is not None and not callable(activation):  # pyright: ignore[reportUnnecessaryComparison]
         raise TypeError(
             f"{function}: activation must be a function of an array, got {type(activation).__name__}; "

@@ -47,6 +47,7 @@ def he_normal(
             ``"fan_geo_avg"``.
         gain: replaces √(2/(1+negative_slope²)), so that std = gain/√n; at least 0, not together with a slope.
         activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
+            Its parameters are fixed by ``functools.partial``.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
@@ -106,6 +107,7 @@ def he_truncated_normal(
             ``"fan_geo_avg"``.
         gain: replaces √(2/(1+negative_slope²)), so that std = gain/√n; at least 0, not together with a slope.
         activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
+            Its parameters are fixed by ``functools.partial``.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
@@ -165,6 +167,7 @@ def he_uniform(
             ``"fan_geo_avg"``.
         gain: replaces √(2/(1+negative_slope²)), so that std = gain/√n; at least 0, not together with a slope.
         activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
+            Its parameters are fixed by ``functools.partial``.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.

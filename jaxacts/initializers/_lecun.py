@@ -45,6 +45,7 @@ def lecun_normal(
         gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
             together with a slope.
         activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
+            Its parameters are fixed by ``functools.partial``.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
@@ -105,6 +106,7 @@ def lecun_truncated_normal(
         gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
             together with a slope.
         activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
+            Its parameters are fixed by ``functools.partial``.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
@@ -165,6 +167,7 @@ def lecun_uniform(
         gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
             together with a slope.
         activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
+            Its parameters are fixed by ``functools.partial``.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from jax import Array
 
 from jaxacts.initializers import _checks
 from jaxacts.initializers._graph import LOOPS, Graph, Use, graph_of
-from jaxacts.initializers._models import Model, folded, opened, table
+from jaxacts.initializers._models import Model, all_zero, folded, opened, table
 
 __all__ = ["LsuvReport", "ScaledLayer", "lsuv"]
 
@@ -32,16 +32,18 @@ class ScaledLayer(NamedTuple):
 
 @dataclass(frozen=True)
 class LsuvReport:
-    """What :func:`lsuv` did, layer by layer in the order of the computation. Print it."""
+    """What :func:`lsuv` did, layer by layer in the order of the computation, and what it ``left`` alone. Print it."""
 
     layers: tuple[ScaledLayer, ...]
+    left: Mapping[str, str]
 
     def __str__(self) -> str:
         rows = [
             (r.path, "×".join(map(str, r.shape)), *(f"{x:.4g}" for x in (r.before, r.after, r.factor, r.iterations)))
             for r in self.layers
         ]
-        return table([("layer", "shape", "variance before", "after", "factor", "iterations"), *rows])
+        heads = ("layer", "shape", "variance before", "after", "factor", "iterations")
+        return table([heads, *rows], self.left)
 
 
 def lsuv(
@@ -77,13 +79,15 @@ def lsuv(
 
     Returns:
         The new variables of a linen module, or a new nnx module; and an :class:`LsuvReport`, whose text is a table.
-        Biases, scales and tables keep their values, and the model that was passed is not changed.
+        Biases, scales, tables and kernels that are all zero keep their values, and the model that was passed is not
+        changed.
 
     Raises:
         ValueError: a layer whose outputs on this batch are empty, constant or not finite, or that does not come within
-            the tolerance; a kernel inside of a scan or loop; a model without kernels.
-        TypeError: a model that is no Flax module; a call inside of jit, which it cannot run in, for it looks at
-            the variances on the host.
+            the tolerance; a kernel inside of a scan or loop; a model without kernels, or that does not run on
+            the sample.
+        TypeError: a model that is no Flax module; an option that its call does not take; a call inside of jit, which
+            it cannot run in, for it looks at the variances on the host.
         ImportError: flax is not installed, or neither tqdm nor rich for a bar.
 
     Note:
@@ -106,11 +110,14 @@ def lsuv(
         _checks.positive("lsuv", "tolerance", tolerance),
         _checks.count("lsuv", "max_iterations", max_iterations),
     )
-    opening = opened("lsuv", model, sample, key, variables, options)
+    opening = opened(lsuv, model, sample, key, variables, options)
     graph = graph_of(opening.call, opening.leaves, opening.sample, into_scans=False)
     uses = {use.leaf: use for use in reversed(graph.uses())}
     order = sorted(uses, key=lambda index: graph.ops.index(uses[index].op))
     _all_reached(graph, opening, order)
+    zero = [index for index in order if all_zero(opening.leaves[index])]
+    order = [index for index in order if index not in zero]
+    reason = "all zero, which it may have to be; pass variables in which it is not to draw it"
 
     data = jax.tree.leaves(opening.sample)
     measure = jax.jit(lambda leaves: _variances(graph, leaves, data, [uses[i].output for i in order]))
@@ -133,7 +140,7 @@ def lsuv(
         ScaledLayer(fit.path, fit.start.shape, float(old), float(new), fit.factor, fit.iterations)
         for fit, old, new in zip(fits, before, variances, strict=True)
     ]
-    return opening.rebuilt(leaves), LsuvReport(tuple(rows))
+    return opening.rebuilt(leaves), LsuvReport(tuple(rows), {opening.paths[index]: reason for index in zero})
 
 
 @dataclass
@@ -187,7 +194,7 @@ def _variances(graph: Graph, leaves: list[Array], data: list[Array], wanted: lis
     known: dict[int, Any] = dict(zip((*graph.leaves, *graph.data), (*leaves, *data), strict=True)) | graph.constants
     for op in graph.ops:
         known.update(zip(op.outputs, graph.run(op, [known[v] for v in op.inputs]), strict=True))
-    return jnp.stack([jnp.var(known[v].astype(jnp.float32)) for v in wanted])
+    return jnp.array([jnp.var(known[v].astype(jnp.float32)) for v in wanted], jnp.float32)
 
 
 def _orthonormal(graph: Graph, use: Use, key: Array, leaf: Array) -> Array:

@@ -8,19 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-import jax
-import jax.numpy as jnp
 from jax import Array
 from jax.sharding import NamedSharding
 
+from jaxacts._mechanism.catalogue import catalogue
 from jaxacts._mechanism.errors import unknown_name
 from jaxacts.initializers import _checks
 from jaxacts.initializers._curve import curve_of
 from jaxacts.initializers._fans import FAN
-from jaxacts.initializers._follow import Trail, follow
+from jaxacts.initializers._follow import GATE, Trail, follow
 from jaxacts.initializers._gains import Convention, Criterion, gain_of
 from jaxacts.initializers._graph import KEEPS_ELEMENTS, LOOPS, PRODUCTS, Graph, Use, graph_of
-from jaxacts.initializers._models import folded, opened, table
+from jaxacts.initializers._models import all_zero, folded, opened, table
 from jaxacts.initializers._recognize import recognized, same
 from jaxacts.initializers._variance import Distribution, Mode, scaled
 
@@ -63,7 +62,7 @@ class MatchReport:
             )
             for r in self.layers
         ]
-        return "\n".join([table([heads, *rows]), *(f"left alone: {path} ({why})" for path, why in self.left.items())])
+        return table([heads, *rows], self.left)
 
 
 def match(
@@ -112,14 +111,18 @@ def match(
         ValueError: layers of which it is not clear what follows, each with the reason: an output that goes into two
             activations, or into what is neither elementwise nor a layer; a kernel that is transformed before its
             product, or looked up as a table too; random numbers on the way. ``choices`` is the remedy.
-        TypeError: a model that is no Flax module; a call inside of jit, for it runs on the host.
+            A model that does not run on the sample.
+        TypeError: a model that is no Flax module; an option that its call does not take; a call inside of jit, for it
+            runs on the host.
         ImportError: flax is not installed.
 
     Note:
         Between a layer and its activation a normalization makes the scale of the kernel unimportant for the forward
-        pass (the note says "normalized"). Active dropout is refused: switch it off, by an option of the call or
-        by nnx's ``model.eval()``. For deep networks without normalization of gelu, silu or mish see the note of
-        :func:`gain`. Layers of a scan get the fans of one step. jax.nn, torch and keras have no such function.
+        pass (the note says "normalized"). Active dropout is refused, as are RReLU and Dice in training: switch it off,
+        by an option of the call or by nnx's ``model.eval()``. A layer that holds a gate and its values is refused too,
+        for one gain has to serve both: the square root of that of the gate suits their product. For deep networks
+        without normalization of gelu, silu or mish see the note of :func:`gain`. Layers of a scan get the fans of one
+        step. jax.nn, torch and keras have no such function.
 
     Example:
         >>> import flax.linen as nn, jax, jax.numpy as jnp, jaxacts
@@ -137,7 +140,7 @@ def match(
     # Independent numbers of one deviation, whose fans are known already.
     draw = functools.partial(scaled, "match", distribution=distribution, in_axis=(), out_axis=(), dtype=None)
     draw(1.0, mode=mode, batch_axis=())
-    opening = opened("match", model, sample, key, variables, options)
+    opening = opened(match, model, sample, key, variables, options)
     graph = graph_of(opening.call, opening.leaves, opening.sample, into_scans=True)
     layers, left, unclear = list[MatchedLayer](), dict[str, str](), dict[str, str]()
     leaves = list(opening.leaves)
@@ -145,8 +148,10 @@ def match(
     chosen = _chosen(choices or {}, opening.paths, {use.leaf for use in uses})
     for index in dict.fromkeys([*(use.leaf for use in uses), *range(len(leaves))]):
         path, here = opening.paths[index], [use for use in uses if use.leaf == index]
-        found = _zero(leaves[index]) if here and index not in chosen else None
-        found = found or _found(graph, known, index, here, chosen)
+        if here and index not in chosen and all_zero(leaves[index]):
+            found = _Alone("all zero, which it may have to be; name it in choices to draw it")
+        else:
+            found = _found(graph, known, index, here, chosen)
         if isinstance(found, _Alone):
             if found.reason:
                 (unclear if found.refused else left)[path] = found.reason
@@ -235,15 +240,6 @@ def _found(
     return first if agree else _Alone("is used in several places with different activations behind it", refused=True)
 
 
-def _zero(leaf: Any) -> _Alone | None:
-    known = not isinstance(leaf, jax.ShapeDtypeStruct)
-    return (
-        None
-        if not known or jnp.any(leaf)
-        else _Alone("all zero, which it may have to be; name it in choices to draw it")
-    )
-
-
 def _unused(graph: Graph, index: int, chosen: bool) -> _Alone:
     """A parameter that is no kernel of a product as it is."""
 
@@ -279,6 +275,9 @@ def _behind(trail: Trail, use: Use) -> _Found | _Alone:
         one = _Found(use, 1.0, "linear", notes) if end.linear else _Found(use, *recognized(trail, end), notes)
         if not any(same(one.follows, other.follows) for other in found):
             found.append(one)
+    if len(found) > 1 and trail.gated:
+        gates = [name for f in found if (name := f.name.removesuffix(" (exact)")) in catalogue()]
+        return _Alone(GATE.format(*gates[:1] or ["silu"]), refused=True)
     if len(found) > 1:
         names = " and ".join("a layer or the end as it is" if f.name == "linear" else f.name for f in found)
         return _Alone(f"has an output that goes into {names}", refused=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -11,9 +13,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.core import Tracer
 
+from jaxacts._mechanism.errors import nearest
 from jaxacts.initializers import _checks
 
-__all__ = ["Model", "folded", "opened", "table"]
+__all__ = ["Model", "all_zero", "folded", "opened", "table"]
 
 
 class Model(NamedTuple):
@@ -31,8 +34,16 @@ def folded(key: Array, path: str) -> Array:
     return jax.random.fold_in(key, zlib.crc32(path.encode()))
 
 
-def opened(caller: str, model: Any, sample: Any, key: Array, variables: Any, options: Mapping[str, Any]) -> Model:
-    """A linen module, with variables or without, or an nnx module."""
+def all_zero(leaf: Any) -> bool:
+    """Whether a kernel is zero as a whole, which the last layer of a residual branch may have to be."""
+    return not (isinstance(leaf, jax.ShapeDtypeStruct) or jnp.any(leaf))
+
+
+def opened(
+    function: Callable[..., Any], model: Any, sample: Any, key: Array, variables: Any, options: Mapping[str, Any]
+) -> Model:
+    """A linen module, with variables or without, or an nnx module, for the public ``function``."""
+    caller = function.__name__
     try:
         from flax import linen, nnx
     except ImportError as error:
@@ -50,6 +61,14 @@ def opened(caller: str, model: Any, sample: Any, key: Array, variables: Any, opt
             f"write (x,) instead of [x], or ([x],) for a model that takes a list."
         )
     inputs = sample if isinstance(sample, tuple) else (sample,)
+    for value in jax.tree.leaves(inputs):
+        if not hasattr(value, "dtype") and not isinstance(value, bool | int | float | complex):
+            raise TypeError(
+                f"{caller}: sample must be an array, or a tuple of the positional arguments, got {_described(value)}; "
+                f"pass arrays, and what is none by name."
+            )
+    if isinstance(model, linen.Module | nnx.Module):
+        _known_options(function, model, options)
     if isinstance(model, linen.Module):
         return _linen(caller, model, inputs, key, variables, options)
     if not isinstance(model, nnx.Module):
@@ -65,7 +84,44 @@ def opened(caller: str, model: Any, sample: Any, key: Array, variables: Any, opt
         # Variables of its own: what a call writes into them stays out of the model that was passed.
         return nnx.merge(graphdef, params, jax.tree.map(lambda x: x, rest))
 
-    return _model(params, inputs, lambda params, inputs: rebuilt(params)(*inputs, **options), rebuilt)
+    return _model(caller, params, inputs, lambda params, inputs: rebuilt(params)(*inputs, **options), rebuilt)
+
+
+def _known_options(function: Callable[..., Any], model: Any, options: Mapping[str, Any]) -> None:
+    """Refuses an option that the call of the model does not take: most are misspelt ones of the ``function``."""
+    caller, name = function.__name__, type(model).__name__
+    takes = inspect.signature(type(model).__call__).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in takes):
+        return
+    ours = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    theirs = [p.name for p in takes][1:]
+    for option in options:
+        if option not in theirs:
+            near = " or ".join(map(repr, nearest(option, [*ours, *theirs])))
+            remedy = f"did you mean {near}?" if near else "leave it out."
+            raise TypeError(
+                f"{caller}: options must be arguments of {caller} or of the call of {name}, got {option!r}; {remedy}"
+            )
+
+
+@contextlib.contextmanager
+def _calling(caller: str, inputs: tuple[Any, ...]) -> Generator[None]:
+    """What a model raises, with the name of the ``caller`` and what the model was called with."""
+    try:
+        yield
+    except Exception as error:
+        sample = ", ".join(map(_described, inputs))
+        raise ValueError(
+            f"{caller}: the model must run on the sample, got ({sample}), but raised {type(error).__name__}: "
+            f"{str(error).removesuffix('.')}; pass what the model is called with, and variables made for that."
+        ) from error
+
+
+def _described(value: Any) -> str:
+    """``float32[2, 16]`` for an array."""
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"{value.dtype}{list(value.shape)}"
+    return "None" if value is None else type(value).__name__
 
 
 def _linen(
@@ -78,7 +134,8 @@ def _linen(
             f"{caller}: variables must have the collection 'params', got {got}; pass what model.init returned, "
             f"or {{'params': ...}}."
         )
-    state = model.init(rngs, *inputs, **options) if variables is None else variables
+    with _calling(caller, inputs):
+        state = model.init(rngs, *inputs, **options) if variables is None else variables
     others = {name: part for name, part in state.items() if name != "params"}
 
     def apply(params: Any, inputs: tuple[Any, ...]) -> Any:
@@ -86,16 +143,21 @@ def _linen(
         out, _ = model.apply({"params": params, **others}, *inputs, rngs=rngs, mutable=[*others], **options)
         return out
 
-    return _model(state.get("params", {}), inputs, apply, lambda params: {"params": params, **others})
+    return _model(caller, state.get("params", {}), inputs, apply, lambda params: {"params": params, **others})
 
 
 def _model(
-    params: Any, inputs: tuple[Any, ...], apply: Callable[[Any, Any], Any], rebuilt: Callable[[Any], Any]
+    caller: str,
+    params: Any,
+    inputs: tuple[Any, ...],
+    apply: Callable[[Any, Any], Any],
+    rebuilt: Callable[[Any], Any],
 ) -> Model:
     named, tree = jax.tree_util.tree_flatten_with_path(params)
 
     def call(leaves: list[Any], sample: Any) -> Any:
-        out = apply(jax.tree.unflatten(tree, leaves), sample)
+        with _calling(caller, inputs):
+            out = apply(jax.tree.unflatten(tree, leaves), sample)
         return [x for x in jax.tree.leaves(out) if isinstance(x, Array)]
 
     return Model(
@@ -115,7 +177,8 @@ def _path(keys: tuple[Any, ...]) -> str:
     return "/".join(parts)
 
 
-def table(rows: list[tuple[str, ...]]) -> str:
-    """Lines with their columns under each other."""
+def table(rows: list[tuple[str, ...]], left: Mapping[str, str]) -> str:
+    """Lines with their columns under each other, and below them what was left alone."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, *(f"left alone: {path} ({why})" for path, why in left.items())])

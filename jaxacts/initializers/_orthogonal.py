@@ -137,6 +137,7 @@ def orthogonal(
         classical compact groups", 2007, https://arxiv.org/abs/math-ph/0609050; Yang, Simon & Bernstein, "A spectral
         condition for feature learning", 2023, https://arxiv.org/abs/2310.17813
     """
+    _checks.no_key("orthogonal", scale)
     axis = _checks.axis("orthogonal", "column_axis", column_axis)
     return Orthogonal("orthogonal", dtype, _checks.magnitude("orthogonal", "scale", scale), axis, mode)
 
@@ -181,6 +182,7 @@ def delta_orthogonal(
     References:
         Xiao et al., "Dynamical isometry and a mean field theory of CNNs", 2018, https://arxiv.org/abs/1806.05393
     """
+    _checks.no_key("delta_orthogonal", scale)
     scale = _checks.magnitude("delta_orthogonal", "scale", scale)
     axis = _checks.axis("delta_orthogonal", "column_axis", column_axis)
     return DeltaOrthogonal("delta_orthogonal", dtype, scale, axis, mode)

@@ -61,7 +61,9 @@ class Identity:
             )
         _checks.nonempty(self.function, sizes)
         _checks.divides(self.function, "groups", self.groups, "outputs", sizes[-1])
-        value = jnp.asarray(self.scale, _checks.default_dtype(self.function, self.dtype if dtype is None else dtype))
+        stored = _checks.default_dtype(self.function, self.dtype if dtype is None else dtype)
+        _checks.held(self.function, "scale", self.scale, stored)
+        value = jnp.asarray(self.scale, stored)
         return placed(_Ones(sizes, self.groups), out_sharding, value)
 
 
@@ -79,8 +81,8 @@ def identity(scale: float = 1.0, dtype: DTypeLike | None = None) -> Initializer:
         more outputs than inputs the last outputs are zero; with fewer the last inputs are dropped.
 
     Raises:
-        ValueError: a scale that is not finite; at the call, a shape that is not that of a matrix, or an axis of size
-            zero.
+        ValueError: a scale that is not finite; at the call, a shape that is not that of a matrix, an axis of size
+            zero, or a scale that the dtype does not hold.
 
     Note:
         As torch's ``eye_`` and keras's ``Identity``; jax.nn has none. Its main use is the recurrent matrix of a relu
@@ -95,6 +97,7 @@ def identity(scale: float = 1.0, dtype: DTypeLike | None = None) -> Initializer:
         Le, Jaitly & Hinton, "A simple way to initialize recurrent networks of rectified linear units", 2015,
         https://arxiv.org/abs/1504.00941
     """
+    _checks.no_key("identity", scale)
     return Identity("identity", _checks.number("identity", "scale", scale), dtype)
 
 
@@ -119,7 +122,7 @@ def dirac(groups: int = 1, scale: float = 1.0, dtype: DTypeLike | None = None) -
 
     Raises:
         ValueError: groups below 1, a scale that is not finite; at the call, fewer than three axes, an axis of size
-            zero, or groups that do not divide the outputs.
+            zero, groups that do not divide the outputs, or a scale that the dtype does not hold.
 
     Note:
         As torch's ``dirac_`` in the layout of Flax; torch's centre of an even window is n/2, which fits its padding.
@@ -134,6 +137,7 @@ def dirac(groups: int = 1, scale: float = 1.0, dtype: DTypeLike | None = None) -
         Zagoruyko & Komodakis, "DiracNets: training very deep neural networks without skip-connections", 2017,
         https://arxiv.org/abs/1706.00388
     """
+    _checks.no_key("dirac", groups)
     scale = _checks.number("dirac", "scale", scale)
     return Identity("dirac", scale, dtype, _checks.count("dirac", "groups", groups), window=True)
 
@@ -205,7 +209,8 @@ def sparse(sparsity: float, stddev: float = 1e-2, dtype: DTypeLike | None = None
         Martens, "Deep learning via Hessian-free optimization", 2010, section 5,
         https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf
     """
-    fraction = _checks.magnitude("sparse", "sparsity", sparsity)
-    if fraction > 1:
-        raise ValueError(f"sparse: sparsity must be at most 1, got {fraction}; pass the fraction of zeros.")
+    _checks.no_key("sparse", sparsity, "sparsity")
+    fraction = _checks.number("sparse", "sparsity", sparsity)
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"sparse: sparsity must be from 0 to 1, got {fraction}; pass the fraction of zeros.")
     return Sparse("sparse", dtype, fraction, _checks.magnitude("sparse", "stddev", stddev))

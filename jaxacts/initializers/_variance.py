@@ -139,6 +139,7 @@ def variance_scaling(
         Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
         https://proceedings.mlr.press/v9/glorot10a.html
     """
+    _checks.no_key("variance_scaling", scale, "scale, mode, distribution")
     return scaled("variance_scaling", scale, mode, distribution, in_axis, out_axis, batch_axis, dtype, layer)
 
 
@@ -154,6 +155,7 @@ def scaled(
     layer: Layer | None = None,
 ) -> Initializer:
     """:func:`variance_scaling` under the name of the member that errors should mention."""
+    _checks.no_key(function, in_axis)
     checked = _checks.magnitude(function, "scale", scale)
     inputs, outputs = (
         None if axis is None else _checks.listed(function, argument, axis)

@@ -47,6 +47,7 @@ def xavier_normal(
         gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
             together with a slope.
         activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
+            Its parameters are fixed by ``functools.partial``.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
@@ -107,6 +108,7 @@ def xavier_truncated_normal(
         gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
             together with a slope.
         activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
+            Its parameters are fixed by ``functools.partial``.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
@@ -166,6 +168,7 @@ def xavier_uniform(
         gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
             together with a slope.
         activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
+            Its parameters are fixed by ``functools.partial``.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.

@@ -189,9 +189,15 @@ def by_stein() -> float:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: ji.critical(jaxacts.tanh, bias_variance=-1.0), "critical: bias_variance must not be negative"),
+        (
+            lambda: ji.critical(jaxacts.tanh, bias_variance=-1.0),
+            r"critical: bias_variance must not be negative, got -1.0; pass 0 or a number above\.$",
+        ),
         (lambda: ji.critical(jaxacts.tanh, largest_fixed_point=0.0), "critical: largest_fixed_point must be more than"),
-        (lambda: ji.variance_map(jaxacts.tanh, -1.0), "variance_map: weight_variance must not be negative"),
+        (
+            lambda: ji.variance_map(jaxacts.tanh, -1.0),
+            r"variance_map: weight_variance must not be negative, got -1.0; pass 0 or a number above\.$",
+        ),
         (lambda: ji.variance_map(jaxacts.tanh, 1.0)(0.0), r"variance_map: q must be positive, got 0\.0"),
         (lambda: ji.correlation_map(jaxacts.tanh, 1.0)(1.5), r"correlation_map: c must be a correlation.* got 1\.5"),
         (lambda: ji.correlation_map(jaxacts.tanh, 0.0), "correlation_map: .* must leave a signal"),

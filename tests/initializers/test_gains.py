@@ -15,6 +15,7 @@ from scipy import integrate, special
 
 import jaxacts
 from jaxacts import initializers as ji
+from jaxacts.linen import PReLU
 
 KEY = jax.random.key(0)
 gelu = functools.partial(jaxacts.gelu, approximate=False)
@@ -241,14 +242,44 @@ def test_the_named_members_take_an_activation() -> None:
         (
             lambda: jax.jit(lambda a: ji.gain(jaxacts.prelu, negative_slope=a))(0.1),
             TypeError,
-            "gain: negative_slope must be known when the initializer is built, got a traced value",
+            "gain: negative_slope must be known when gain is called, got a traced value",
         ),
         (
             lambda: jax.jit(lambda a: ji.gain(lambda x: a * x))(0.1),
             TypeError,
-            "gain: <lambda> must be known when the initializer is built, but it depends on a traced value",
+            "gain: <lambda> must be known when gain is called, but it depends on a traced value",
         ),
         (lambda: ji.gain(jaxacts.prelu, negative_slope=["a"]), TypeError, "gain: negative_slope must be a real number"),
+        (
+            lambda: ji.moments(jaxacts.tanh, q="a"),
+            TypeError,
+            "moments: q must be a real number, got str; pass a Python",
+        ),
+        (
+            lambda: ji.gain(jaxacts.prelu),
+            TypeError,
+            r"gain: prelu must need no more .*; pass functools.partial\(prelu, negative_slope=0\.25\)",
+        ),
+        (
+            lambda: ji.he_normal(activation=jaxacts.rrelu),
+            TypeError,
+            r"he_normal: rrelu must need no more .*; pass functools.partial\(rrelu, deterministic=True\)",
+        ),
+        (
+            lambda: ji.gain(jaxacts.leaky_relu, negative_slope="a"),
+            TypeError,
+            r"gain: leaky_relu must need .* negative_slope must be an array or number, got str.*; pass functools",
+        ),
+        (
+            lambda: ji.gain(PReLU()),
+            TypeError,
+            r"gain: PReLU must need no more .*; pass the module with its variables, module\.bind\(variables\)",
+        ),
+        (
+            lambda: ji.he_normal(activation=jaxacts.leaky_relu, negative_slope=0.2),
+            ValueError,
+            r"he_normal: .*; pass one of them, or activation=functools\.partial\(f, negative_slope=0\.2\)",
+        ),
         (lambda: ji.for_activation(jaxacts.relu, mode="fan"), ValueError, "for_activation: unknown mode 'fan'"),
     ],
 )

@@ -20,7 +20,7 @@ EAGER: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "scale": (
         lambda: ji.variance_scaling(-2.0, "fan_in", "normal"),
         ValueError,
-        r"variance_scaling: scale must not be negative, got -2\.0; pass 2\.0",
+        r"variance_scaling: scale must not be negative, got -2\.0; pass 0 or a number above",
     ),
     "scale nan": (
         lambda: ji.variance_scaling(NAN, "fan_in", "normal"),
@@ -41,7 +41,7 @@ EAGER: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "he gain": (
         lambda: ji.he_normal(gain=-1.0),
         ValueError,
-        r"he_normal: gain must not be negative, got -1\.0; pass 1",
+        r"he_normal: gain must not be negative, got -1\.0; pass 0 or a",
     ),
     "he both": (
         lambda: ji.he_truncated_normal(negative_slope=0.1, gain=2.0),
@@ -56,16 +56,16 @@ EAGER: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "he slope type": (
         lambda: ji.he_normal(negative_slope="a"),
         TypeError,
-        "he_normal: negative_slope must be a real number .* got str; pass a Python float",
+        "he_normal: negative_slope must be a real number, got str; pass a Python float",
     ),
     "xavier gain": (lambda: ji.xavier_uniform(gain=-1), ValueError, "xavier_uniform: gain must not be negative"),
     "lecun gain": (lambda: ji.lecun_normal(gain=NAN), ValueError, "lecun_normal: gain must be finite, got nan"),
-    "normal": (lambda: ji.normal(-1.0), ValueError, r"normal: stddev must not be negative, got -1\.0; pass 1\.0"),
-    "normal complex": (lambda: ji.normal(1j), TypeError, "normal: stddev must be a real number .* got complex"),
+    "normal": (lambda: ji.normal(-1.0), ValueError, r"normal: stddev must not be negative, got -1\.0; pass 0 or"),
+    "normal complex": (lambda: ji.normal(1j), TypeError, "normal: stddev must be a real number, got complex"),
     "normal traced": (
         lambda: jax.jit(lambda s: ji.normal(s)(KEY, (2,)))(1.0),
         TypeError,
-        "normal: stddev must be a real number known when the initializer is built, .*; pass a Python float",
+        "normal: stddev must be a real number known when normal is called, .*; pass a Python float, or call it outside",
     ),
     "uniform": (lambda: ji.uniform(-1.0), ValueError, "uniform: scale must not be negative"),
     "truncated": (lambda: ji.truncated_normal(INF), ValueError, "truncated_normal: stddev must be finite, got inf"),
@@ -140,7 +140,7 @@ EAGER: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         ValueError,
         r"lecun_uniform: negative_slope must have a finite square, got 1e\+200; pass a smaller number",
     ),
-    "digits": (lambda: ji.normal("2"), TypeError, "normal: stddev must be a real number .* got str; pass a Python"),
+    "digits": (lambda: ji.normal("2"), TypeError, "normal: stddev must be a real number, got str; pass a Python"),
     "gain of digits": (lambda: ji.xavier_normal(gain="1"), TypeError, "xavier_normal: gain must be .* got str"),
     "gain and activation": (
         lambda: ji.he_normal(activation=jaxacts.tanh, gain=2.0),
@@ -302,6 +302,61 @@ def test_keys(key: object) -> None:
     for init in (ji.normal(), ji.orthogonal()):
         with pytest.raises(TypeError, match=r": key must be a random key, got .*; pass jax\.random\.key\(0\)"):
             init(key, (2, 3))
+
+
+MAKERS: dict[str, tuple[Callable[..., object], str]] = {
+    **{
+        name: (getattr(ji, name), "")
+        for name in ji.__all__
+        if name.endswith(("normal", "uniform", "orthogonal")) or name in ("identity", "dirac")
+    },
+    "constant": (ji.constant, "value"),
+    "variance_scaling": (lambda *args: ji.variance_scaling(*args, "normal"), "scale, mode, distribution"),
+    "sparse": (ji.sparse, "sparsity"),
+    "layer_default": (ji.layer_default, "layer"),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("key", [KEY, jax.random.PRNGKey(0)], ids=["typed", "raw"])
+def test_a_key_where_an_initializer_is_made(name: str, key: jax.Array) -> None:
+    make, needs = MAKERS[name]
+    made = rf"{name.replace('kaiming', 'he').replace('glorot', 'xavier')}\({needs}\)"
+    with pytest.raises(TypeError, match=rf": makes an initializer, .* got a random key; call {made}\(key, shape\), or"):
+        make(key, (8, 4))
+
+
+def test_batches_of_keys() -> None:
+    keys = jax.random.split(KEY, 2)
+    for batch in (keys, jax.random.key_data(keys)):
+        with pytest.raises(
+            ValueError, match=r"he_normal: key must be one .* of shape \(2,.*; use jax\.vmap over the keys"
+        ):
+            ji.he_normal()(batch, (8, 4))
+    assert jax.vmap(lambda key: ji.he_normal()(key, (8, 4)))(keys).shape == (2, 8, 4)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "got"),
+    [
+        (300, jnp.int8, "300"),
+        (-1, jnp.uint8, "-1"),
+        (3.7, jnp.int8, "3.7"),
+        (NAN, jnp.int8, "nan"),
+        (np.array([1, 300]), jnp.int8, "300"),
+        (jnp.array([1, 300]), jnp.int8, "300"),
+        (0.5, jnp.bool_, "0.5"),
+        (1e6, jnp.float16, "1000000.0"),
+    ],
+)
+def test_constants_that_the_dtype_does_not_hold(value: object, dtype: object, got: str) -> None:
+    with pytest.raises(ValueError, match=f"constant: value must be what .* holds, got {got}; pass another dtype or"):
+        ji.constant(value)(None, (2,), dtype)
+
+
+def test_constants_that_the_dtype_holds() -> None:
+    for value, dtype in ((3.0, jnp.int8), (255, jnp.uint8), (True, jnp.int8), (INF, jnp.float16), (0.1, jnp.bfloat16)):
+        assert ji.constant(value)(None, (2,), dtype)[0] == jnp.asarray(value, dtype)
 
 
 def test_ints_of_numpy_are_ints() -> None:

@@ -116,6 +116,32 @@ def test_a_table_that_is_also_the_last_layer(hidden: bool) -> None:
     assert hidden or report.layers[0].iterations == 2
 
 
+class Residual(linen.Module):
+    """A low-rank branch that starts as nothing, and a head behind it."""
+
+    @linen.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        low = linen.Dense(2, name="low")(x)
+        branch = linen.Dense(8, name="zero", kernel_init=linen.initializers.zeros)(low)
+        return linen.Dense(3, name="head")(jaxacts.relu(linen.Dense(8, name="full")(x) + branch))
+
+
+def test_kernels_of_zeros_are_left_alone() -> None:
+    model, x = Residual(), jax.random.normal(KEY, (64, 16))
+    new, report = ji.lsuv(model, x, KEY)
+    assert not new["params"]["zero"]["kernel"].any()
+    assert sorted(row.path for row in report.layers) == ["full/kernel", "head/kernel", "low/kernel"]
+    assert all(row.after == pytest.approx(1, abs=0.02) for row in report.layers)
+    assert list(report.left) == ["zero/kernel"]
+    assert str(report).endswith(
+        "left alone: zero/kernel (all zero, which it may have to be; pass variables in which it is not to draw it)"
+    )
+    given = {"params": new["params"] | {"zero": {"kernel": jnp.ones((2, 8)), "bias": jnp.zeros(8)}}}
+    assert not ji.lsuv(model, x, KEY, variables=given)[1].left
+    nothing = jax.tree.map(jnp.zeros_like, new)
+    assert ji.lsuv(model, x, KEY, variables=nothing)[1].layers == ()
+
+
 def test_scalings_are_limited() -> None:
     ids = jax.random.randint(KEY, (64, 8), 0, 50)
     with pytest.raises(ValueError, match=r"lsuv: Embed_0/embedding must reach .* after 1 scalings"):
@@ -187,6 +213,15 @@ def test_other_errors() -> None:
         ji.lsuv(model, x, KEY, max_iterations=0)
     with pytest.raises(TypeError, match="lsuv: max_iterations must be an int, got 'a'"):
         ji.lsuv(model, x, KEY, max_iterations="a")
+    with pytest.raises(TypeError, match="lsuv: tolerance must be a real number, got str; pass a Python float"):
+        ji.lsuv(model, x, KEY, tolerance="a")
+    for option, meant in (("tol", "tolerance"), ("progres", "progress")):
+        with pytest.raises(TypeError, match=f"lsuv: .* call of Multilayer, got '{option}'; did you mean '{meant}'"):
+            ji.lsuv(model, x, KEY, **{option: 1})
+    with pytest.raises(
+        ValueError, match=r"lsuv: the model must run on the sample, got \(float32\[2, 5\]\), but raised"
+    ):
+        ji.lsuv(model, jnp.ones((2, 5)), KEY)
     with pytest.raises(TypeError, match=r"lsuv: runs on the host, .* call it outside of jit"):
         jax.jit(lambda x: ji.lsuv(model, x, KEY)[0])(x)
     with pytest.raises(ValueError, match=r"lsuv: the kernels must be used in .* got no kernel"):

@@ -13,6 +13,7 @@ from test_match import KEY, Net, X, dense, rows
 
 import jaxacts
 from jaxacts import initializers as ji
+from jaxacts.linen import Dice, Maxout, RReLU
 
 REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
     "two activations": (
@@ -25,7 +26,35 @@ REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "packed gate": (
         lambda x: jax.nn.silu((z := dense(8, "z")(x))[:, :4]) * z[:, 4:],
-        "z/kernel has an output that goes into silu and a layer or the end as it is",
+        r"z/kernel holds a gate and its values, which .*, such as initializers\.gain\(jaxacts\.silu\) \*\* 0\.5, suits",
+    ),
+    "glu": (
+        lambda x: jaxacts.glu(dense(8, "z")(x)),
+        r"z/kernel holds a gate and its values, .*gain\(jaxacts\.sigmoid\) \*\* 0\.5, suits their product\n",
+    ),
+    "glu of jax.nn": (
+        lambda x: jax.nn.glu(dense(8, "z")(x)),
+        r"z/kernel holds a gate and its values, .*gain\(jaxacts\.sigmoid\) \*\* 0\.5, suits their product\n",
+    ),
+    "maxout": (
+        lambda x: jaxacts.maxout(dense(8, "z")(x), 2),
+        r"z/kernel goes into maxout, whose gain is 1 for 2 pieces, 0\.885 for 3, 0\.803 for 4\n",
+    ),
+    "maxout of a module": (
+        lambda x: Maxout(4, pieces=2, name="z")(x),
+        r"z/kernel goes into maxout, whose gain is 1 for 2 pieces, 0\.885 for 3, 0\.803 for 4\n",
+    ),
+    "rrelu in training": (
+        lambda x: RReLU(deterministic=False)(dense(8, "z")(x)),
+        r"z/kernel meets the slopes that rrelu draws: evaluate it, by deterministic=True or model\.eval\(\)\n",
+    ),
+    "dice in training": (
+        lambda x: Dice(use_running_average=False)(dense(8, "z")(x)),
+        r"z/kernel meets statistics of the batch in dice: .*, by use_running_average=True or model\.eval\(\)\n",
+    ),
+    "two signals in an activation": (
+        lambda x: jaxacts.prelu(dense(8, "z")(x), dense(8, "w")(x)),
+        r"z/kernel meets another signal in prelu\n",
     ),
     "sorted": (
         lambda x: jnp.sort(dense(8, "z")(x)),
@@ -33,7 +62,7 @@ REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "pooled over units": (
         lambda x: dense(8, "z")(x).reshape(2, 4, 2).max(-1),
-        r"z/kernel goes into a maximum over an axis \(reduce_max\)",
+        r"z/kernel goes into a maximum over an axis \(reduce_max\), which may be pooling or maxout, whose gain is 1",
     ),
     "maximum of two": (
         lambda x: jnp.maximum(dense(8, "z")(x), dense(8, "w")(x)),
@@ -41,7 +70,7 @@ REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "product before relu": (
         lambda x: jax.nn.relu(dense(16, "z")(x) * x),
-        "z/kernel is multiplied by another signal, or by values that differ, before max",
+        "z/kernel is multiplied by another signal, or by values that differ, before relu",
     ),
     "weight normalization": (
         lambda x: linen.WeightNorm(dense(8, "z"))(x),
@@ -53,11 +82,11 @@ REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "dropout": (
         lambda x: linen.Dropout(0.5, deterministic=False)(jax.nn.relu(dense(8, "z")(x))),
-        r"z/kernel meets random numbers in select_n: switch dropout off, by deterministic=True or model\.eval\(\)",
+        r"z/kernel meets random numbers: switch dropout off, by deterministic=True or model\.eval\(\)\n",
     ),
     "dropout before": (
         lambda x: jax.nn.relu(linen.Dropout(0.5, deterministic=False)(dense(8, "z")(x))),
-        "z/kernel meets random numbers in select_n: switch dropout off",
+        "z/kernel meets random numbers: switch dropout off",
     ),
     "loop": (
         lambda x: jax.lax.fori_loop(0, jnp.int32(x[0, 0]), lambda _, y: y, dense(16, "z")(x)),
@@ -76,7 +105,7 @@ def test_refused(name: str) -> None:
 
 def test_dropout_of_nnx_is_refused_until_it_is_switched_off() -> None:
     model = nnx.Sequential(nnx.Linear(16, 8, rngs=nnx.Rngs(0)), nnx.Dropout(0.5, rngs=nnx.Rngs(1)), jax.nn.relu)
-    with pytest.raises(ValueError, match="meets random numbers in select_n: switch dropout off"):
+    with pytest.raises(ValueError, match="meets random numbers: switch dropout off"):
         ji.match(model, X, KEY)
     model.eval()
     assert ji.match(model, X, KEY)[1].layers[0].activation == "relu"
@@ -92,6 +121,22 @@ def test_choices() -> None:
     assert new["params"]["z"]["kernel"] is given["params"]["z"]["kernel"]
     assert dict(report.left) == {"z/kernel": "as chosen"}
     assert str(report).endswith("left alone: z/kernel (as chosen)")
+
+
+def test_one_gain_for_a_gate_and_its_values_keeps_their_product() -> None:
+    body = lambda x: jax.nn.relu((z := linen.Dense(2048, name="z")(x))[:, :1024]) * z[:, 1024:]  # noqa: E731
+    x = jax.random.normal(KEY, (64, 256))
+    new, _ = ji.match(Net(body), x, KEY, choices={"z/kernel": ji.gain(jaxacts.relu) ** 0.5})
+    assert float((Net(body).apply(new, x) ** 2).mean()) == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize("pieces", [2, 3, 4])
+def test_the_gains_of_maxout_keep_the_second_moment(pieces: int) -> None:
+    gain = {2: 1.0, 3: 0.885, 4: 0.803}[pieces]
+    body = lambda x: jaxacts.maxout(dense(512 * pieces, "z")(x), pieces)  # noqa: E731
+    x = jax.random.normal(KEY, (64, 256))
+    new, _ = ji.match(Net(body), x, KEY, choices={"z/kernel": gain})
+    assert float((Net(body).apply(new, x) ** 2).mean()) == pytest.approx(1, rel=0.05)
 
 
 def test_tables_are_left_alone() -> None:
@@ -117,6 +162,12 @@ def test_shared_layers_agree_or_are_refused() -> None:
         ji.match(Shared(jax.nn.relu), X, KEY)
 
 
+class Strict(linen.Module):
+    @linen.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        return linen.Dense(2)(x)
+
+
 def test_errors() -> None:
     net = Net(lambda x: dense(3, "head")(x))
     with pytest.raises(ValueError, match="match: unknown path in choices 'haed/kernel'; did you mean 'head/kernel'"):
@@ -137,6 +188,22 @@ def test_errors() -> None:
         ji.match(net, X, KEY, choices={"head/kernel": "relu"})
     with pytest.raises(TypeError, match=r"match: sample must be an array.* got a list; write \(x,\)"):
         ji.match(net, [X], KEY)
+    with pytest.raises(TypeError, match=r"match: sample must be an array, .*, got str; pass arrays"):
+        ji.match(net, "a", KEY)
+    with pytest.raises(ValueError, match=r"match: the model must run on the sample, got \(None\), but raised "):
+        ji.match(net, None, KEY)
+    with pytest.raises(ValueError, match=r"match: .* got \(float32\[2, 4\]\), but raised ScopeParamShapeError: .*head"):
+        ji.match(net, X[:, :4], KEY, variables=net.init(KEY, X))
+    with pytest.raises(
+        TypeError, match=r"match: options must be .* of the call of Strict, got 'choice'.*mean 'choices'"
+    ):
+        ji.match(Strict(), X, KEY, choice={})
+    with pytest.raises(TypeError, match=r"match: options must be .* got 'trian'; did you mean 'train'"):
+        ji.match(Strict(), X, KEY, trian=True)
+    with pytest.raises(TypeError, match=r"match: options must be .* got 'qqq'; leave it out"):
+        ji.match(Strict(), X, KEY, qqq=True)
+    with pytest.raises(ValueError, match=r"match: key must be one random key, .* of shape \(2,\); use jax\.vmap"):
+        ji.match(net, X, jax.random.split(KEY, 2))
     with pytest.raises(TypeError, match=r"match: key must be a random key, got int; pass jax\.random\.key\(0\)"):
         ji.match(net, X, 0)
     with pytest.raises(ValueError, match=r"match: variables must have the collection 'params', got the keys .*'head'"):

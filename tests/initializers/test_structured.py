@@ -101,8 +101,12 @@ REFUSED = {
         lambda: ji.dirac(2)(None, (3, 4, 5)),
         "dirac: groups must divide the number of outputs, got 2 and 5",
     ),
-    "sparsity": (lambda: ji.sparse(1.5), "sparse: sparsity must be at most 1, got 1.5; pass the fraction of zeros"),
-    "negative sparsity": (lambda: ji.sparse(-0.5), "sparse: sparsity must not be negative"),
+    "sparsity": (lambda: ji.sparse(1.5), "sparse: sparsity must be from 0 to 1, got 1.5; pass the fraction of zeros"),
+    "negative sparsity": (lambda: ji.sparse(-0.5), "sparse: sparsity must be from 0 to 1, got -0.5; pass the fraction"),
+    "identity held": (
+        lambda: ji.identity(1.5)(None, (2, 2), jnp.int8),
+        "identity: scale must be what int8 holds, got 1.5; pass another dtype or round it",
+    ),
     "sparse stddev": (lambda: ji.sparse(0.5, -1.0), "sparse: stddev must not be negative"),
     "sparse rank": (lambda: ji.sparse(0.5)(KEY, (3, 4, 5)), "sparse: shape must be that of a matrix.* jax.vmap"),
 }
