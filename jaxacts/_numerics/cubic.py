@@ -8,18 +8,19 @@ or not it is contracted with the sum that follows.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from .exponential import Decay, bounded, exp_of_minus
 from .logistic import gate, gate_slope
 from .precision import coarse
 from .selection import where
 from .series import GELU_TANH_ROOT, near
-from .tools import clip, exact_square, exact_sum, halves, leading, opaque
+from .tools import clip, halves, leading
 
 __all__ = ["cubic_gate", "cubic_gate_slope"]
 
@@ -28,6 +29,8 @@ _CUBE = _LINEAR * 0.044715
 # What float64 leaves of both, from mpmath; tests/numerics checks them.
 _LINEAR_REST = -9.96930880911092e-17
 _CUBE_REST = -6.175149918155315e-19
+_SHORT = 1.59375  # the first digits of the linear factor
+_SHORT_REST = (_LINEAR - _SHORT) + _LINEAR_REST
 
 
 def _vanished(x: Array) -> float:
@@ -39,37 +42,42 @@ def _bounded(x: Array) -> Array:
     return bounded(x, _vanished(x))
 
 
-def _cubic(a: Array, times: int) -> tuple[Array, Array]:
-    """a·w with w = linear + times·cube·a², as (high, low) with high exact; error 2^-28 in float32 for y up to 131."""
-    linear, linear_rest = halves(_LINEAR, _LINEAR_REST, a.dtype)
-    cube, cube_rest = halves(times * _CUBE, times * _CUBE_REST, a.dtype)
-    square = a * a
+class _Sums(NamedTuple):
+    """y and x·y' as sums of two numbers; error 2^-28 in float32 for y up to 131."""
+
+    y: Array
+    y_low: ArrayLike
+    steep: Array
+    steep_low: ArrayLike | None
+
+
+def _sums(x: Array) -> _Sums:
+    """With x = h + l: y is h·w and a rest, w = linear + cube·h² to so few digits that h·w and h·(3w - 2·linear), the
+    main part of x·y' = 3y - 2·linear·x, are exact."""
+    if coarse():
+        square = x * x
+        return _Sums(x * (_LINEAR + _CUBE * square), 0.0, x * (_LINEAR + 3 * _CUBE * square), None)
+    cube, cube_rest = halves(_CUBE, _CUBE_REST, x.dtype)
+    h = leading(x)
+    rest, square = x - h, h * h
     upper = leading(square)
-    exact, rest = exact_square(a)
-    lower = (exact - upper) + rest
-    w = leading(_LINEAR + times * _CUBE * square)
-    w_rest = ((linear - w) + cube * upper) + (cube * lower + cube_rest * square + linear_rest)
-    high = leading(a)
-    return high * w, high * w_rest + (a - high) * (w + w_rest)
-
-
-def _sum_at(x: Array) -> tuple[Array, Array | float]:
-    """y(x) as a sum of two numbers."""
-    return (x * (_LINEAR + _CUBE * (x * x)), 0.0) if coarse() else _cubic(x, 1)
+    w = leading(_LINEAR + _CUBE * square, 2)
+    w_rest = ((_SHORT - w) + cube * upper) + (cube * (square - upper) + (cube_rest * square + _SHORT_REST))
+    low = h * w_rest + rest * (_LINEAR + 3 * _CUBE * (h * x))
+    return _Sums(h * w, low, h * (3 * w - 2 * _SHORT), 3 * low - 2 * (_SHORT * rest + _SHORT_REST * x))
 
 
 def cubic_gate(x: Array) -> Array:
     """x·σ(y(x))."""
     vanished = _vanished(x)
-    return gate(where(x < -vanished, -vanished, x), *_sum_at(clip(x, vanished)))
+    y, low, _, _ = _sums(clip(x, vanished))
+    return gate(where(x < -vanished, -vanished, x), y, low)
 
 
 @jax.custom_jvp
 def cubic_gate_slope(x: Array) -> Array:
     """σ(y) + x·y'·σ(y)·σ(-y)."""
-    a = _bounded(x)
-    (y, low), (complement, rest) = _sum_at(a), _complement(a)
-    left = gate_slope(y, complement, low, rest)
+    left = gate_slope(*_sums(_bounded(x)))
     return near(x, GELU_TANH_ROOT, where(x < 0, left, 1 - left))
 
 
@@ -77,15 +85,6 @@ def cubic_gate_slope(x: Array) -> Array:
 def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
     (x,), (t,) = primals, tangents
     return cubic_gate_slope(x), _curvature(x) * t
-
-
-def _complement(a: Array) -> tuple[Array, Array | None]:
-    """1 - a·y'(a) as a sum of two numbers."""
-    if coarse():
-        return 1 - a * (_LINEAR + 3 * _CUBE * (a * a)), None
-    high, low = _cubic(a, 3)
-    rest, lost = exact_sum(opaque(1.0, a), -high)
-    return rest, lost - low
 
 
 def _curvature(x: Array) -> Array:
@@ -99,7 +98,7 @@ def _curvature(x: Array) -> Array:
 @jax.custom_jvp
 def _decay(x: Array) -> Decay:
     """exp(-|y(x)|)."""
-    y, low = _cubic(_bounded(x), 1)
+    y, low, _, _ = _sums(_bounded(x))
     return exp_of_minus(y, -low)
 
 

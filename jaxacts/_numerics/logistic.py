@@ -48,23 +48,31 @@ def gate(v: ArrayLike, y: Array, low: ArrayLike = 0.0) -> Array:
     return v * unit / ((where(far, 0.0, 1.0) + p) + (p * r + where(far, unit, 0.0)))
 
 
-def gate_slope(y: Array, complement: Array, low: ArrayLike = 0.0, rest: ArrayLike | None = None) -> Array:
-    """σ(-w)·(1 - z·σ(w)) for w = y + low >= 0 and 1 - z = complement + rest, without derivative.
+def gate_slope(y: Array, low: ArrayLike, steep: Array, steep_low: ArrayLike | None = None) -> Array:
+    """σ(-w)·(1 - z·σ(w)) for w = y + low >= 0 and z = steep + steep_low, without derivative.
 
     That is the slope of v·σ(w) at -v with z = v·w', and 1 less the slope at v. With n = exp(-w) = p·(1 + r) it is
-    n·(1 - z + n)/(1 + n)², where (1 + r)·(1 - z + n) is summed as h + r·(p + (1 - z + n)) with h = 1 - z + p; the
+    n·(1 + n - z)/(1 + n)², where (1 + r)·(1 + n - z) is summed as h + r·(p + (1 + n - z)) with h = 1 + p - z; the
     quotient is a number less a correction.
     """
     if y.dtype == jnp.float64:
         e = exp_of_minus(y, -jnp.asarray(low, y.dtype))
-        return e.times(complement + e.value, rest) / jnp.square(1 + e.value)
+        h, rest = _sum(1 + e.value, steep, steep_low)
+        return e.times(h, rest) / jnp.square(1 + e.value)
     power, r = power_and_rest(where(y > VANISHED, VANISHED, y), -low, 1 / UNIT)
     p = power * UNIT
+    h, rest = _sum(1 + p, steep, steep_low)
     n = p * (1 + r)
-    h, lost = (complement + p, 0.0) if rest is None else exact_sum(complement, p)
-    low = lost if rest is None else lost + rest
     m = n * (2 + n)
-    return less(h + (r * (p + (h + (p * r + low))) + low), m / (1 + m)) * power * UNIT
+    return less(h + (r * (p + (h + (p * r + rest))) + rest), m / (1 + m)) * power * UNIT
+
+
+def _sum(x: Array, steep: Array, steep_low: ArrayLike | None) -> tuple[Array, ArrayLike]:
+    """x less the sum of the others, and what its rounding lost if that sum has two parts."""
+    if steep_low is None:
+        return x - steep, 0.0
+    h, lost = exact_sum(x, -steep)
+    return h, lost - steep_low
 
 
 @jax.custom_jvp

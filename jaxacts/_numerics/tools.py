@@ -68,11 +68,11 @@ def opaque(constant: float, like: Array) -> Array:
     return where(like != like, like, constant)
 
 
-def leading(x: Array) -> Array:
+def leading(x: Array, less: int = 0) -> Array:
     """The upper half of the significand of x by its bits, so that products of two such numbers are exact."""
     integer, dropped = (jnp.int64, 27) if x.dtype == jnp.float64 else (jnp.int32, 12)
     bits = jax.lax.bitcast_convert_type(x, integer)
-    return jax.lax.bitcast_convert_type(bits & -(1 << dropped), x.dtype)
+    return jax.lax.bitcast_convert_type(bits & -(1 << dropped + less), x.dtype)
 
 
 def with_sign_of(x: Array, size: Array) -> Array:

@@ -45,7 +45,7 @@ _VANISHED = 1e4  # exp(-x) is 0 here, and x times constants is still finite
 @jax.custom_jvp
 def _silu_slope(x: Array) -> Array:
     a = bounded(x, _VANISHED)
-    left = gate_slope(a, 1 - a)
+    left = gate_slope(a, 0.0, a)
     return near(x, SILU_ROOT, where(x < 0, left, 1 - left))
 
 
