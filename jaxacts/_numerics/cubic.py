@@ -20,7 +20,7 @@ from .logistic import gate, gate_slope
 from .precision import coarse
 from .selection import where
 from .series import GELU_TANH_ROOT, near
-from .tools import clip, halves, leading
+from .tools import clip, halves, horner, leading
 
 __all__ = ["cubic_gate", "cubic_gate_slope"]
 
@@ -88,11 +88,14 @@ def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
 
 
 def _curvature(x: Array) -> Array:
-    """σ(y)·σ(-y)·(b - c·tanh(|y|/2)) with b = 2y' + x·y'' and c = |x|·y'²."""
+    """σ(y)·σ(-y)·(b - c·tanh(|y|/2)), where b = 2y' + x·y'' is even and c = |x|·y'² odd in |x|."""
     a, e = _bounded(x), _decay(x)
-    n, rate = e.value, _LINEAR + 3 * _CUBE * (a * a)
-    b, c = 2 * _LINEAR + 12 * _CUBE * (a * a), a * rate * rate
-    return e.times((b - c) + n * (b + c)) / ((1 + n) * jnp.square(1 + n))
+    n = e.value
+    less, more = (
+        horner((-9 * s * _CUBE**2, 0, -6 * s * _LINEAR * _CUBE, 12 * _CUBE, -s * _LINEAR**2, 2 * _LINEAR), a)
+        for s in (1, -1)
+    )
+    return e.times(less + n * more) / ((1 + n) * jnp.square(1 + n))
 
 
 @jax.custom_jvp
