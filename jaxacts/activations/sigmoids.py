@@ -14,7 +14,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._mechanism import Facts, Line, Pieces, activation
-from jaxacts._numerics import inverse_square, magnitude, sigmoid_slope, softplus, tanh_slope, where
+from jaxacts._numerics import clip, inverse_square, magnitude, sigmoid_slope, softplus, tanh_slope, where
 from jaxacts._numerics import sigmoid as _sigmoid
 from jaxacts._numerics import tanh as _tanh
 
@@ -159,7 +159,8 @@ def soft_sign(x: Array) -> Array:
         Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks",
         https://proceedings.mlr.press/v9/glorot10a.html
     """
-    return where(jnp.isinf(x), jnp.sign(x), x / (1 + jnp.abs(x)))
+    x = clip(x, 2.0**60)  # 1 long before, and inf/inf else
+    return x / (1 + jnp.abs(x))
 
 
 @activation(
