@@ -24,13 +24,19 @@ FMA = "max_isa=AVX" not in os.environ.get("XLA_FLAGS", "")
 MISSED = {("squareplus", "value"): 2.49}
 if not FMA:
     MISSED = {
-        ("gelu", "slope"): 3.16,
+        ("gelu", "slope"): 3.32,
+        ("gelu", "value"): 2.22,
         ("gelu tanh", "second derivative"): 8.61,
+        ("gelu tanh", "slope"): 3.02,
         ("mish", "second derivative"): 8.88,
+        ("mish", "slope"): 3.32,
         ("mish", "value"): 2.44,
-        ("squareplus", "value"): 3.46,
+        ("squareplus", "slope"): 3.37,
+        ("squareplus", "value"): 3.51,
     }
 """(function, what) -> the largest error seen, where a bound is not met."""
+LARGEST = (-1.837826, -1.236358, -1.009995e-4, -3.25056, -6.570323, -6.735036e-6, -1.51811, -15.98464, -0.1116873)
+"""Where 35 million random numbers had their largest errors without fused multiply-add."""
 
 
 def switches(dtype: type = np.float32) -> list[float]:
@@ -51,7 +57,7 @@ def _sample() -> np.ndarray:
     rng = np.random.default_rng(0)
     bits = rng.integers(0, 2**32, 200_000, dtype=np.uint64).astype(np.uint32).view(np.float32)
     even = np.concatenate([rng.uniform(-s, s, 150_000) for s in (0.5, 2, 8, 30, 110)]).astype(np.float32)
-    at = np.array([s * v for v in switches() for s in (1, -1)], np.float32)
+    at = np.array([s * v for v in (*switches(), *LARGEST) for s in (1, -1)], np.float32)
     around = (at.view(np.int32)[:, None] + np.arange(-40, 41)).astype(np.int32).view(np.float32).ravel()
     x = np.concatenate([bits, even, around])
     return np.unique(x[np.isfinite(x)])
