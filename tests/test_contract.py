@@ -29,7 +29,7 @@ def _rows() -> list[Any]:
     for clause in CLAUSES:
         for name, reference in REFERENCES.items():
             entry = jaxacts.catalogue()[name]
-            if clause in (*curve.__all__, "one_fusion") and not entry.elementwise:
+            if clause in (*curve.__all__, "one_element", "one_fusion") and not entry.elementwise:
                 continue
             if clause == "parameter_slopes" and not entry.parameters:
                 continue

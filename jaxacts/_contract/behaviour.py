@@ -26,6 +26,7 @@ __all__ = [
     "compiles_once",
     "docstring",
     "dtypes",
+    "one_element",
     "one_fusion",
     "pickling",
     "transformations",
@@ -117,6 +118,27 @@ def transformations(case: Case) -> None:
         a, b = (np.where(np.isfinite(v), v, 0) for v in (a, b))
         error = np.max(np.abs(a - b) / np.maximum(np.abs(b), 1e-3))
         assert error < 1e-5, f"{way} differs from eager by a factor of {error:.2g}"
+
+
+def one_element(case: Case) -> None:
+    """One element alone, as a scalar or in an array, gives what it gives among others, up to the second derivative."""
+    if not case.elementwise:
+        raise NotApplicableError("elements depend on each other")
+
+    def three(x: Array) -> Array:
+        second = jax.jvp(case.slope, (x,), (jnp.ones_like(x),))[1]
+        return jnp.stack([case.f(x), case.slope(x), second]).astype(jnp.float32)
+
+    together, alone = jax.jit(three), jax.jit(lambda x: (three(x), three(x[None])[:, 0]))
+    for dtype in (jnp.float32, jnp.float16):
+        x = _sample(case, dtype)
+        expected = np.asarray(together(x))
+        for i, v in enumerate(x):
+            for got, shape in zip(alone(v), ("()", "(1,)"), strict=True):
+                error = np.abs(np.asarray(got) - expected[:, i]) / np.maximum(np.abs(expected[:, i]), 1e-2)
+                assert (error < 32 * jnp.finfo(dtype).eps).all(), (
+                    f"value and two derivatives at {v} in shape {shape} are {got}, among others {expected[:, i]}"
+                )
 
 
 _compilations: list[str] = []

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 
 from .exponential import Decay, bounded, exp_of_minus
 from .logistic import gate, gate_slope
@@ -46,9 +45,9 @@ class _Sums(NamedTuple):
     """y and x·y' as sums of two numbers; error 2^-28 in float32 for y up to 131."""
 
     y: Array
-    y_low: ArrayLike
+    y_low: Array | float
     steep: Array
-    steep_low: ArrayLike | None
+    steep_low: Array | None
 
 
 def _sums(x: Array) -> _Sums:

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 
 from .exponential import UNIT, VANISHED, decay, exp_of_minus, magnitude, power_and_rest
 from .precision import coarse
@@ -30,7 +29,7 @@ _FAR_UNIT = 2.0**-80
 _ONE = 30.0  # tanh(15) is 1
 
 
-def gate(v: ArrayLike, y: Array, low: ArrayLike = 0.0) -> Array:
+def gate(v: Array | float, y: Array, low: Array | float = 0.0) -> Array:
     """v·σ(y + low), without derivative, for v from -1e4 on that is not tiny where y is below -15.
 
     With exp(-y) = p·(1 + r) and p a power of two the denominator is (1 + p) + p·r, where 1 + p is exact: rounded once.
@@ -48,7 +47,7 @@ def gate(v: ArrayLike, y: Array, low: ArrayLike = 0.0) -> Array:
     return v * unit / ((where(far, 0.0, 1.0) + p) + (p * r + where(far, unit, 0.0)))
 
 
-def gate_slope(y: Array, low: ArrayLike, steep: Array, steep_low: ArrayLike | None = None) -> Array:
+def gate_slope(y: Array, low: Array | float, steep: Array, steep_low: Array | None = None) -> Array:
     """σ(-w)·(1 - z·σ(w)) for w = y + low >= 0 and z = steep + steep_low, without derivative.
 
     That is the slope of v·σ(w) at -v with z = v·w', and 1 less the slope at v. With n = exp(-w) = p·(1 + r) it is
@@ -67,7 +66,7 @@ def gate_slope(y: Array, low: ArrayLike, steep: Array, steep_low: ArrayLike | No
     return less(h + (r * (p + (h + (p * r + rest))) + rest), m / (1 + m)) * power * UNIT
 
 
-def _sum(x: Array, steep: Array, steep_low: ArrayLike | None) -> tuple[Array, ArrayLike]:
+def _sum(x: Array, steep: Array, steep_low: Array | None) -> tuple[Array, Array | float]:
     """x less the sum of the others, and what its rounding lost if that sum has two parts."""
     if steep_low is None:
         return x - steep, 0.0

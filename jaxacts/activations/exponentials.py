@@ -39,7 +39,7 @@ _SELU_LEFT = _SELU_SCALE * _SELU_ALPHA
 
 
 def _elu(x: Array, alpha: ArrayLike) -> Array:
-    return where(x > 0, x, expm1_negative(x) * alpha)
+    return where(x >= 0, x, expm1_negative(x) * alpha)
 
 
 @activation(
@@ -123,7 +123,7 @@ def selu(x: Array) -> Array:
     """
     left = float(np.asarray(_SELU_LEFT, x.dtype))
     y = expm1_negative(x)
-    return where(x > 0, _SELU_SCALE * x, y * left + y * (_SELU_LEFT - left))
+    return where(x >= 0, _SELU_SCALE * x, y * left + y * (_SELU_LEFT - left))
 
 
 def _celu_by_alpha(x: Array, alpha: Array) -> Array:
