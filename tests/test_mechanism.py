@@ -337,7 +337,9 @@ def test_fewer_digits_cost_less(name: str) -> None:
     assert max(products("float16"), products("bfloat16")) < 0.8 * products("float32")
 
 
-@pytest.mark.parametrize("name", ["elu", "gelu", "silu", "squareplus", "softplus", "hard_silu", "tanh"])
+@pytest.mark.parametrize(
+    "name", ["elu", "gelu", "silu", "squareplus", "softplus", "hard_silu", "tanh", "sigmoid", "mish"]
+)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "float8_e4m3fn"])
 def test_no_float64_where_it_is_enabled(name: str, dtype: str, x64: None) -> None:
     with jax.numpy_dtype_promotion("strict"):

@@ -77,7 +77,7 @@ def _sum(x: Array, steep: Array, steep_low: Array | None) -> tuple[Array, Array 
 @jax.custom_jvp
 def sigmoid(x: Array) -> Array:
     """1/(1 + exp(-x))."""
-    return gate(1.0, x)
+    return gate(x.dtype.type(1), x)
 
 
 @sigmoid.defjvp
