@@ -8,6 +8,7 @@ from math import inf
 import jax
 import jax.numpy as jnp
 import mpmath as mp
+import numpy as np
 import pytest
 
 import jaxacts
@@ -64,6 +65,11 @@ def rounds_often(x):
 
 def knows_of_tracing(x):
     return x * (2 if isinstance(x, jax.core.Tracer) else 3)
+
+
+def vanishes_alone(x):
+    share = jnp.exp(x) * np.float32(2.0**-64)  # XLA multiplies the constants of a scalar first, and their product is 0
+    return x + share * share * np.float32(2.0**126)
 
 
 def compiles_anew(x):
@@ -126,6 +132,7 @@ FAULTS = {
     "dtype not kept": ("dtypes", plain(widens)),
     "integers kept": ("wrong_dtypes", plain(keeps_integers)),
     "jit differs": ("transformations", plain(knows_of_tracing)),
+    "another value alone": ("one_element", plain(vanishes_alone)),
     "compiles at every call": ("compiles_once", plain(compiles_anew)),
     "two loops": ("one_fusion", plain(two_loops)),
     "keeps too much": ("backward_memory", plain(hoards)),
