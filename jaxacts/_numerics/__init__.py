@@ -11,13 +11,7 @@ from .logistic import gate, gate_slope, less, sigmoid, sigmoid_slope, softplus, 
 from .normal import gelu_curve, gelu_slope
 from .precision import significand
 from .selection import vary_alike, where
-from .series import (
-    MISH_GATE,
-    MISH_ROOT,
-    SILU_ROOT,
-    Series,
-    near,
-)
+from .series import MISH_GATE, MISH_ROOT, SILU_ROOT, near
 from .tools import clip, exact_product, exact_sum, finite, horner, negative_part, opaque, product
 
 __all__ = [
@@ -25,7 +19,6 @@ __all__ = [
     "MISH_ROOT",
     "SILU_ROOT",
     "Decay",
-    "Series",
     "bounded",
     "clip",
     "cubic_gate",
