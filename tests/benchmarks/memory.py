@@ -1,6 +1,6 @@
 """Memory of the backward pass beside jax.nn: ``python tests/benchmarks/memory.py``.
 
-Eight layers x @ W1, activation, @ W2 + x (batch 512, width 256, hidden 1024), scanned and unrolled, differentiated by
+Eight layers x @ W1, activation, @ W2 (batch 512, width 256, hidden 1024), scanned and unrolled, differentiated by
 the weights: the temporary bytes that ``memory_analysis()`` reports for the compiled program, per hidden element and
 layer. "named" keeps the pre-activation alone, by ``jax.checkpoint`` with ``jaxacts.keep_pre_activations`` (for jax.nn
 the input is named by hand), "dots" is ``dots_saveable`` and "full" ``nothing_saveable``.
@@ -38,7 +38,7 @@ def temporary_bytes(act: Callable[[Array], Array], scanned: bool, policy: Any, d
     """Bytes per hidden element and layer of the gradient program."""
 
     def block(x: Array, w: tuple[Array, Array]) -> Array:
-        return act(x @ w[0]) @ w[1] + x
+        return act(x @ w[0]) @ w[1]
 
     layer = jax.checkpoint(block, policy=policy) if policy else block
 
@@ -48,7 +48,7 @@ def temporary_bytes(act: Callable[[Array], Array], scanned: bool, policy: Any, d
         else:
             for i in range(LAYERS):
                 x = layer(x, (w[0][i], w[1][i]))
-        return jnp.square(x.astype(jnp.float32)).sum()
+        return x.sum()
 
     w = jnp.zeros((LAYERS, WIDTH, HIDDEN), dtype), jnp.zeros((LAYERS, HIDDEN, WIDTH), dtype)
     compiled = jax.jit(jax.grad(loss)).lower(w, jnp.zeros((BATCH, WIDTH), dtype)).compile()
