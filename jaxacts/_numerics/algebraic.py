@@ -35,31 +35,40 @@ def hyperbola_root(x: Array, b: Array) -> Array:
 
 
 def hyperbola(x: Array, b: Array) -> Array:
-    """(x + r)/2 with r = sqrt(x² + b); near 0 as a correction of sqrt(b)/2, on the left as b/(r + |x|)/2.
+    """(x + r)/2 with r = sqrt(x² + b): near 0 by r - sqrt(b) = x²/(r + sqrt(b)), else by r - |x| = b/(r + |x|).
 
-    What the sum d = r + |x| and the root have lost shows in x² + b - (d - |x|)², which is added to d² in b·d/d². Root
-    and quotient are used once: with two uses XLA would store them.
+    What that denominator lost on rounding is added to the quotient, as far as it counts: 1.0 of the 2.5 units in the
+    last place that the left would have. b/d, of which only d varies, may be used more than once in one loop.
     """
     a, middle = magnitude(x), jnp.sqrt(b)
-    close, far = a < middle / 2, a > 2.0**60  # beyond, no b below 2^60 makes a difference, and x² may overflow
-    square, shift = where(far, 0, a * a), where(close, middle, a)
-    s = square + b
-    d = where(far, a, jnp.sqrt(s)) + shift
-    root = d - shift
-    below = d * d + where(close, 0, s - root * root)
-    share = where(close, square, b) * where(far, 1, d) / where(far, d, below)
-    return where(close, (middle + x) / 2, where(x < 0, 0, x)) + share / 2
+    close, far = a < 0.75 * middle, a > 2.0**60  # beyond, no b below 2^60 makes a difference, and x² may overflow
+    shift, r = where(close, middle, a), where(far, 0, jnp.sqrt(a * a + _positive(b)))
+    d = r + shift  # beyond, half of it
+    q = b / d
+    share = where(close, 0, q) + q / _positive(b) * where(close, a * a, q * where(far, 0, (d - r) - shift))
+    return where(close, (middle + x) / 2, where(x < 0, 0, x)) + share * where(far, 0.25, 0.5)
+
+
+def _positive(b: Array) -> Array:
+    """b, or a number that counts beside no other where b is 0."""
+    return b + float(jnp.finfo(b.dtype).tiny)
 
 
 @jax.custom_jvp
 def hyperbola_slope(x: Array, b: Array) -> Array:
-    """(1 + x/r)/2 with r = sqrt(s), s = x² + b, in the tails as b/(2(s + r|x|)) or 1 less that; an s of inf gives 0."""
+    """(1 + x/r)/2 with r = sqrt(s), s = x² + b, in the tails as b/(2·(s + r·|x|)) or 1 less that.
+
+    What the sum has lost on rounding is added to the quotient, as in the value; it is 0 where x² overflows.
+    """
     a = magnitude(x)
     square = a * a
-    s = square + b
-    near, root = square < b / 4, jnp.sqrt(s)
-    ratio = where(s == 0, 0, where(near, x, b) / where(near, root, s + a * root)) / 2
-    return where(near, 0.5, where(x < 0, 0.0, 1.0)) + where(near | (x < 0), ratio, -ratio)
+    s = square + _positive(b)
+    root = jnp.sqrt(s)
+    rest = a * root
+    total = s + rest
+    q = b / total
+    tail = where(a > 2.0 ** (jnp.finfo(x.dtype).maxexp // 2 - 1), 0, q + q / _positive(b) * (q * ((total - s) - rest)))
+    return where(square < b / 4, (1 + x / root) / 2, where(x < 0, tail / 2, 1 - tail / 2))
 
 
 @hyperbola_slope.defjvp

@@ -13,135 +13,68 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 
 from .exponential import Decay, bounded, exp_of_minus, magnitude
 from .precision import coarse
 from .selection import where
 from .series import GELU_GATE, GELU_ROOT, near
-from .tools import exact_square, horner
+from .tools import exact_square, halves, horner, leading
 
 __all__ = ["gelu_curve", "gelu_slope"]
 
-# Rows (centre, polynomial in a - centre for a < 2), then (centre, polynomial in 4/a - centre) from each start on,
-# highest power first, for a·R(a) from a = 3/8 on; tests/numerics/make_coefficients.py prints them.
-_STARTS_32 = (2.0,)
-_STARTS_64 = (2.0, 5.0)
-_TAIL_32 = (  # error 0.18 units of 2^-24
-    (
-        1,
-        (
-            -1.2368722309474833e-05,
-            6.643687811447307e-05,
-            -0.00022509040718432516,
-            0.000708280538674444,
-            -0.002148939296603203,
-            0.006088824477046728,
-            -0.01583052985370159,
-            0.03702162206172943,
-            -0.0752568244934082,
-            0.1242142990231514,
-            0.2615782916545868,
-        ),
-    ),
-    (
-        1.25,
-        (
-            -1.2002176845271606e-05,
-            1.7671015939413337e-06,
-            4.2364052205812186e-05,
-            -8.55767575558275e-05,
-            0.0001228560577146709,
-            7.650940824532881e-05,
-            -0.0013035371666774154,
-            0.004545201081782579,
-            -0.005270649679005146,
-            -0.04041673615574837,
-            0.3679439425468445,
-        ),
-    ),
+# Of a·R(a) in v = (a - 1)/(a + 1) from a = 3/8 on, highest power first; tests/numerics/make_coefficients.py prints
+# them.
+_TAIL_32 = (  # error 0.26 units of 2^-24
+    0.003959329798817635,
+    -0.008762971498072147,
+    -0.0003497858706396073,
+    0.003896559588611126,
+    0.001568987499922514,
+    0.005904080346226692,
+    0.009075653739273548,
+    0.0031318264082074165,
+    -0.019442077726125717,
+    -0.057455696165561676,
+    -0.052598219364881516,
+    0.24842862784862518,
+    0.2615782916545868,
 )
-_TAIL_64 = (  # error 0.57 units of 2^-53
-    (
-        1,
-        (
-            -3.9272813966209105e-12,
-            3.4572430550125026e-11,
-            -1.813577748687296e-10,
-            8.379274614538799e-10,
-            -3.798389931362505e-09,
-            1.6872833957610804e-08,
-            -7.280038567156099e-08,
-            3.042421920320996e-07,
-            -1.2289369368710437e-06,
-            4.7852843854927565e-06,
-            -1.7904805150962063e-05,
-            6.412994392497285e-05,
-            -0.00021886019875803168,
-            0.0007075819498888011,
-            -0.0021511555970995075,
-            0.006089339354005037,
-            -0.015830227447191054,
-            0.03702153937377294,
-            -0.07525683687190227,
-            0.12421430332881407,
-            0.2615782918651234,
-        ),
-    ),
-    (
-        1.375,
-        (
-            -2.6786358753963844e-10,
-            -7.641665718313161e-10,
-            5.4317364436258444e-09,
-            -1.3026532277001751e-08,
-            1.970908345374124e-08,
-            -1.1306472258900054e-08,
-            -5.582865754112018e-08,
-            2.678529516978582e-07,
-            -7.096640506172948e-07,
-            1.2135001878823655e-06,
-            -5.867707042388949e-07,
-            -4.946384879338822e-06,
-            2.292387804652399e-05,
-            -5.791045429638083e-05,
-            7.097895012527259e-05,
-            0.00015110234700760705,
-            -0.0012327131234802634,
-            0.00390853470312849,
-            -0.003686478520147441,
-            -0.041531367694756134,
-            0.362818058018587,
-        ),
-    ),
-    (
-        0.4375,
-        (
-            -6.419993776395228e-06,
-            1.2350298054089634e-05,
-            -3.6032888193474394e-06,
-            -1.5463828374234317e-05,
-            2.4601513571447312e-05,
-            -7.5432661062125425e-06,
-            -2.968646615381115e-05,
-            5.1722184608552766e-05,
-            -1.531562521258686e-05,
-            -7.78332147283711e-05,
-            0.0001353668248107778,
-            -1.2789670191658972e-05,
-            -0.00030390183598219946,
-            0.0004520883106721532,
-            0.0002538782293368661,
-            -0.0018591621025290366,
-            0.001715435376757198,
-            0.006201419240577667,
-            -0.02026044948531124,
-            -0.020377821253920528,
-            0.39433158747102515,
-        ),
-    ),
+_TAIL_64 = (  # error 0.6 units of 2^-53
+    -0.0040300346925713215,
+    0.031083152982066792,
+    -0.09819242176624711,
+    0.15308124256686514,
+    -0.08925290829210805,
+    -0.07565584289214586,
+    0.15530009741846082,
+    -0.06040151830096826,
+    -0.05970199714654242,
+    0.06261426218801686,
+    -0.0009534979517634977,
+    -0.023238947423582065,
+    0.0075737582807350505,
+    0.004370433956341723,
+    -0.002761852935331196,
+    -0.0002498879399195977,
+    0.0006981167391071978,
+    0.00014931921586598028,
+    6.060083183676974e-05,
+    -3.4907465674229974e-05,
+    -0.0003685803452045711,
+    -0.0008168377330501369,
+    -0.0011782298968906215,
+    -0.0010604579169798812,
+    0.00011190990211313281,
+    0.0028005857432038847,
+    0.006586093475206045,
+    0.008798966067545329,
+    0.003077409359188179,
+    -0.019420129990526495,
+    -0.057453773327425926,
+    -0.052598740829977224,
+    0.24842860665762817,
+    0.2615782918651234,
 )
 # P in R(a) = t·P(t), t = 1/(1 + 0.3·a), for results of fewer than 24 bits, from a = 0 on.
 _RATIO_COARSE = (  # error 2.8 units of 2^-24
@@ -168,17 +101,13 @@ def _bell(a: Array) -> Decay:
     return exp_of_minus(high / 2, -low / 2)
 
 
-def _tail(a: Array) -> Array:
-    """a·R(a), by one polynomial whose coefficients depend on where a is."""
-    starts, table = (_STARTS_64, _TAIL_64) if a.dtype == jnp.float64 else (_STARTS_32, _TAIL_32)
-
-    def here(value: ArrayLike, *others: ArrayLike) -> ArrayLike:
-        for start, other in zip(starts, others, strict=True):
-            value = where(a >= start, other, value)
-        return value
-
-    v = where(a < 2, a, 4 / a) - here(*(centre for centre, _ in table))
-    return horner([here(*column) for column in zip(*(row for _, row in table), strict=True)], v)
+def _tail(a: Array) -> tuple[Array, Array]:
+    """a·R(a), and what the rounding of the last sum has lost."""
+    *coefficients, last = _TAIL_64 if a.dtype == jnp.float64 else _TAIL_32
+    v = (a - 1) * (1 / (a + 1))
+    steep = v * horner(coefficients, v)
+    total = steep + last
+    return total, (last - total) + steep
 
 
 def _ratio(a: Array) -> Array:
@@ -194,7 +123,7 @@ def gelu_curve(x: Array) -> Array:
     if coarse():
         share = _bell(a).times(where(x < 0, -a, 1) * _ratio(a))
         return where(x < 0, share, x * (1 - share))
-    lost = _bell(a).times(_tail(a))
+    lost = _bell(a).times(*_tail(a))
     return near(x, GELU_GATE, where(x < 0, -lost, x - lost), times=True)
 
 
@@ -208,9 +137,12 @@ def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
 def gelu_slope(x: Array) -> Array:
     """Φ(x) + x·φ(x)."""
     a = _bounded(x)
-    density = float(np.asarray(_DENSITY_AT_0, a.dtype))
-    rest = (density - _DENSITY_AT_0) - _DENSITY_REST
-    left = _bell(a).times((_ratio(a) if coarse() else _tail(a) / a) - a * density, a * rest)
+    if coarse():
+        left = _bell(a).times(_ratio(a) - a * _DENSITY_AT_0)
+    else:
+        density, rest = halves(_DENSITY_AT_0, _DENSITY_REST, a.dtype)
+        h = leading(a)  # of half the significand, so that h·density is exact
+        left = _bell(a).times(_tail(a)[0] / a - h * density, -((a - h) * density + a * rest))
     return near(x, GELU_ROOT, where(x < 0, left, 1 - left))
 
 

@@ -39,7 +39,6 @@ class Fit:
     high: float
     degree: int
     single: bool = True
-    centre: float = 0
     root: bool = False
 
     def grid(self, points: int = 300) -> Iterator[mp.mpf]:
@@ -90,28 +89,22 @@ def _minimax(x: np.ndarray, y: np.ndarray, weight: np.ndarray, powers: range) ->
     return float(found.x[0] / scale[0])
 
 
-def relative(target: Function, *where: float, single: bool = True, centre: float = 0) -> Fit:
-    """The fit of target(x + centre) on ``where = (low, high, degree)`` with the least relative error."""
-    low, high, degree = where
-    return Fit(
-        lambda x: target(x + centre),
-        lambda x: 1 / target(x + centre),
-        low - centre,
-        high - centre,
-        int(degree),
-        single,
-        centre,
-    )
-
-
 def times_a(a: mp.mpf) -> mp.mpf:
     """a·R(a)."""
     return a * tail(a)
 
 
-def inverted(t: mp.mpf) -> mp.mpf:
-    """a·R(a) at a = 4/t."""
-    return times_a(4 / t)
+def by_quotient(high: float, degree: int, single: bool = True) -> Fit:
+    """a·R(a) for a from 3/8, in v = (a - 1)/(a + 1); below 5/8, where the slope alone needs it, less exactly."""
+
+    def a_of(v: mp.mpf) -> mp.mpf:
+        return (1 + v) / (1 - v)
+
+    def weight(v: mp.mpf) -> mp.mpf:
+        return min(1, (a_of(v) / 0.625) ** 2) / times_a(a_of(v))
+
+    low, top = ((a - 1) / (a + 1) for a in (0.375, high))
+    return Fit(lambda v: times_a(a_of(v)), weight, low, top, degree, single)
 
 
 def ratio(t: mp.mpf) -> mp.mpf:
@@ -171,43 +164,35 @@ def exponential_rest(s: mp.mpf) -> mp.mpf:
 
 LN2 = 0.34665  # half of ln 2, and the rounding of the quotient
 
-FITS: dict[str, tuple[Fit, ...]] = {
-    "_EXP_32": (Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 4),),
-    "_EXP_COARSE": (Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 3),),
-    "_LOG1P_32": (Fit(lambda u: (mp.log1p(u) - u) / u**2, lambda u: u * u / mp.log1p(u), 0.0, 1.0, 8),),
-    "SOFTPLUS": (about(lambda x: mp.log1p(mp.exp(x)), 0.625, 7),),
-    "SILU_ROOT": (about(slope(logistic), 0.91, 10, root(slope(logistic), -1.28), shift=0.45),),
-    "GELU_TANH_ROOT": (about(slope(cubic_gate), 0.55, 9, root(slope(cubic_gate), -0.75), shift=0.25),),
-    "GELU_GATE": (about(mp.ncdf, 0.5, 4, odd=True),),
-    "GELU_GATE_64": (about(mp.ncdf, 0.5, 10, odd=True, single=False),),
-    "GELU_ROOT": (about(gelu_slope, 0.87, 11, root(gelu_slope, -0.75), shift=0.26),),
-    "GELU_ROOT_64": (about(gelu_slope, 0.87, 25, root(gelu_slope, -0.75), single=False, shift=0.26),),
-    "MISH_GATE": (about(mish_gate, 0.5, 9, -0.25),),
-    "MISH_ROOT": (about(slope(mish_gate), 0.98, 12, root(slope(mish_gate), -1.19), shift=0.47),),
-    "_TAIL_32": (relative(times_a, 0.375, 2, 10, centre=1), relative(inverted, 4 / 14.5, 2, 10, centre=1.25)),
-    "_RATIO_COARSE": (Fit(ratio, lambda t: 1 / ratio(t), 1 / (1 + 0.3 * 14.5), 1.0, 7),),
-    "_TAIL_64": (
-        relative(times_a, 0.375, 2, 20, single=False, centre=1),
-        relative(inverted, 4 / 5, 2, 20, single=False, centre=1.375),
-        relative(inverted, 4 / 39, 4 / 5, 20, single=False, centre=0.4375),
-    ),
+FITS: dict[str, Fit] = {
+    "_EXP_32": Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 4),
+    "_EXP_COARSE": Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 3),
+    "_LOG1P_32": Fit(lambda u: (mp.log1p(u) - u) / u**2, lambda u: u * u / mp.log1p(u), 0.0, 1.0, 8),
+    "SOFTPLUS": about(lambda x: mp.log1p(mp.exp(x)), 0.625, 7),
+    "SILU_ROOT": about(slope(logistic), 0.91, 10, root(slope(logistic), -1.28), shift=0.45),
+    "GELU_TANH_ROOT": about(slope(cubic_gate), 0.55, 9, root(slope(cubic_gate), -0.75), shift=0.25),
+    "GELU_GATE": about(mp.ncdf, 0.625, 4, odd=True),
+    "GELU_GATE_64": about(mp.ncdf, 0.625, 11, odd=True, single=False),
+    "GELU_ROOT": about(gelu_slope, 0.87, 11, root(gelu_slope, -0.75), shift=0.26),
+    "GELU_ROOT_64": about(gelu_slope, 0.87, 25, root(gelu_slope, -0.75), single=False, shift=0.26),
+    "MISH_GATE": about(mish_gate, 0.5, 9, -0.25),
+    "MISH_ROOT": about(slope(mish_gate), 0.98, 12, root(slope(mish_gate), -1.19), shift=0.47),
+    "_TAIL_32": by_quotient(14.5, 12),
+    "_RATIO_COARSE": Fit(ratio, lambda t: 1 / ratio(t), 1 / (1 + 0.3 * 14.5), 1.0, 7),
+    "_TAIL_64": by_quotient(39, 33, single=False),
 }
 
 
-def printed(name: str, fits: tuple[Fit, ...]) -> str:
-    """The tuple as it stands in the kernel, or a tuple of rows (centre, tuple)."""
-    rows = [fit.coefficients() for fit in fits]
-    error = max(fit.error(row) for fit, row in zip(fits, rows, strict=True))
-    head = f"{name} = (  # error {error:.2g} units of 2^-{24 if fits[0].single else 53}\n"
-    tuples = ["(\n" + "".join(f"    {c!r},\n" for c in row) + ")" for row in rows]
-    if len(rows) == 1:
-        return head + tuples[0][2:]
-    return head + "".join(f"({fit.centre}, {row}),\n" for fit, row in zip(fits, tuples, strict=True)) + ")"
+def printed(name: str, fit: Fit) -> str:
+    """The tuple as it stands in the kernel."""
+    row = fit.coefficients()
+    head = f"{name} = (  # error {fit.error(row):.2g} units of 2^-{24 if fit.single else 53}\n"
+    return head + "".join(f"    {c!r},\n" for c in row) + ")"
 
 
 if __name__ == "__main__":
-    for name, fits in FITS.items():
-        print(printed(name, fits))
+    for name, fit in FITS.items():
+        print(printed(name, fit))
     for name, f, start in [
         ("gelu", gelu_slope, -0.75),
         ("silu", slope(logistic), -1.28),
