@@ -7,12 +7,12 @@ every order of derivative stays finite.
 from .algebraic import hyperbola, hyperbola_root, hyperbola_slope, inverse_square
 from .cubic import cubic_gate, cubic_gate_slope
 from .exponential import Decay, bounded, decay, decay_of_quotient, expm1_negative, magnitude
-from .logistic import gate, gate_slope, less, sigmoid, sigmoid_slope, softplus, tanh, tanh_slope
+from .logistic import gate, gate_slope, less, sigmoid, sigmoid_slope, softplus, tanh, tanh_slope, within
 from .normal import gelu_curve, gelu_slope
 from .precision import significand
 from .selection import vary_alike, where
 from .series import MISH_GATE, MISH_ROOT, SILU_ROOT, near
-from .tools import clip, exact_product, exact_sum, finite, horner, negative_part, opaque, product
+from .tools import clip, exact_product, exact_sum, finite, negative_part, opaque, polynomial, product
 
 __all__ = [
     "MISH_GATE",
@@ -33,7 +33,6 @@ __all__ = [
     "gate_slope",
     "gelu_curve",
     "gelu_slope",
-    "horner",
     "hyperbola",
     "hyperbola_root",
     "hyperbola_slope",
@@ -43,6 +42,7 @@ __all__ = [
     "near",
     "negative_part",
     "opaque",
+    "polynomial",
     "product",
     "sigmoid",
     "sigmoid_slope",
@@ -52,4 +52,5 @@ __all__ = [
     "tanh_slope",
     "vary_alike",
     "where",
+    "within",
 ]

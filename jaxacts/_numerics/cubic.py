@@ -19,7 +19,7 @@ from .logistic import gate, gate_slope
 from .precision import coarse
 from .selection import where
 from .series import GELU_TANH_ROOT, near
-from .tools import clip, halves, horner, leading
+from .tools import clip, halves, leading, polynomial
 
 __all__ = ["cubic_gate", "cubic_gate_slope"]
 
@@ -68,9 +68,9 @@ def _sums(x: Array) -> _Sums:
 
 def cubic_gate(x: Array) -> Array:
     """x·σ(y(x))."""
-    vanished = _vanished(x)
-    y, low, _, _ = _sums(clip(x, vanished))
-    return gate(where(x < -vanished, -vanished, x), y, low)
+    near = clip(x, -_vanished(x), 6.0)  # σ(y(6)) is 1
+    y, low, _, _ = _sums(near)
+    return gate(where(x > near, x, near), y, low)
 
 
 @jax.custom_jvp
@@ -91,7 +91,7 @@ def _curvature(x: Array) -> Array:
     a, e = _bounded(x), _decay(x)
     n = e.value
     less, more = (
-        horner((-9 * s * _CUBE**2, 0, -6 * s * _LINEAR * _CUBE, 12 * _CUBE, -s * _LINEAR**2, 2 * _LINEAR), a)
+        polynomial((-9 * s * _CUBE**2, 0, -6 * s * _LINEAR * _CUBE, 12 * _CUBE, -s * _LINEAR**2, 2 * _LINEAR), a)
         for s in (1, -1)
     )
     return e.times(less + n * more) / ((1 + n) * jnp.square(1 + n))
@@ -109,4 +109,4 @@ def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Decay, Decay]:
     (x,), (t,) = primals, tangents
     e = _decay(x)
     rate = (_LINEAR + 3 * _CUBE * jnp.square(_bounded(x))) * where(x < 0, t, -t)
-    return e, Decay(e.factor * rate, jnp.zeros_like(e.unit), e.low * rate)
+    return e, e.changing(rate)

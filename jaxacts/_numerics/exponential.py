@@ -2,8 +2,8 @@
 
 XLA flushes numbers below the smallest normal one to zero, so x·exp(-|x|) would vanish while it is still a normal
 number, and its exp loses up to one unit in the last place before the formula has begun. :class:`Decay` carries
-exp(-a) as (factor + low)·unit instead: a product takes the unit last, and what the rounding of the factor lost is at
-hand where a formula cancels.
+exp(-a) as power·(1 - s + c)·unit instead: a product takes the power last, and what the sum loses when it is rounded is
+at hand where a formula cancels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 
 from .precision import coarse
 from .selection import where
-from .tools import exact_product, horner
+from .tools import exact_product, polynomial
 
 __all__ = [
     "UNIT",
@@ -36,26 +36,38 @@ __all__ = [
 
 
 class Decay(NamedTuple):
-    """The number (factor + low) · unit in [0, 1]; low is what factor lost when it was rounded, 0.0 if nobody asks."""
+    """The number power · (1 - s + c) · unit in [0, 1]; s is 0.0 if nobody asks."""
 
-    factor: Array
+    power: Array
+    s: Array | float
+    c: Array | float
     unit: Array | np.float32
-    low: Array | float
+
+    @property
+    def _sum(self) -> Array | float:
+        return 1 + (self.c - self.s)
 
     @property
     def value(self) -> Array:
-        return self.factor * self.unit
+        return self._sum * self.power * self.unit
 
     def lost(self, rate: Array | float = 1.0) -> ArrayLike:
         """What ``value`` lost when it was rounded, times the rate at which a formula changes with it."""
-        return self.low if isinstance(self.low, float) else self.low * self.unit * rate
+        return (((1 - self._sum) - self.s) + self.c) * self.power * self.unit * rate
 
-    def times(self, y: ArrayLike, rest: ArrayLike | None = None) -> Array:
-        """The number times (y + rest), rounded once, flushed only if the product is subnormal."""
-        if isinstance(self.low, float):
-            return self.factor * (y if rest is None else y + rest) * self.unit
-        low = self.low * y if rest is None else self.factor * rest + self.low * y
-        return (self.factor * y + low) * self.unit
+    def times(self, y: ArrayLike, low: ArrayLike = 0.0) -> Array:
+        """The number times (y + low), rounded once, flushed only if the product is subnormal."""
+        if isinstance(self.s, float):
+            return (y + low) * self.power * self.unit
+        if not isinstance(low, float):
+            low = low * self._sum
+        return (y + (y * self.c + low - y * self.s)) * self.power * self.unit
+
+    def changing(self, rate: Array) -> Decay:
+        """The tangent of a number that changes at this relative rate."""
+        return Decay(
+            jnp.zeros_like(self.power), jnp.zeros_like(self.power), self._sum * rate, jnp.zeros_like(self.unit)
+        )
 
 
 @jax.custom_jvp
@@ -106,7 +118,7 @@ def _reduced(a: Array, low: ArrayLike, coarsely: bool) -> tuple[Array, Array, Ar
     """
     k = lax.round((a - low) * -math.log2(math.e), lax.RoundingMethod.TO_NEAREST_EVEN)
     s = (a + k * _LN2) + (k * _LN2_REST - low)
-    return k, s, s * s * horner(_EXP_COARSE if coarsely else _EXP_32, s)
+    return k, s, s * s * polynomial(_EXP_COARSE if coarsely else _EXP_32, s)
 
 
 def _power_of_two(k: Array, unit: Array | np.float32) -> Array:
@@ -128,15 +140,14 @@ def power_and_rest(
 
 def _exp_32(a: Array, low: ArrayLike) -> Decay:
     k, s, c = _reduced(where(a > VANISHED, VANISHED, a), low, coarse())
-    t, power = 1 + (c - s), _power_of_two(k, 1 / UNIT)
-    return Decay(t * power, UNIT, (((1 - t) - s) + c) * power)
+    return Decay(_power_of_two(k, 1 / UNIT), s, c, UNIT)
 
 
 def _exp_64(a: Array, low: ArrayLike) -> Decay:
     """By XLA's exp; the shift of a large a is exact, so only the constant exp(-shift) is rounded."""
-    far = a > 512.0
-    factor = jnp.exp(where(far, 256.0, 0.0) - a) * (1 + jnp.expm1(jnp.asarray(low, a.dtype)))
-    return Decay(factor, where(far, jnp.asarray(math.exp(-256), a.dtype), 1.0), jnp.zeros_like(a))
+    far, zero = a > 512.0, jnp.zeros_like(a)
+    power = jnp.exp(where(far, 256.0, 0.0) - a) * (1 + jnp.expm1(jnp.asarray(low, a.dtype)))
+    return Decay(power, zero, zero, where(far, jnp.asarray(math.exp(-256), a.dtype), 1.0))
 
 
 @jax.custom_jvp
@@ -148,13 +159,13 @@ def _exactly(a: Array, low: Array) -> Decay:
 def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Decay, Decay]:
     (a, low), (t, _) = primals, tangents
     out = _exactly(a, low)
-    return out, Decay(-out.factor * t, jnp.zeros_like(out.unit), -out.low * t)
+    return out, out.changing(-t)
 
 
 def exp_of_minus(a: Array, low: ArrayLike = 0.0) -> Decay:
     """exp(-a + low) for a >= 0 and a low that is small beside 1, without derivative by low."""
     e = _exactly(a, jnp.asarray(low, a.dtype))
-    return Decay(e.factor, UNIT, 0.0) if coarse() else e
+    return Decay((1 + (e.c - e.s)) * e.power, 0.0, 0.0, UNIT) if coarse() else e
 
 
 def decay(x: Array) -> Decay:

@@ -12,9 +12,9 @@ from .exponential import UNIT, VANISHED, decay, exp_of_minus, magnitude, power_a
 from .precision import coarse
 from .selection import where
 from .series import SOFTPLUS, near
-from .tools import exact_sum, horner, with_sign_of
+from .tools import clip, exact_sum, polynomial, with_sign_of
 
-__all__ = ["gate", "gate_slope", "less", "sigmoid", "sigmoid_slope", "softplus", "tanh", "tanh_slope"]
+__all__ = ["gate", "gate_slope", "less", "sigmoid", "sigmoid_slope", "softplus", "tanh", "tanh_slope", "within"]
 
 
 def less(p: Array, share: Array) -> Array:
@@ -22,15 +22,20 @@ def less(p: Array, share: Array) -> Array:
     return p * (1 - share) if coarse() else p - p * share
 
 
-# exp(-y) is taken for y between these; beyond, σ is 1 or has vanished, a factor of 1e4 included.
-_LEAST, _GREATEST = -140.0, 80.0
 _FAR = -15.0  # from here on downwards 2^k·_FAR_UNIT neither overflows nor leaves the normal numbers
 _FAR_UNIT = 2.0**-80
+
+
 _ONE = 30.0  # tanh(15) is 1
 
 
+def within(y: Array) -> Array:
+    """y between where σ(y), a factor of 1e4 included, has vanished, and where it is 1."""
+    return clip(y, -800.0, 40.0) if y.dtype == jnp.float64 else clip(y, -140.0, 30.0)
+
+
 def gate(v: Array | float, y: Array, low: Array | float = 0.0) -> Array:
-    """v·σ(y + low), without derivative, for v from -1e4 on that is not tiny where y is below -15.
+    """v·σ(y + low), without derivative, for a y that is ``within`` and a v that is not tiny where y is below -15.
 
     With exp(-y) = p·(1 + r) and p a power of two the denominator is (1 + p) + p·r, where 1 + p is exact: rounded once.
     On the far left 1 + p would be rounded, 1 + p·r loses nothing there; and all is measured in a small unit.
@@ -38,7 +43,6 @@ def gate(v: Array | float, y: Array, low: Array | float = 0.0) -> Array:
     if y.dtype == jnp.float64:
         e = exp_of_minus(magnitude(y), where(y < 0, 1.0, -1.0) * low)
         return where(y < 0, e.times(v), v) / (1 + e.value)
-    y = where(y < _LEAST, _LEAST, where(y > _GREATEST, _GREATEST, y))
     far = y < _FAR
     unit = where(far, _FAR_UNIT, 1.0)
     p, r = power_and_rest(y, -low, unit)
@@ -77,7 +81,7 @@ def _sum(x: Array, steep: Array, steep_low: Array | None) -> tuple[Array, Array 
 @jax.custom_jvp
 def sigmoid(x: Array) -> Array:
     """1/(1 + exp(-x))."""
-    return gate(x.dtype.type(1), x)
+    return gate(x.dtype.type(1), within(x))
 
 
 @sigmoid.defjvp
@@ -119,7 +123,7 @@ def softplus(x: Array) -> Array:
     e = decay(x)
     u = e.value
     double = x.dtype == jnp.float64
-    tail = jnp.log1p(u) if double else u + (u * u * horner(_LOG1P_32, u) + e.lost(1 - u))
+    tail = jnp.log1p(u) if double else u + (u * u * polynomial(_LOG1P_32, u) + e.lost(1 - u))
     return near(x, SOFTPLUS, where(x <= 0, 0.0, x) + tail)
 
 

@@ -19,7 +19,7 @@ from .exponential import Decay, bounded, exp_of_minus, magnitude
 from .precision import coarse
 from .selection import where
 from .series import GELU_GATE, GELU_ROOT, near
-from .tools import exact_square, halves, horner, leading
+from .tools import exact_square, halves, leading, polynomial
 
 __all__ = ["gelu_curve", "gelu_slope"]
 
@@ -105,7 +105,7 @@ def _tail(a: Array) -> tuple[Array, Array]:
     """a·R(a), and what the rounding of the last sum has lost."""
     *coefficients, last = _TAIL_64 if a.dtype == jnp.float64 else _TAIL_32
     v = (a - 1) * (1 / (a + 1))
-    steep = v * horner(coefficients, v)
+    steep = v * polynomial(coefficients, v)
     total = steep + last
     return total, (last - total) + steep
 
@@ -113,7 +113,7 @@ def _tail(a: Array) -> tuple[Array, Array]:
 def _ratio(a: Array) -> Array:
     """R(a) for results of fewer than 24 bits."""
     t = 1 / (1 + 0.3 * a)
-    return t * horner(_RATIO_COARSE, t)
+    return t * polynomial(_RATIO_COARSE, t)
 
 
 @jax.custom_jvp

@@ -5,6 +5,7 @@ The latter give their plain result and 0.0 where a coarse one will do.
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Sequence
 
@@ -24,10 +25,10 @@ __all__ = [
     "exact_sum",
     "finite",
     "halves",
-    "horner",
     "leading",
     "negative_part",
     "opaque",
+    "polynomial",
     "product",
     "with_sign_of",
 ]
@@ -38,9 +39,9 @@ def negative_part(x: Array) -> Array:
     return where(x >= 0, 0.0, x)
 
 
-def clip(x: Array, limit: float) -> Array:
-    """x between -limit and limit (NaN for NaN), with derivative 0 from there on."""
-    return jax.lax.clamp(jnp.asarray(-limit, x.dtype), x, jnp.asarray(limit, x.dtype))
+def clip(x: Array, low: float, high: float) -> Array:
+    """x between the two (NaN for NaN), with derivative 0 from there on."""
+    return jax.lax.clamp(jnp.asarray(low, x.dtype), x, jnp.asarray(high, x.dtype))
 
 
 def finite(x: Array) -> Array:
@@ -54,13 +55,18 @@ def product(x: Array, factor: ArrayLike) -> Array:
     return where(jnp.equal(factor, 0) & jnp.isinf(x), 0.0, x * factor)
 
 
-def horner(coefficients: Sequence[ArrayLike], x: Array) -> Array:
-    """The polynomial with these coefficients, highest power first."""
-    first, second, *rest = coefficients
-    total = x * first + second
-    for c in rest:
-        total = total * x + c
-    return total
+def polynomial(coefficients: Sequence[ArrayLike], x: Array) -> Array:
+    """The polynomial with these coefficients, highest power first, by Horner's rule.
+
+    From eight on all but the last two steps are taken for the even and the odd powers apart: with twice as many sums
+    under way at a time gelu takes a tenth less, and its last steps round as before.
+    """
+    *head, first, last = coefficients
+    if len(head) < 6:
+        return functools.reduce(lambda total, c: total * x + c, coefficients)  # pyright: ignore
+    square = x * x
+    high, low = (polynomial(head[start::2], square) for start in (len(head) % 2, (len(head) + 1) % 2))
+    return ((high * x + low) * x + first) * x + last
 
 
 def opaque(constant: float, like: Array) -> Array:

@@ -39,8 +39,8 @@ def _standardized(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float
     z = where(centred == 0, 0, centred / s)
     e = decay_of_quotient(centred, s, centred_low, s_low)
     near = (s > 0) & ~(jnp.abs(z) >= 1e4)
-    low = e.low if isinstance(e.low, float) else where(near, e.low, 0)
-    return z, s, Decay(where(near, e.factor, where(centred == 0, 1 / e.unit, 0)), e.unit, low)
+    shares = (v if isinstance(v, float) else where(near, v, 0) for v in (e.s, e.c))
+    return z, s, Decay(where(near, e.power, where(centred == 0, 1 / e.unit, 0)), *shares, e.unit)
 
 
 def _upper_tail(x: Array, z: Array, e: Decay) -> Array:
@@ -50,7 +50,7 @@ def _upper_tail(x: Array, z: Array, e: Decay) -> Array:
 
 def _steepness(x: Array, s: Array, e: Decay) -> Array:
     """x·exp(-|z|)/s, 0 where s or the exponential is."""
-    return e.times(where((s == 0) | (e.factor == 0), 0, x / s))
+    return e.times(where((s == 0) | (e.power == 0), 0, x / s))
 
 
 def _bump(x: Array, s: Array, e: Decay) -> Array:
@@ -62,7 +62,7 @@ def _by_x(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) 
     z, s, e = _standardized(x, mean, variance, epsilon)
     n = e.value
     left, right = alpha * (1 + n), 1 + n  # the bracket has a root on the left
-    bracket = where(z < 0, right, left) + (1 - alpha) * where((s == 0) | (e.factor == 0), 0, x / s)
+    bracket = where(z < 0, right, left) + (1 - alpha) * where((s == 0) | (e.power == 0), 0, x / s)
     return (where(z < 0, left, right) + e.times(bracket)) / jnp.square(1 + n)
 
 
@@ -78,7 +78,7 @@ def _by_mean(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: floa
 
 def _by_variance(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s, e = _standardized(x, mean, variance, epsilon)
-    return where(s == 0, 0, (alpha - 1) * _bump(x * clip(z, 1e4), s, e) / (2 * s))
+    return where(s == 0, 0, (alpha - 1) * _bump(x * clip(z, -1e4, 1e4), s, e) / (2 * s))
 
 
 def _facts(alpha: float, mean: float, variance: float, epsilon: float) -> Facts:

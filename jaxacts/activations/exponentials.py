@@ -20,11 +20,11 @@ from jaxacts._numerics import (
     decay,
     decay_of_quotient,
     expm1_negative,
-    horner,
     hyperbola,
     hyperbola_root,
     hyperbola_slope,
     negative_part,
+    polynomial,
     sigmoid,
     where,
 )
@@ -130,7 +130,7 @@ def _celu_by_alpha(x: Array, alpha: Array) -> Array:
     """expm1(r) - r·exp(r) at r = x/alpha < 0; near 0, where that cancels, minus the sum of r^k (k-1)/k! for k >= 2."""
     r = negative_part(where(x < -1e4 * alpha, -1e4 * alpha, x) / alpha)
     near = where(r > -1, r, 0)
-    series = near * near * horner([-(k - 1) / math.factorial(k) for k in range(20, 1, -1)], near)
+    series = near * near * polynomial([-(k - 1) / math.factorial(k) for k in range(20, 1, -1)], near)
     return where(r > -1, series, expm1_negative(r) - r * decay(r).value)
 
 

@@ -29,10 +29,11 @@ from jaxacts._numerics import (
     gate_slope,
     gelu_curve,
     gelu_slope,
-    horner,
     less,
     near,
+    polynomial,
     where,
+    within,
 )
 
 __all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
@@ -95,7 +96,8 @@ def silu(x: Array) -> Array:
         Elfwing et al. 2017, "Sigmoid-weighted linear units for neural network function approximation",
         https://arxiv.org/abs/1702.03118
     """
-    return gate(where(x < -_VANISHED, -_VANISHED, x), x)
+    y = within(x)
+    return gate(where(x > y, x, y), y)
 
 
 swish = silu
@@ -160,9 +162,11 @@ def _mish_slope(x: Array) -> Array:
     e = decay(x)
     n, a = e.value, bounded(x, _VANISHED)
     left, left_low = exact_sum(1 - a, n * (n * (1 + n / 4) + (1.5 - a)))
-    left_low = left_low + e.lost(horner((0.75, 2, 1.5 - a), n))
+    left_low = left_low + e.lost(polynomial((0.75, 2, 1.5 - a), n))
     right = n * n * (4 * (1 + n) * (a - n) - 2)
-    below = where(x < 0, horner((0.25, 1, 2, 2, 1), n), horner((4, 8, 8, 4, 1), n))  # (1 + n + n²/2)², (1 + 2n + 2n²)²
+    below = where(
+        x < 0, polynomial((0.25, 1, 2, 2, 1), n), polynomial((4, 8, 8, 4, 1), n)
+    )  # (1 + n + n²/2)², (1 + 2n + 2n²)²
     far = where(x < 0, 0.0, 1.0) + where(x < 0, e.times(left, left_low), right) / below
     return near(x, MISH_ROOT, far)
 

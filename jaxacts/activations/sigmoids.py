@@ -159,7 +159,7 @@ def soft_sign(x: Array) -> Array:
         Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks",
         https://proceedings.mlr.press/v9/glorot10a.html
     """
-    x = clip(x, 2.0**60)  # 1 long before, and inf/inf else
+    x = clip(x, -(2.0**60), 2.0**60)  # 1 long before, and inf/inf else
     return x / (1 + jnp.abs(x))
 
 
