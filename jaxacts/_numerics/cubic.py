@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from numpy.polynomial import Polynomial
 
 from .exponential import Decay, bounded, exp_of_minus
 from .logistic import gate, gate_slope
-from .precision import coarse
+from .precision import coarse, narrow
 from .selection import where
 from .series import GELU_TANH_ROOT, near
 from .tools import clip, halves, leading, polynomial
@@ -34,7 +35,7 @@ _SHORT_REST = (_LINEAR - _SHORT) + _LINEAR_REST
 
 def _vanished(x: Array) -> float:
     """Where exp(-y) has vanished."""
-    return 24.0 if x.dtype == jnp.float64 else 12.0
+    return 24.0 if x.dtype == jnp.float64 else 9.0 if narrow() else 12.0
 
 
 def _bounded(x: Array) -> Array:
@@ -68,7 +69,7 @@ def _sums(x: Array) -> _Sums:
 
 def cubic_gate(x: Array) -> Array:
     """x·σ(y(x))."""
-    near = clip(x, -_vanished(x), 6.0)  # σ(y(6)) is 1
+    near = clip(x, -_vanished(x), 8.0)  # σ(y(8)) is 1
     y, low, _, _ = _sums(near)
     return gate(where(x > near, x, near), y, low)
 
@@ -90,11 +91,14 @@ def _curvature(x: Array) -> Array:
     """σ(y)·σ(-y)·(b - c·tanh(|y|/2)), where b = 2y' + x·y'' is even and c = |x|·y'² odd in |x|."""
     a, e = _bounded(x), _decay(x)
     n = e.value
-    less, more = (
-        polynomial((-9 * s * _CUBE**2, 0, -6 * s * _LINEAR * _CUBE, 12 * _CUBE, -s * _LINEAR**2, 2 * _LINEAR), a)
-        for s in (1, -1)
-    )
+    less, more = (polynomial(_about_one(s), a - 1) for s in (1, -1))
     return e.times(less + n * more) / ((1 + n) * jnp.square(1 + n))
+
+
+def _about_one(sign: int) -> list[float]:
+    """b ∓ c as polynomials in a - 1, highest power first: those in a lose a digit where b and c are alike."""
+    lowest_first = 2 * _LINEAR, -sign * _LINEAR**2, 12 * _CUBE, -6 * sign * _LINEAR * _CUBE, 0, -9 * sign * _CUBE**2
+    return Polynomial(lowest_first)(Polynomial((1, 1))).coef[::-1].tolist()
 
 
 @jax.custom_jvp

@@ -17,13 +17,11 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from .precision import coarse
+from .precision import coarse, narrow
 from .selection import where
 from .tools import exact_product, polynomial
 
 __all__ = [
-    "UNIT",
-    "VANISHED",
     "Decay",
     "bounded",
     "decay",
@@ -31,6 +29,7 @@ __all__ = [
     "exp_of_minus",
     "expm1_negative",
     "magnitude",
+    "measure",
     "power_and_rest",
 ]
 
@@ -49,19 +48,19 @@ class Decay(NamedTuple):
 
     @property
     def value(self) -> Array:
-        return self._sum * self.power * self.unit
+        return self.power * self._sum * self.unit
 
     def lost(self, rate: Array | float = 1.0) -> ArrayLike:
         """What ``value`` lost when it was rounded, times the rate at which a formula changes with it."""
-        return (((1 - self._sum) - self.s) + self.c) * self.power * self.unit * rate
+        return self.power * (((1 - self._sum) - self.s) + self.c) * self.unit * rate
 
     def times(self, y: ArrayLike, low: ArrayLike = 0.0) -> Array:
         """The number times (y + low), rounded once, flushed only if the product is subnormal."""
         if isinstance(self.s, float):
-            return (y + low) * self.power * self.unit
+            return self.power * (y + low) * self.unit
         if not isinstance(low, float):
             low = low * self._sum
-        return (y + (y * self.c + low - y * self.s)) * self.power * self.unit
+        return self.power * (y + (y * self.c + low - y * self.s)) * self.unit
 
     def changing(self, rate: Array) -> Decay:
         """The tangent of a number that changes at this relative rate."""
@@ -105,9 +104,13 @@ _EXP_COARSE = (  # error 1.8 units of 2^-24
     0.499992311000824,
 )
 # XLA turns (a·UNIT)·(b·UNIT) of scalars into (a·b)·UNIT², which must not vanish, nor the cube.
-ONE, UNIT = np.float32(1), np.float32(2.0**-40)
-VANISHED = 114.0  # exp(-114)/UNIT is a normal number
+ONE, _UNIT = np.float32(1), np.float32(2.0**-40)
 _TO_INTEGER = 1.5 * 2.0**23  # added to an integer it shows in the lowest bits
+
+
+def measure() -> tuple[np.float32, float]:
+    """The unit in which exp(-a) is given, and the a from which on it has vanished, still a normal number of units."""
+    return (ONE, 80.0) if narrow() else (_UNIT, 114.0)
 
 
 def _reduced(a: Array, low: ArrayLike, coarsely: bool) -> tuple[Array, Array, Array]:
@@ -139,8 +142,9 @@ def power_and_rest(
 
 
 def _exp_32(a: Array, low: ArrayLike) -> Decay:
-    k, s, c = _reduced(where(a > VANISHED, VANISHED, a), low, coarse())
-    return Decay(_power_of_two(k, 1 / UNIT), s, c, UNIT)
+    unit, vanished = measure()
+    k, s, c = _reduced(where(a > vanished, vanished, a), low, coarse())
+    return Decay(_power_of_two(k, 1 / unit), s, c, unit)
 
 
 def _exp_64(a: Array, low: ArrayLike) -> Decay:
@@ -165,7 +169,7 @@ def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Decay, D
 def exp_of_minus(a: Array, low: ArrayLike = 0.0) -> Decay:
     """exp(-a + low) for a >= 0 and a low that is small beside 1, without derivative by low."""
     e = _exactly(a, jnp.asarray(low, a.dtype))
-    return Decay((1 + (e.c - e.s)) * e.power, 0.0, 0.0, UNIT) if coarse() else e
+    return Decay((1 + (e.c - e.s)) * e.power, 0.0, 0.0, measure()[0]) if coarse() else e
 
 
 def decay(x: Array) -> Decay:

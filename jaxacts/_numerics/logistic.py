@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from .exponential import UNIT, VANISHED, decay, exp_of_minus, magnitude, power_and_rest
-from .precision import coarse
+from .exponential import decay, exp_of_minus, magnitude, measure, power_and_rest
+from .precision import coarse, narrow
 from .selection import where
 from .series import SOFTPLUS, near
 from .tools import clip, exact_sum, polynomial, with_sign_of
@@ -31,7 +31,8 @@ _ONE = 30.0  # tanh(15) is 1
 
 def within(y: Array) -> Array:
     """y between where σ(y), a factor of 1e4 included, has vanished, and where it is 1."""
-    return clip(y, -800.0, 40.0) if y.dtype == jnp.float64 else clip(y, -140.0, 30.0)
+    least = -800.0 if y.dtype == jnp.float64 else -80.0 if narrow() else -140.0
+    return clip(y, least, 40.0)
 
 
 def gate(v: Array | float, y: Array, low: Array | float = 0.0) -> Array:
@@ -43,6 +44,9 @@ def gate(v: Array | float, y: Array, low: Array | float = 0.0) -> Array:
     if y.dtype == jnp.float64:
         e = exp_of_minus(magnitude(y), where(y < 0, 1.0, -1.0) * low)
         return where(y < 0, e.times(v), v) / (1 + e.value)
+    if narrow():
+        p, r = power_and_rest(y, -low)
+        return v / ((1 + p) + p * r)
     far = y < _FAR
     unit = where(far, _FAR_UNIT, 1.0)
     p, r = power_and_rest(y, -low, unit)
@@ -62,12 +66,13 @@ def gate_slope(y: Array, low: Array | float, steep: Array, steep_low: Array | No
         e = exp_of_minus(y, -jnp.asarray(low, y.dtype))
         h, rest = _sum(1 + e.value, steep, steep_low)
         return e.times(h, rest) / jnp.square(1 + e.value)
-    power, r = power_and_rest(where(y > VANISHED, VANISHED, y), -low, 1 / UNIT)
-    p = power * UNIT
+    unit, vanished = measure()
+    power, r = power_and_rest(where(y > vanished, vanished, y), -low, 1 / unit)
+    p = power * unit
     h, rest = _sum(1 + p, steep, steep_low)
     n = p * (1 + r)
     m = n * (2 + n)
-    return less(h + (r * (p + (h + (p * r + rest))) + rest), m / (1 + m)) * power * UNIT
+    return less(h + (r * (p + (h + (p * r + rest))) + rest), m / (1 + m)) * power * unit
 
 
 def _sum(x: Array, steep: Array, steep_low: Array | None) -> tuple[Array, Array | float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import jax
 
-__all__ = ["coarse", "significand"]
+__all__ = ["coarse", "narrow", "significand"]
 
 significand = jax.make_user_context(53)
 
@@ -17,3 +17,8 @@ significand = jax.make_user_context(53)
 def coarse() -> bool:
     """Whether so few bits are kept that every operation may round as it comes."""
     return significand.value < 24
+
+
+def narrow() -> bool:
+    """Whether the result has no small numbers either: float16 ends at 2^-25, bfloat16 where float32 does."""
+    return coarse() and significand.value != 8

@@ -39,8 +39,8 @@ def _standardized(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float
     z = where(centred == 0, 0, centred / s)
     e = decay_of_quotient(centred, s, centred_low, s_low)
     near = (s > 0) & ~(jnp.abs(z) >= 1e4)
-    shares = (v if isinstance(v, float) else where(near, v, 0) for v in (e.s, e.c))
-    return z, s, Decay(where(near, e.power, where(centred == 0, 1 / e.unit, 0)), *shares, e.unit)
+    step, curve = (v if isinstance(v, float) else where(near, v, 0) for v in (e.s, e.c))
+    return z, s, Decay(where(near, e.power, where(centred == 0, 1 / e.unit, 0)), step, curve, e.unit)
 
 
 def _upper_tail(x: Array, z: Array, e: Decay) -> Array:

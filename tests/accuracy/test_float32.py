@@ -20,20 +20,7 @@ from verify import PARTS, errors
 from jaxacts._numerics import series
 
 BOUNDS = {"value": 2.0, "slope": 3.0, "second derivative": 8.0}
-FMA = "max_isa=AVX" not in os.environ.get("XLA_FLAGS", "")
-MISSED = {("squareplus", "value"): 2.49}
-if not FMA:
-    MISSED = {
-        ("gelu", "slope"): 3.32,
-        ("gelu", "value"): 2.22,
-        ("gelu tanh", "second derivative"): 8.61,
-        ("gelu tanh", "slope"): 3.02,
-        ("mish", "second derivative"): 8.88,
-        ("mish", "slope"): 3.32,
-        ("mish", "value"): 2.44,
-        ("squareplus", "slope"): 3.37,
-        ("squareplus", "value"): 3.51,
-    }
+MISSED: dict[tuple[str, str], float] = {}
 """(function, what) -> the largest error seen, where a bound is not met."""
 LARGEST = (-1.837826, -1.236358, -1.009995e-4, -3.25056, -6.570323, -6.735036e-6, -1.51811, -15.98464, -0.1116873)
 """Where 35 million random numbers had their largest errors without fused multiply-add."""

@@ -16,6 +16,7 @@ BOUNDS = {
     "_EXP_COARSE": 2.0,
     "_RATIO_COARSE": 3.0,
     "_TAIL_64": 1.0,
+    "GELU_GATE_64": 0.6,
     "GELU_ROOT_64": 2.0,
     "MISH_ROOT": 0.8,
 }
