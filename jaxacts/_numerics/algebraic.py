@@ -37,28 +37,33 @@ def hyperbola_root(x: Array, b: Array) -> Array:
 def hyperbola(x: Array, b: Array) -> Array:
     """(x + r)/2 with r = sqrt(x² + b): near 0 by r - sqrt(b) = x²/(r + sqrt(b)), else by r - |x| = b/(r + |x|).
 
-    What that denominator lost on rounding is added to the quotient, as far as it counts: 1.0 of the 2.5 units in the
-    last place that the left would have. b/d, of which only d varies, may be used more than once in one loop.
+    What the rounding of that denominator d loses is made good in the quotient: where d is just above a power of two,
+    half a unit of it is a whole unit of the result. The quotient may have three uses in one loop, since only d varies.
     """
     a, middle = magnitude(x), jnp.sqrt(b)
-    close, far = a < 0.75 * middle, a > 2.0**60  # beyond, no b below 2^60 makes a difference, and x² may overflow
+    close, far = a < 0.75 * middle, a > 2.0**60  # far out no b below 2^60 makes a difference, and x² may overflow
     shift, r = where(close, middle, a), where(far, 0, jnp.sqrt(a * a + _positive(b)))
-    d = r + shift  # beyond, half of it
-    q = b / d
-    share = where(close, 0, q) + q / _positive(b) * where(close, a * a, q * where(far, 0, (d - r) - shift))
+    d = r + shift  # far out |x| instead of 2|x|, hence the quarter
+    q, lost = b / d, where(far, 0, (d - r) - shift)
+    share = where(close, 0, q) + q * (where(close, a * a, q * lost) / _positive(b))
     return where(close, (middle + x) / 2, where(x < 0, 0, x)) + share * where(far, 0.25, 0.5)
 
 
 def _positive(b: Array) -> Array:
-    """b, or a number that counts beside no other where b is 0."""
-    return b + float(jnp.finfo(b.dtype).tiny)
+    """b, or the smallest number where b is 0."""
+    return jnp.where(b == 0, jnp.finfo(b.dtype).tiny, b)
+
+
+def _overflow(x: Array) -> float:
+    """Beyond this the sum of two squares of such numbers may overflow."""
+    return 2.0 ** (jnp.finfo(x.dtype).maxexp // 2 - 1)
 
 
 @jax.custom_jvp
 def hyperbola_slope(x: Array, b: Array) -> Array:
     """(1 + x/r)/2 with r = sqrt(s), s = x² + b, in the tails as b/(2·(s + r·|x|)) or 1 less that.
 
-    What the sum has lost on rounding is added to the quotient, as in the value; it is 0 where x² overflows.
+    What the rounding of that sum loses is made good in the quotient, as in the value, where it does not overflow.
     """
     a = magnitude(x)
     square = a * a
@@ -66,9 +71,10 @@ def hyperbola_slope(x: Array, b: Array) -> Array:
     root = jnp.sqrt(s)
     rest = a * root
     total = s + rest
-    q = b / total
-    tail = where(a > 2.0 ** (jnp.finfo(x.dtype).maxexp // 2 - 1), 0, q + q / _positive(b) * (q * ((total - s) - rest)))
-    return where(square < b / 4, (1 + x / root) / 2, where(x < 0, tail / 2, 1 - tail / 2))
+    q, lost = b / total, where(a > _overflow(x), 0, (total - s) - rest)
+    tail = q + q * (q * lost / _positive(b))
+    near, far = (1 + x / root) / 2, where(x < 0, 0.0, 1.0) + tail * where(x < 0, 0.5, -0.5)
+    return where(square < b / 4, near, far)
 
 
 @hyperbola_slope.defjvp

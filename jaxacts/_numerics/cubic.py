@@ -17,7 +17,7 @@ from numpy.polynomial import Polynomial
 
 from .exponential import Decay, bounded, exp_of_minus
 from .logistic import gate, gate_slope
-from .precision import coarse, narrow
+from .precision import coarse, short_range
 from .selection import where
 from .series import GELU_TANH_ROOT, near
 from .tools import clip, halves, leading, polynomial
@@ -34,8 +34,8 @@ _SHORT_REST = (_LINEAR - _SHORT) + _LINEAR_REST
 
 
 def _vanished(x: Array) -> float:
-    """Where exp(-y) has vanished."""
-    return 24.0 if x.dtype == jnp.float64 else 9.0 if narrow() else 12.0
+    """Where exp(-y) has vanished for the dtype of the result."""
+    return 24.0 if x.dtype == jnp.float64 else 9.0 if short_range() else 12.0
 
 
 def _bounded(x: Array) -> Array:
@@ -69,9 +69,9 @@ def _sums(x: Array) -> _Sums:
 
 def cubic_gate(x: Array) -> Array:
     """x·σ(y(x))."""
-    near = clip(x, -_vanished(x), 8.0)  # σ(y(8)) is 1
-    y, low, _, _ = _sums(near)
-    return gate(where(x > near, x, near), y, low)
+    c = clip(x, -_vanished(x), 8.0)  # σ(y(8)) is 1
+    y, low, _, _ = _sums(c)
+    return gate(where(x > c, x, c), y, low)
 
 
 @jax.custom_jvp

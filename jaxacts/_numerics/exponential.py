@@ -2,8 +2,8 @@
 
 XLA flushes numbers below the smallest normal one to zero, so x·exp(-|x|) would vanish while it is still a normal
 number, and its exp loses up to one unit in the last place before the formula has begun. :class:`Decay` carries
-exp(-a) as power·(1 - s + c)·unit instead: a product takes the power last, and what the sum loses when it is rounded is
-at hand where a formula cancels.
+exp(-a) as power·(1 - s + c)·unit instead: a product takes power and unit last, and what the sum loses when it is
+rounded is at hand where a formula cancels.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from .precision import coarse, narrow
+from .precision import coarse
 from .selection import where
 from .tools import exact_product, polynomial
 
 __all__ = [
+    "UNIT",
+    "VANISHED",
     "Decay",
     "bounded",
     "decay",
@@ -29,13 +31,12 @@ __all__ = [
     "exp_of_minus",
     "expm1_negative",
     "magnitude",
-    "measure",
     "power_and_rest",
 ]
 
 
 class Decay(NamedTuple):
-    """The number power · (1 - s + c) · unit in [0, 1]; s is 0.0 if nobody asks."""
+    """The number power · (1 - s + c) · unit in [0, 1]; where few bits are kept, s and c are 0.0 and power has all."""
 
     power: Array
     s: Array | float
@@ -52,6 +53,8 @@ class Decay(NamedTuple):
 
     def lost(self, rate: Array | float = 1.0) -> ArrayLike:
         """What ``value`` lost when it was rounded, times the rate at which a formula changes with it."""
+        if isinstance(self.s, float):
+            return 0.0
         return self.power * (((1 - self._sum) - self.s) + self.c) * self.unit * rate
 
     def times(self, y: ArrayLike, low: ArrayLike = 0.0) -> Array:
@@ -103,14 +106,10 @@ _EXP_COARSE = (  # error 1.8 units of 2^-24
     -0.16667114198207855,
     0.499992311000824,
 )
-# XLA turns (a·UNIT)·(b·UNIT) of scalars into (a·b)·UNIT², which must not vanish, nor the cube.
-ONE, _UNIT = np.float32(1), np.float32(2.0**-40)
+# XLA turns (a·UNIT)·(b·UNIT) of scalars into (a·b)·UNIT², and UNIT³ may not vanish either.
+ONE, UNIT = np.float32(1), np.float32(2.0**-40)
+VANISHED = 114.0  # exp(-114)/UNIT is a normal number
 _TO_INTEGER = 1.5 * 2.0**23  # added to an integer it shows in the lowest bits
-
-
-def measure() -> tuple[np.float32, float]:
-    """The unit in which exp(-a) is given, and the a from which on it has vanished, still a normal number of units."""
-    return (ONE, 80.0) if narrow() else (_UNIT, 114.0)
 
 
 def _reduced(a: Array, low: ArrayLike, coarsely: bool) -> tuple[Array, Array, Array]:
@@ -142,9 +141,8 @@ def power_and_rest(
 
 
 def _exp_32(a: Array, low: ArrayLike) -> Decay:
-    unit, vanished = measure()
-    k, s, c = _reduced(where(a > vanished, vanished, a), low, coarse())
-    return Decay(_power_of_two(k, 1 / unit), s, c, unit)
+    k, s, c = _reduced(where(a > VANISHED, VANISHED, a), low, coarse())
+    return Decay(_power_of_two(k, 1 / UNIT), s, c, UNIT)
 
 
 def _exp_64(a: Array, low: ArrayLike) -> Decay:
@@ -169,7 +167,7 @@ def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Decay, D
 def exp_of_minus(a: Array, low: ArrayLike = 0.0) -> Decay:
     """exp(-a + low) for a >= 0 and a low that is small beside 1, without derivative by low."""
     e = _exactly(a, jnp.asarray(low, a.dtype))
-    return Decay((1 + (e.c - e.s)) * e.power, 0.0, 0.0, measure()[0]) if coarse() else e
+    return Decay((1 + (e.c - e.s)) * e.power, 0.0, 0.0, UNIT) if coarse() else e
 
 
 def decay(x: Array) -> Decay:

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from .exponential import decay, exp_of_minus, magnitude, measure, power_and_rest
-from .precision import coarse, narrow
+from .exponential import UNIT, VANISHED, decay, exp_of_minus, magnitude, power_and_rest
+from .precision import coarse, short_range
 from .selection import where
 from .series import SOFTPLUS, near
 from .tools import clip, exact_sum, polynomial, with_sign_of
@@ -26,12 +26,12 @@ _FAR = -15.0  # from here on downwards 2^k·_FAR_UNIT neither overflows nor leav
 _FAR_UNIT = 2.0**-80
 
 
-_ONE = 30.0  # tanh(15) is 1
+_TANH_IS_1 = 30.0  # tanh(15) is 1
 
 
 def within(y: Array) -> Array:
     """y between where σ(y), a factor of 1e4 included, has vanished, and where it is 1."""
-    least = -800.0 if y.dtype == jnp.float64 else -80.0 if narrow() else -140.0
+    least = -800.0 if y.dtype == jnp.float64 else -80.0 if short_range() else -140.0
     return clip(y, least, 40.0)
 
 
@@ -44,7 +44,7 @@ def gate(v: Array | float, y: Array, low: Array | float = 0.0) -> Array:
     if y.dtype == jnp.float64:
         e = exp_of_minus(magnitude(y), where(y < 0, 1.0, -1.0) * low)
         return where(y < 0, e.times(v), v) / (1 + e.value)
-    if narrow():
+    if short_range():
         p, r = power_and_rest(y, -low)
         return v / ((1 + p) + p * r)
     far = y < _FAR
@@ -66,13 +66,12 @@ def gate_slope(y: Array, low: Array | float, steep: Array, steep_low: Array | No
         e = exp_of_minus(y, -jnp.asarray(low, y.dtype))
         h, rest = _sum(1 + e.value, steep, steep_low)
         return e.times(h, rest) / jnp.square(1 + e.value)
-    unit, vanished = measure()
-    power, r = power_and_rest(where(y > vanished, vanished, y), -low, 1 / unit)
-    p = power * unit
+    power, r = power_and_rest(where(y > VANISHED, VANISHED, y), -low, 1 / UNIT)
+    p = power * UNIT
     h, rest = _sum(1 + p, steep, steep_low)
     n = p * (1 + r)
     m = n * (2 + n)
-    return less(h + (r * (p + (h + (p * r + rest))) + rest), m / (1 + m)) * power * unit
+    return less(h + (r * (p + (h + (p * r + rest))) + rest), m / (1 + m)) * power * UNIT
 
 
 def _sum(x: Array, steep: Array, steep_low: Array | None) -> tuple[Array, Array | float]:
@@ -148,7 +147,7 @@ def tanh(x: Array) -> Array:
     if x.dtype == jnp.float64:
         m = jnp.expm1(-a)
         return jnp.copysign(m / (2 + m), x)
-    p, r = power_and_rest(where(a > _ONE, _ONE, a))
+    p, r = power_and_rest(where(a > _TANH_IS_1, _TANH_IS_1, a))
     return with_sign_of(x, ((1 - p) - p * r) / ((1 + p) + p * r))
 
 

@@ -47,9 +47,9 @@ def clip(x: Array, low: float, high: float) -> Array:
 
 
 def finite(x: Array) -> Array:
-    """x with the largest finite numbers for ±inf (NaN for NaN)."""
-    largest = float(jnp.finfo(x.dtype).max)
-    return clip(x, -largest, largest)
+    """x with the largest finite numbers for ±inf (NaN for NaN); one operation, which long formulas may use often."""
+    largest = jnp.finfo(x.dtype).max
+    return jax.lax.clamp(-largest, x, largest)
 
 
 def product(x: Array, factor: ArrayLike) -> Array:
@@ -60,8 +60,8 @@ def product(x: Array, factor: ArrayLike) -> Array:
 def polynomial(coefficients: Sequence[Any], x: Array) -> Array:
     """The polynomial with these coefficients, highest power first, by Horner's rule.
 
-    From eight on all but the last two steps are taken for the even and the odd powers apart: with twice as many sums
-    under way at a time gelu takes a tenth less, and its last steps round as before.
+    From eight on the even and the odd powers are summed apart, so that twice as many sums are under way at a time; the
+    last two steps, whose roundings count, are Horner's.
     """
     *head, first, last = coefficients
     if len(head) < 6:

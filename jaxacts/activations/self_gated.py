@@ -154,6 +154,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
 
 def _mish_sum(x: Array, n: Array) -> Array:
     """The denominator of tanh(log(1 + m)) = (m² + 2m)/(m² + 2m + 2), with m = n on the left and 1/n on the right."""
+    # Without fused multiply-add 1 + 2n(1 + n) has one rounding more, and the second derivative 1.3 units.
     return where(x < 0, 2 + n * (2 + n), 1 + (2 * n + 2 * n * n))
 
 
@@ -184,10 +185,9 @@ def _mish_curvature(x: Array) -> Array:
     n = e.value
     left = x < 0
     rest = (where(left, 2.0, 4.0) + 2 * a, where(left, 6 + 3 * a, 8 + 2 * a), where(left, 8 - 2 * a, 6 - 3 * a))
-    bracket, low = exact_sum(where(left, 4.0, 2.0) - 2 * a, n * polynomial(rest, n))
-    share = where(left, 4.0, 4 * n)
+    bracket = (where(left, 4.0, 2.0) - 2 * a) + n * polynomial(rest, n)
     below = _mish_sum(x, n)
-    return e.times(share * bracket, share * low) / (below * jnp.square(below))
+    return e.times(where(left, 4.0, 4 * n) * bracket) / (below * jnp.square(below))
 
 
 @activation(

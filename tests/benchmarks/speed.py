@@ -107,25 +107,28 @@ def torch_seconds(label: str, x: Array, g: Array, repetitions: int) -> list[floa
 
 
 def overheads(console: Console) -> dict[str, float]:
-    """Ratios to jax.nn of an eager call, and of tracing and compiling a 100-layer MLP with its gradient."""
+    """Ratios to jax.nn of an eager call, and of tracing and compiling a 100-layer MLP, alone and with its gradient."""
     x = jnp.ones(8)
     found: dict[str, float] = {}
     for name in ("relu", "gelu", "silu"):
         ours, theirs = jaxacts.get(name), getattr(jax.nn, name)
         found[f"eager {name}"] = paired(lambda f=ours: f(x), lambda f=theirs: f(x), 300)[2]
 
-    def compiling(f: Callable[[Array], Array]) -> None:
+    def compiling(f: Callable[[Array], Array], gradient: bool) -> None:
         def loss(w: Array, x: Array) -> Array:
             for i in range(100):
                 x = f(x @ w[i])
             return x.sum()
 
         jax.clear_caches()
-        jax.jit(jax.grad(loss)).lower(jnp.ones((100, 16, 16)), jnp.ones((4, 16))).compile()
+        program = jax.jit(jax.grad(loss) if gradient else loss)
+        program.lower(jnp.ones((100, 16, 16)), jnp.ones((4, 16))).compile()
 
     for name in ("relu", "gelu", "silu"):
-        ours, theirs = jaxacts.get(name), getattr(jax.nn, name)
-        found[f"compile {name}"] = paired(lambda f=ours: compiling(f), lambda f=theirs: compiling(f), 3)[2]
+        pair = jaxacts.get(name), getattr(jax.nn, name)
+        for gradient in (False, True):
+            runs = (functools.partial(compiling, f, gradient) for f in pair)
+            found[f"compile {name}" + " with gradient" * gradient] = paired(*runs, 3)[2]
     for what, ratio in found.items():
         console.print(f"{what}: {ratio:.2f} of jax.nn")
     return found
