@@ -149,7 +149,7 @@ def plots(docs: Path) -> None:
             axes.grid(alpha=0.3)
         grid[0].set_yticks(range(len(labels)), labels)
         grid[0].invert_yaxis()
-        grid[0].legend()
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
         figure.supxlabel("time, ratio to jax.nn")
         figure.savefig(out / "_measured_speed.svg", metadata={"Date": None})
         plt.close(figure)
