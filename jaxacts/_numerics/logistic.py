@@ -24,9 +24,7 @@ def less(p: Array, share: Array) -> Array:
 
 _FAR = -15.0  # from here on downwards 2^k·_FAR_UNIT neither overflows nor leaves the normal numbers
 _FAR_UNIT = 2.0**-80
-
-
-_TANH_IS_1 = 30.0  # tanh(15) is 1
+_TANH_IS_1 = 30.0  # that is 2·15
 
 
 def within(y: Array) -> Array:

@@ -23,8 +23,7 @@ from .tools import exact_square, halves, leading, polynomial
 
 __all__ = ["gelu_curve", "gelu_slope"]
 
-# Of a·R(a) in v = (a - 1)/(a + 1) from a = 3/8 on, highest power first; tests/numerics/make_coefficients.py prints
-# them.
+# a·R(a) from a = 3/8 on, a polynomial in (a - 1)/(a + 1), highest power first; see tests/numerics/make_coefficients.py.
 _TAIL_32 = (  # error 0.26 units of 2^-24
     0.003959329798817635,
     -0.008762971498072147,

@@ -74,12 +74,12 @@ def _near(x: Array, series: Series, otherwise: Array, times: bool) -> Array:
     v = d * d if series.odd else d
     # The rest of the centre counts near it alone, where P is its last coefficient.
     rest = start_rest - centre_rest * last
-    if start:
+    if start:  # large beside the polynomial, whose roundings count little
         total = start + (d * polynomial(coefficients, v) + rest)
     else:
         part = v * polynomial(others, v)
         p = part + last
-        total = d * p + (d * ((last - p) + part) + rest)
+        total = d * p + (d * ((last - p) + part) + rest)  # with what the rounding of p lost
     inside = jnp.abs(d - series.shift if series.shift else d) < series.limit
     return where(inside, x * total if times else total, otherwise)
 

@@ -166,9 +166,8 @@ def _mish_slope(x: Array) -> Array:
     left, left_low = exact_sum(1 - a, n * (n * (1 + n / 4) + (1.5 - a)))
     left_low = left_low + e.lost(polynomial((0.75, 2, 1.5 - a), n))
     right = n * n * (4 * (1 + n) * (a - n) - 2)
-    below = where(
-        x < 0, polynomial((0.25, 1, 2, 2, 1), n), polynomial((4, 8, 8, 4, 1), n)
-    )  # (1 + n + n²/2)², (1 + 2n + 2n²)²
+    # (1 + n + n²/2)², (1 + 2n + 2n²)²
+    below = where(x < 0, polynomial((0.25, 1, 2, 2, 1), n), polynomial((4, 8, 8, 4, 1), n))
     far = where(x < 0, 0.0, 1.0) + where(x < 0, e.times(left, left_low), right) / below
     return near(x, MISH_ROOT, far)
 
