@@ -12,7 +12,7 @@ from .normal import gelu_curve, gelu_slope
 from .precision import significand
 from .selection import vary_alike, where
 from .series import MISH_GATE, MISH_ROOT, SILU_ROOT, near
-from .tools import clip, exact_product, exact_sum, finite, negative_part, opaque, polynomial, product
+from .tools import clip, derivative, exact_product, exact_sum, finite, negative_part, opaque, polynomial, product
 
 __all__ = [
     "MISH_GATE",
@@ -25,6 +25,7 @@ __all__ = [
     "cubic_gate_slope",
     "decay",
     "decay_of_quotient",
+    "derivative",
     "exact_product",
     "exact_sum",
     "expm1_negative",

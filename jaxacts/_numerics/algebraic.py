@@ -10,20 +10,19 @@ from jax import Array
 
 from .exponential import magnitude
 from .selection import where
+from .tools import derivative
 
 __all__ = ["hyperbola", "hyperbola_root", "hyperbola_slope", "inverse_square"]
 
 
-@jax.custom_jvp
+def _inverse_cube(a: Array) -> Array:
+    return -2 * inverse_square(a) / (1 + a)
+
+
+@derivative(_inverse_cube)
 def inverse_square(a: Array) -> Array:
     """1/(1 + a)² for a >= 0, the sum of the square rounded once; it overflows only where the result vanishes."""
     return 1 / (1 + a * (2 + a))
-
-
-@inverse_square.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (a,), (t,) = primals, tangents
-    return inverse_square(a), -2 * inverse_square(a) / (1 + a) * t
 
 
 def hyperbola_root(x: Array, b: Array) -> Array:

@@ -20,7 +20,7 @@ from .logistic import gate, gate_slope
 from .precision import coarse, short_range
 from .selection import where
 from .series import GELU_TANH_ROOT, near
-from .tools import clip, halves, leading, polynomial
+from .tools import clip, derivative, halves, leading, polynomial
 
 __all__ = ["cubic_gate", "cubic_gate_slope"]
 
@@ -74,17 +74,11 @@ def cubic_gate(x: Array) -> Array:
     return gate(where(x > c, x, c), y, low)
 
 
-@jax.custom_jvp
+@derivative(lambda x: _curvature(x))
 def cubic_gate_slope(x: Array) -> Array:
     """σ(y) + x·y'·σ(y)·σ(-y)."""
     left = gate_slope(*_sums(_bounded(x)))
     return near(x, GELU_TANH_ROOT, where(x < 0, left, 1 - left))
-
-
-@cubic_gate_slope.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    return cubic_gate_slope(x), _curvature(x) * t
 
 
 def _curvature(x: Array) -> Array:

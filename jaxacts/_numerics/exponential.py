@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 
 from .precision import coarse
 from .selection import where
-from .tools import exact_product, polynomial
+from .tools import derivative, exact_product, polynomial
 
 __all__ = [
     "UNIT",
@@ -186,7 +186,7 @@ def decay_of_quotient(x: Array, y: Array, x_low: ArrayLike = 0.0, y_low: ArrayLi
     return exp_of_minus(magnitude(q), where(q < 0, error, -error))
 
 
-@jax.custom_jvp
+@derivative(lambda x: where(x < 0, decay(x).value, 0.0))
 def expm1_negative(x: Array) -> Array:
     """exp(x) - 1 for x < 0, and 0 from there on (NaN for NaN); error 1 unit in the last place."""
     if x.dtype == jnp.float64:
@@ -194,9 +194,3 @@ def expm1_negative(x: Array) -> Array:
     # exp(-30) is lost beside 1; a coarse r would be too coarse by itself.
     p, r = power_and_rest(lax.clamp(np.float32(0), -x, np.float32(30)), coarsely=False)
     return (p - 1) + p * r
-
-
-@expm1_negative.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    return expm1_negative(x), where(x < 0, decay(x).value, 0.0) * t

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -12,7 +9,7 @@ from .exponential import UNIT, VANISHED, decay, exp_of_minus, magnitude, power_a
 from .precision import coarse, short_range
 from .selection import where
 from .series import SOFTPLUS, near
-from .tools import clip, exact_sum, polynomial, with_sign_of
+from .tools import clip, derivative, exact_sum, polynomial, with_sign_of
 
 __all__ = ["gate", "gate_slope", "less", "sigmoid", "sigmoid_slope", "softplus", "tanh", "tanh_slope", "within"]
 
@@ -80,29 +77,21 @@ def _sum(x: Array, steep: Array, steep_low: Array | None) -> tuple[Array, Array 
     return h, lost - steep_low
 
 
-@jax.custom_jvp
+@derivative(lambda x: sigmoid_slope(x))
 def sigmoid(x: Array) -> Array:
     """1/(1 + exp(-x))."""
     return gate(x.dtype.type(1), within(x))
 
 
-@sigmoid.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    return sigmoid(x), sigmoid_slope(x) * t
+def _sigmoid_curvature(x: Array) -> Array:
+    return -tanh(x / 2) * sigmoid_slope(x)
 
 
-@jax.custom_jvp
+@derivative(_sigmoid_curvature)
 def sigmoid_slope(x: Array) -> Array:
     """σ(x)·σ(-x) as n/(1 + n)² with n = exp(-|x|): y·(1 - y) would lose every digit where y rounds to 1."""
     n = decay(x).value
     return n / (1 + n * (2 + n))
-
-
-@sigmoid_slope.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    return sigmoid_slope(x), -tanh(x / 2) * sigmoid_slope(x) * t
 
 
 # Q(u) in log(1 + u) = u + u²·Q(u) on [0, 1], highest power first; error 0.09 units in the last place.
@@ -119,7 +108,7 @@ _LOG1P_32 = (  # error 0.089 units of 2^-24
 )
 
 
-@jax.custom_jvp
+@derivative(lambda x: sigmoid(x))
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)) as max(x, 0) + log(1 + u) with u = exp(-|x|)."""
     e = decay(x)
@@ -129,13 +118,7 @@ def softplus(x: Array) -> Array:
     return near(x, SOFTPLUS, where(x <= 0, 0.0, x) + tail)
 
 
-@softplus.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    return softplus(x), sigmoid(x) * t
-
-
-@jax.custom_jvp
+@derivative(lambda x: tanh_slope(x))
 def tanh(x: Array) -> Array:
     """(1 - u)/(1 + u) with u = exp(-2|x|) = p·(1 + r), where 1 - p and 1 + p are exact, so that each is rounded once.
 
@@ -149,20 +132,12 @@ def tanh(x: Array) -> Array:
     return with_sign_of(x, ((1 - p) - p * r) / ((1 + p) + p * r))
 
 
-@tanh.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    return tanh(x), tanh_slope(x) * t
+def _tanh_curvature(x: Array) -> Array:
+    return -2 * tanh(x) * tanh_slope(x)
 
 
-@jax.custom_jvp
+@derivative(_tanh_curvature)
 def tanh_slope(x: Array) -> Array:
     """1/cosh²(x) as 4u/(1 + u)² with u = exp(-2|x|): 1 - tanh² would lose every digit of the tails."""
     u = decay(2 * x).value
     return 4 * u / (1 + u * (2 + u))
-
-
-@tanh_slope.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    return tanh_slope(x), -2 * tanh(x) * tanh_slope(x) * t

@@ -9,9 +9,7 @@ it is computed by its series, so that it keeps its digits.
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -19,7 +17,7 @@ from .exponential import Decay, bounded, exp_of_minus, magnitude
 from .precision import coarse
 from .selection import where
 from .series import GELU_GATE, GELU_ROOT, near
-from .tools import exact_square, halves, leading, polynomial
+from .tools import derivative, exact_square, halves, leading, polynomial
 
 __all__ = ["gelu_curve", "gelu_slope"]
 
@@ -115,7 +113,7 @@ def _ratio(a: Array) -> Array:
     return t * polynomial(_RATIO_COARSE, t)
 
 
-@jax.custom_jvp
+@derivative(lambda x: gelu_slope(x))
 def gelu_curve(x: Array) -> Array:
     """x·Φ(x)."""
     a = _bounded(x)
@@ -126,13 +124,7 @@ def gelu_curve(x: Array) -> Array:
     return near(x, GELU_GATE, where(x < 0, -lost, x - lost), times=True)
 
 
-@gelu_curve.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    return gelu_curve(x), gelu_slope(x) * t
-
-
-@jax.custom_jvp
+@derivative(lambda x: _curvature(x))
 def gelu_slope(x: Array) -> Array:
     """Φ(x) + x·φ(x)."""
     a = _bounded(x)
@@ -145,20 +137,17 @@ def gelu_slope(x: Array) -> Array:
     return near(x, GELU_ROOT, where(x < 0, left, 1 - left))
 
 
-@gelu_slope.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    y = _bounded(x)
-    return gelu_slope(x), _DENSITY_AT_0 * _density_ratio(y) * (2 - y * y) * t
+def _curvature(x: Array) -> Array:
+    """φ(x)·(2 - x²)."""
+    a = _bounded(x)
+    return _DENSITY_AT_0 * _density_ratio(a) * (2 - a * a)
 
 
-@jax.custom_jvp
+def _density_slope(x: Array) -> Array:
+    return -x * _density_ratio(x)
+
+
+@derivative(_density_slope)
 def _density_ratio(x: Array) -> Array:
     """φ(x)/φ(0) = exp(-x²/2)."""
     return _bell(magnitude(x)).value
-
-
-@_density_ratio.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    return _density_ratio(x), -x * _density_ratio(x) * t

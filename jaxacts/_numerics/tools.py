@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -21,6 +21,7 @@ from .selection import where
 
 __all__ = [
     "clip",
+    "derivative",
     "exact_product",
     "exact_square",
     "exact_sum",
@@ -33,6 +34,22 @@ __all__ = [
     "product",
     "with_sign_of",
 ]
+
+
+def derivative(slope: Callable[[Array], Array]) -> Callable[[Callable[[Array], Array]], Callable[[Array], Array]]:
+    """A function with this derivative, which may be made of kernels that stand below it."""
+
+    def decorate(f: Callable[[Array], Array]) -> Callable[[Array], Array]:
+        function = jax.custom_jvp(f)
+
+        @function.defjvp
+        def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
+            (x,), (t,) = primals, tangents
+            return function(x), slope(x) * t
+
+        return function
+
+    return decorate
 
 
 def negative_part(x: Array) -> Array:

@@ -8,9 +8,7 @@ exponential, so that value and slope keep their digits until they leave the rang
 from __future__ import annotations
 
 from math import inf
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -24,6 +22,7 @@ from jaxacts._numerics import (
     cubic_gate,
     cubic_gate_slope,
     decay,
+    derivative,
     exact_sum,
     gate,
     gate_slope,
@@ -43,17 +42,11 @@ _SIXTH = float(np.float32(1 / 6))
 _VANISHED = 1e4  # exp(-x) is 0 here, and x times constants is still finite
 
 
-@jax.custom_jvp
+@derivative(lambda x: _silu_curvature(x))
 def _silu_slope(x: Array) -> Array:
     a = bounded(x, _VANISHED)
     left = gate_slope(a, 0.0, a)
     return near(x, SILU_ROOT, where(x < 0, left, 1 - left))
-
-
-@_silu_slope.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    return _silu_slope(x), _silu_curvature(x) * t
 
 
 def _silu_curvature(x: Array) -> Array:
@@ -158,7 +151,7 @@ def _mish_sum(x: Array, n: Array) -> Array:
     return where(x < 0, 2 + n * (2 + n), 1 + (2 * n + 2 * n * n))
 
 
-@jax.custom_jvp
+@derivative(lambda x: _mish_curvature(x))
 def _mish_slope(x: Array) -> Array:
     """With n = exp(-|x|): n times a cubic in n on the left, 1 and a correction on the right."""
     e = decay(x)
@@ -170,12 +163,6 @@ def _mish_slope(x: Array) -> Array:
     below = where(x < 0, polynomial((0.25, 1, 2, 2, 1), n), polynomial((4, 8, 8, 4, 1), n))
     far = where(x < 0, 0.0, 1.0) + where(x < 0, e.times(left, left_low), right) / below
     return near(x, MISH_ROOT, far)
-
-
-@_mish_slope.defjvp
-def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-    (x,), (t,) = primals, tangents
-    return _mish_slope(x), _mish_curvature(x) * t
 
 
 def _mish_curvature(x: Array) -> Array:

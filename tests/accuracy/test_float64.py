@@ -12,8 +12,6 @@ from test_float32 import switches
 from jaxacts._contract.exact import directional, errors_in_ulps, evaluate
 
 BOUNDS = (4.0, 8.0)
-MISSED: dict[tuple[str, int], float] = {}
-"""(function, order) -> the largest error seen, where a bound is not met."""
 
 
 def _sample() -> np.ndarray:
@@ -28,17 +26,8 @@ def _sample() -> np.ndarray:
 SAMPLE = _sample()
 
 
-def _rows() -> list[object]:
-    rows: list[object] = []
-    for label in SUBJECTS:
-        for order in (0, 1):
-            seen = MISSED.get((label, order))
-            marks = [pytest.mark.xfail(reason=f"{seen:g} ulp", strict=True)] if seen else []
-            rows.append(pytest.param(label, order, marks=marks, id=f"{label}-{('value', 'slope')[order]}"))
-    return rows
-
-
-@pytest.mark.parametrize(("label", "order"), _rows())
+@pytest.mark.parametrize("order", [0, 1], ids=["value", "slope"])
+@pytest.mark.parametrize("label", SUBJECTS)
 def test_float64(label: str, order: int, x64: None) -> None:
     subject = SUBJECTS[label]
     formula, arguments = REFERENCES[subject.name].formula, dict(subject.arguments)

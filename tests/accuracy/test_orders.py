@@ -1,4 +1,4 @@
-"""Derivatives beyond the first have the values they should, in every dtype, and so do those by a cotangent."""
+"""Derivatives beyond the first in every dtype, and squareplus far from its default."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ FITS: dict[str, Fit] = {
     "SILU_ROOT": about(slope(logistic), 0.91, 10, root(slope(logistic), -1.28), shift=0.45),
     "GELU_TANH_ROOT": about(slope(cubic_gate), 0.55, 9, root(slope(cubic_gate), -0.75), shift=0.25),
     "GELU_GATE": about(mp.ncdf, 0.625, 4, odd=True),
-    "GELU_GATE_64": about(mp.ncdf, 0.625, 11, odd=True, single=False),
+    "GELU_GATE_64": about(mp.ncdf, 0.625, 10, odd=True, single=False),
     "GELU_ROOT": about(gelu_slope, 0.87, 11, root(gelu_slope, -0.75), shift=0.26),
     "GELU_ROOT_64": about(gelu_slope, 0.87, 25, root(gelu_slope, -0.75), single=False, shift=0.26),
     "MISH_GATE": about(mish_gate, 0.5, 9, -0.25),
