@@ -4,16 +4,20 @@ Each pair of functions is timed in turns in one process, and the median of the r
 machine does hits both. "forward" is ``f(x)``; "both" is one program that gives value and gradient; "stored" is two
 programs, value and what is kept for the backward pass, then the gradient from that, as where other layers lie between.
 The sizes are 2^20 and 2^23 elements (4 and 32 MiB in float32). Options: names of functions; ``--quick`` for the small
-size alone. Then follow the time of an eager call of 8 elements and the time to trace and compile 100 unrolled layers.
+size alone; ``--disturbed`` to use all cores and fresh memory. Then follow the time of an eager call of 8 elements and
+the time to trace and compile 100 unrolled layers.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import functools
 import json
 import math
+import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -53,6 +57,20 @@ def programs(f: Callable[[Array], Array]) -> tuple[Program, ...]:
 
     compiled = jax.jit(f)
     return lambda x, g: compiled(x), jax.jit(both), stored
+
+
+def undisturbed() -> None:
+    """Before JAX starts: one core, and freed memory kept.
+
+    Otherwise the scheduler may leave both halves of a loop to one core, for a whole run, and arrays of 32 MiB come from
+    the kernel, which clears every page: on Linux that takes several times as long as most functions here.
+    """
+    if sys.platform != "linux":
+        return
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    trim_threshold, mmap_threshold, arenas = -1, -3, -8
+    for parameter, value in {trim_threshold: 2**30, mmap_threshold: 2**30, arenas: 1}.items():
+        ctypes.CDLL(None).mallopt(parameter, value)
 
 
 def seconds(run: Callable[[], Any]) -> float:
@@ -138,7 +156,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--disturbed", action="store_true")
     options = parser.parse_intermixed_args()
+    if not options.disturbed:
+        undisturbed()
     chosen = subjects(options.names)
     if not chosen:
         parser.error(f"no such function; known are {', '.join(subjects([]))}")
