@@ -10,7 +10,6 @@ from __future__ import annotations
 from math import inf
 
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from jaxacts._mechanism import Facts, Line, Pieces, activation, check_flag
@@ -38,7 +37,6 @@ from jaxacts._numerics import (
 __all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
 
 
-_SIXTH = float(np.float32(1 / 6))
 _VANISHED = 1e4  # exp(-x) is 0 here, and x times constants is still finite
 
 
@@ -247,9 +245,8 @@ def hard_silu(x: Array) -> Array:
     References:
         Howard et al. 2019, "Searching for MobileNetV3", https://arxiv.org/abs/1905.02244
     """
-    p = (x + 3) * x  # exact but for one rounding where x + 3 would cancel
-    left = p * _SIXTH + p * (1 / 6 - _SIXTH)
-    return where(x >= 3, x, where(x <= -3, 0, where(x < -1.5, left, x * (x / 6 + 0.5))))
+    gate = where(x < -1.5, (x + 3) / 6, x / 6 + 0.5)
+    return where(x <= -3, 0, x * where(x >= 3, 1, gate))
 
 
 hard_swish = hard_silu
