@@ -20,7 +20,7 @@ from .logistic import gate, gate_slope
 from .precision import coarse, short_range
 from .selection import where
 from .series import GELU_TANH_ROOT, near
-from .tools import clip, derivative, halves, leading, polynomial
+from .tools import derivative, halves, leading, polynomial
 
 __all__ = ["cubic_gate", "cubic_gate_slope"]
 
@@ -61,17 +61,18 @@ def _sums(x: Array) -> _Sums:
     h = leading(x)
     rest, square = x - h, h * h
     upper = leading(square)
-    w = leading(_LINEAR + _CUBE * square, 2)
+    factor = _LINEAR + _CUBE * square
+    y, w = x * factor, leading(factor, 2)
     w_rest = ((_SHORT - w) + cube * upper) + (cube * (square - upper) + (cube_rest * square + _SHORT_REST))
     low = h * w_rest + rest * (_LINEAR + 3 * _CUBE * (h * x))
-    return _Sums(h * w, low, h * (3 * w - 2 * _SHORT), 3 * low - 2 * (_SHORT * rest + _SHORT_REST * x))
+    return _Sums(y, (h * w - y) + low, h * (3 * w - 2 * _SHORT), 3 * low - 2 * (_SHORT * rest + _SHORT_REST * x))
 
 
 def cubic_gate(x: Array) -> Array:
     """x·σ(y(x))."""
-    c = clip(x, -_vanished(x), 8.0)  # σ(y(8)) is 1
-    y, low, _, _ = _sums(c)
-    return gate(where(x > c, x, c), y, low)
+    above = where(x < -_vanished(x), -_vanished(x), x)
+    y, low, _, _ = _sums(where(above > 8, 8.0, above))  # σ(y(8)) is 1
+    return gate(above, y, low)
 
 
 @derivative(lambda x: _curvature(x))

@@ -9,7 +9,7 @@ from .exponential import UNIT, VANISHED, decay, exp_of_minus, magnitude, power_a
 from .precision import coarse, short_range
 from .selection import where
 from .series import SOFTPLUS, near
-from .tools import clip, derivative, exact_sum, polynomial, with_sign_of
+from .tools import derivative, exact_sum, polynomial, with_sign_of
 
 __all__ = ["gate", "gate_slope", "less", "sigmoid", "sigmoid_slope", "softplus", "tanh", "tanh_slope", "within"]
 
@@ -24,10 +24,11 @@ _FAR_UNIT = 2.0**-80
 _TANH_IS_1 = 30.0  # that is 2·15
 
 
-def within(y: Array) -> Array:
-    """y between where σ(y), a factor of 1e4 included, has vanished, and where it is 1."""
+def within(y: Array) -> tuple[Array, Array]:
+    """y from where σ(y), a factor of 1e4 included, has vanished, and that y up to where σ(y) is 1."""
     least = -800.0 if y.dtype == jnp.float64 else -80.0 if short_range() else -140.0
-    return clip(y, least, 40.0)
+    above = where(y < least, least, y)
+    return above, where(above > 40.0, 40.0, above)
 
 
 def gate(v: Array | float, y: Array, low: Array | float = 0.0) -> Array:
@@ -64,9 +65,9 @@ def gate_slope(y: Array, low: Array | float, steep: Array, steep_low: Array | No
     power, r = power_and_rest(where(y > VANISHED, VANISHED, y), -low, 1 / UNIT)
     p = power * UNIT
     h, rest = _sum(1 + p, steep, steep_low)
-    n = p * (1 + r)
+    n = p + p * r
     m = n * (2 + n)
-    return less(h + (r * (p + (h + (p * r + rest))) + rest), m / (1 + m)) * power * UNIT
+    return less((h + (r * (p + (h + (p * r + rest))) + rest)) * power, m / (1 + m)) * UNIT
 
 
 def _sum(x: Array, steep: Array, steep_low: Array | None) -> tuple[Array, Array | float]:
@@ -80,7 +81,7 @@ def _sum(x: Array, steep: Array, steep_low: Array | None) -> tuple[Array, Array 
 @derivative(lambda x: sigmoid_slope(x))
 def sigmoid(x: Array) -> Array:
     """1/(1 + exp(-x))."""
-    return gate(x.dtype.type(1), within(x))
+    return gate(x.dtype.type(1), within(x)[1])
 
 
 def _sigmoid_curvature(x: Array) -> Array:

@@ -27,6 +27,7 @@ __all__ = [
     "exact_sum",
     "finite",
     "halves",
+    "in_pairs",
     "leading",
     "negative_part",
     "opaque",
@@ -75,17 +76,22 @@ def product(x: Array, factor: ArrayLike) -> Array:
 
 
 def polynomial(coefficients: Sequence[Any], x: Array) -> Array:
-    """The polynomial with these coefficients, highest power first, by Horner's rule.
-
-    From eight on the even and the odd powers are summed apart, so that twice as many sums are under way at a time; the
-    last two steps, whose roundings count, are Horner's.
-    """
+    """The polynomial with these coefficients, highest power first; the last two steps, whose roundings count, are
+    Horner's, and so are those before where they are few."""
     *head, first, last = coefficients
     if len(head) < 6:
         return functools.reduce(lambda total, c: total * x + c, coefficients)
-    square = x * x
-    high, low = (polynomial(head[start::2], square) for start in (len(head) % 2, (len(head) + 1) % 2))
-    return ((high * x + low) * x + first) * x + last
+    return (in_pairs(head, x) * x + first) * x + last
+
+
+def in_pairs(coefficients: Sequence[Any], x: Array) -> Array:
+    """The same two at a time, as p·x² + (a·x + b): a chain half as long, with two roundings of the size of the result.
+
+    A loop of few iterations in flight takes as long as its longest chain.
+    """
+    odd, square = len(coefficients) % 2, x * x
+    pairs = [a * x + b for a, b in zip(coefficients[odd::2], coefficients[odd + 1 :: 2], strict=True)]
+    return functools.reduce(lambda total, pair: total * square + pair, [*coefficients[:odd], *pairs])
 
 
 def opaque(constant: float, like: Array) -> Array:

@@ -87,8 +87,7 @@ def silu(x: Array) -> Array:
         Elfwing et al. 2017, "Sigmoid-weighted linear units for neural network function approximation",
         https://arxiv.org/abs/1702.03118
     """
-    y = within(x)
-    return gate(where(x > y, x, y), y)
+    return gate(*within(x))
 
 
 swish = silu
