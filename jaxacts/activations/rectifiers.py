@@ -346,4 +346,4 @@ def sparse_plus(x: Array) -> Array:
     References:
         Martins & Astudillo 2016, "From softmax to sparsemax", https://arxiv.org/abs/1602.02068
     """
-    return where(x >= 1, x, where(x <= -1, 0, jnp.square(x + 1) / 4))
+    return where(x >= 1, x, jnp.square(where(x < -1, -1.0, x) + 1) / 4)

@@ -244,8 +244,9 @@ def hard_silu(x: Array) -> Array:
     References:
         Howard et al. 2019, "Searching for MobileNetV3", https://arxiv.org/abs/1905.02244
     """
-    gate = where(x < -1.5, (x + 3) / 6, x / 6 + 0.5)
-    return where(x <= -3, 0, x * where(x >= 3, 1, gate))
+    x = where(x < -3, -3.0, x)
+    share = where(x < -1.5, (x + 3) / 6, x / 6 + 0.5)
+    return x * where(share > 1, 1.0, share)
 
 
 hard_swish = hard_silu
