@@ -35,7 +35,7 @@ _SHORT_REST = (_LINEAR - _SHORT) + _LINEAR_REST
 
 def _vanished(x: Array) -> float:
     """Where exp(-y) has vanished for the dtype of the result."""
-    return 24.0 if x.dtype == jnp.float64 else 9.0 if short_range() else 11.9
+    return 24.0 if x.dtype == jnp.float64 else 9.0 if short_range() else 11.0
 
 
 def _bounded(x: Array) -> Array:

@@ -23,7 +23,6 @@ from .tools import derivative, exact_product, in_pairs
 
 __all__ = [
     "UNIT",
-    "VANISHED",
     "Decay",
     "bounded",
     "decay",
@@ -108,7 +107,7 @@ _EXP_COARSE = (  # error 1.8 units of 2^-24
 )
 # XLA turns (a·UNIT)·(b·UNIT) of scalars into (a·b)·UNIT², and UNIT³ may not vanish either.
 ONE, UNIT = np.float32(1), np.float32(2.0**-40)
-VANISHED = 114.0  # exp(-114)/UNIT is a normal number
+_VANISHED = 114.0  # exp(-114)/UNIT is a normal number
 _TO_INTEGER = 1.5 * 2.0**23  # added to an integer it shows in the lowest bits
 
 
@@ -142,7 +141,7 @@ def power_and_rest(
 
 
 def _exp_32(a: Array, low: ArrayLike) -> Decay:
-    k, s, c = _reduced(where(a > VANISHED, VANISHED, a), low, coarse())
+    k, s, c = _reduced(where(a > _VANISHED, _VANISHED, a), low, coarse())
     return Decay(_power_of_two(k, 1 / UNIT), s, c, UNIT)
 
 

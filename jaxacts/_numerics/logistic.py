@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
-from .exponential import UNIT, VANISHED, decay, exp_of_minus, magnitude, power_and_rest
+from .exponential import UNIT, decay, exp_of_minus, magnitude, power_and_rest
 from .precision import coarse, short_range
 from .selection import where
 from .series import SOFTPLUS, near
@@ -52,22 +52,21 @@ def gate(v: Array | float, y: Array, low: Array | float = 0.0) -> Array:
 
 
 def gate_slope(y: Array, low: Array | float, steep: Array, steep_low: Array | None = None) -> Array:
-    """σ(-w)·(1 - z·σ(w)) for w = y + low >= 0 and z = steep + steep_low, without derivative.
+    """σ(-w)·(1 - z·σ(w)) for w = y + low from 0 to where exp(-w) has vanished and z = steep + steep_low, without
+    derivative.
 
     That is the slope of v·σ(w) at -v with z = v·w', and 1 less the slope at v. With n = exp(-w) = p·(1 + r) it is
-    n·(1 + n - z)/(1 + n)², where (1 + r)·(1 + n - z) is summed as h + r·(p + (1 + n - z)) with h = 1 + p - z; the
-    quotient is a number less a correction.
+    n·(1 + n - z)/(1 + n)², where (1 + r)·(1 + n - z) is summed as h + r·(p + (1 + n - z)) with h = 1 + p - z.
     """
     if y.dtype == jnp.float64:
         e = exp_of_minus(y, -jnp.asarray(low, y.dtype))
         h, rest = _sum(1 + e.value, steep, steep_low)
         return e.times(h, rest) / jnp.square(1 + e.value)
-    power, r = power_and_rest(where(y > VANISHED, VANISHED, y), -low, 1 / UNIT)
+    power, r = power_and_rest(y, -low, 1 / UNIT)
     p = power * UNIT
     h, rest = _sum(1 + p, steep, steep_low)
     n = p + p * r
-    m = n * (2 + n)
-    return less((h + (r * (p + (h + (p * r + rest))) + rest)) * power, m / (1 + m)) * UNIT
+    return (h + (r * (p + (h + (p * r + rest))) + rest)) * power / (1 + n * (2 + n)) * UNIT
 
 
 def _sum(x: Array, steep: Array, steep_low: Array | None) -> tuple[Array, Array | float]:
