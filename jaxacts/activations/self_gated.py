@@ -150,16 +150,16 @@ def _mish_sum(x: Array, n: Array) -> Array:
 
 @derivative(lambda x: _mish_curvature(x))
 def _mish_slope(x: Array) -> Array:
-    """With n = exp(-|x|): n times a cubic in n on the left, 1 and a correction on the right."""
+    """With n = exp(-|x|): n times a cubic in n less a correction on the left, 1 and a correction on the right."""
     e = decay(x)
     n, a = e.value, bounded(x, _VANISHED)
     left, left_low = exact_sum(1 - a, n * (n * (1 + n / 4) + (1.5 - a)))
     left_low = left_low + e.lost(polynomial((0.75, 2, 1.5 - a), n))
     right = n * n * (4 * (1 + n) * (a - n) - 2)
-    # (1 + n + n²/2)², (1 + 2n + 2n²)²
-    below = where(x < 0, polynomial((0.25, 1, 2, 2, 1), n), polynomial((4, 8, 8, 4, 1), n))
-    far = where(x < 0, 0.0, 1.0) + where(x < 0, e.times(left, left_low), right) / below
-    return near(x, MISH_ROOT, far)
+    # 1 + m is (1 + n + n²/2)² on the left, (1 + 2n + 2n²)² on the right.
+    m = n * where(x < 0, polynomial((0.25, 1, 2, 2), n), polynomial((4, 8, 8, 4), n))
+    top = e.times(left, left_low)
+    return near(x, MISH_ROOT, where(x < 0, top, 1.0) + where(x < 0, -top * m, right) / (1 + m))
 
 
 def _mish_curvature(x: Array) -> Array:
