@@ -4,7 +4,7 @@
 errors of value and slope over all 2^32 inputs; it takes a few minutes a function, saves what it has after each 64th
 part and goes on from there when it is started again with the same code. ``curve`` samples the errors along x for the
 plots. Each checks what is named after it (all by default), and with ``--peer`` the functions of jax.nn. Results go to
-``docs/measured/``, where the accuracy page reads them; ``--fresh`` forgets what is there.
+``docs/measured/``, where the accuracy page reads them; ``--fresh`` forgets those that are there.
 
 References are float64 (:mod:`wide`), which ``test_wide.py`` compares with mpmath; what lies within float64's reach of
 the middle between two numbers is decided by mpmath when the hard cases are listed (:mod:`make_hard_cases`).
@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("kind", choices=("narrow", "float32", "curve"))
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(SUBJECTS)}; all by default")
     parser.add_argument("--peer", action="store_true", help="the functions of jax.nn instead")
-    parser.add_argument("--fresh", action="store_true", help="forget the results that are there")
+    parser.add_argument("--fresh", action="store_true", help="forget the results of these functions")
     options = parser.parse_intermixed_args()
     unknown = sorted(set(options.names) - set(SUBJECTS))
     if unknown:
@@ -211,7 +211,7 @@ def main() -> None:
     here = machine()
     name = f"{options.kind}{'_peer' if options.peer else ''}{'' if here['fma'] == 'yes' else '_without_fma'}.json"
     path = MEASURED / name
-    stored = json.loads(path.read_text()) if path.exists() and not options.fresh else {"results": {}}
+    stored = json.loads(path.read_text()) if path.exists() else {"results": {}}
     stored["machine"] = here
 
     def save() -> None:
@@ -219,6 +219,9 @@ def main() -> None:
         path.write_text(json.dumps(stored, indent=1) + "\n")
 
     subjects = [s for s in SUBJECTS.values() if not options.names or s.label in options.names]
+    if options.fresh:
+        for subject in subjects:
+            stored["results"].pop(subject.label, None)
     verify = {"narrow": verify_narrow, "float32": verify_float32, "curve": verify_curve}[options.kind]
     verify(subjects, options.peer, stored["results"], save)
     if options.kind != "curve":
