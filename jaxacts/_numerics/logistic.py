@@ -56,7 +56,8 @@ def gate_slope(y: Array, low: Array | float, steep: Array, steep_low: Array | No
     derivative.
 
     That is the slope of v·σ(w) at -v with z = v·w', and 1 less the slope at v. With n = exp(-w) = p·(1 + r) it is
-    n·(1 + n - z)/(1 + n)², where (1 + r)·(1 + n - z) is summed as h + r·(p + (1 + n - z)) with h = 1 + p - z.
+    n·(1 + n - z)/(1 + n)², where (1 + r)·(1 + n - z) is summed as h + r·(p + (1 + n - z)) with h = 1 + p - z; the
+    quotient is a number less a correction.
     """
     if y.dtype == jnp.float64:
         e = exp_of_minus(y, -jnp.asarray(low, y.dtype))
@@ -66,7 +67,8 @@ def gate_slope(y: Array, low: Array | float, steep: Array, steep_low: Array | No
     p = power * UNIT
     h, rest = _sum(1 + p, steep, steep_low)
     n = p + p * r
-    return (h + (r * (p + (h + (p * r + rest))) + rest)) * power / (1 + n * (2 + n)) * UNIT
+    m = n * (2 + n)
+    return less((h + (r * (p + (h + (p * r + rest))) + rest)) * power, m / (1 + m)) * UNIT
 
 
 def _sum(x: Array, steep: Array, steep_low: Array | None) -> tuple[Array, Array | float]:
