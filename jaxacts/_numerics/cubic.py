@@ -53,7 +53,9 @@ class _Sums(NamedTuple):
 
 def _sums(x: Array) -> _Sums:
     """With x = h + l: y is h·w and a rest, w = linear + cube·h² to so few digits that h·w and h·(3w - 2·linear), the
-    main part of x·y' = 3y - 2·linear·x, are exact. The first of the two numbers is the plain value of y, from which the exponent is found early."""
+    main part of x·y' = 3y - 2·linear·x, are exact.
+
+    The first number of y is its plain value, from which the exponent is found early."""
     if coarse():
         square = x * x
         return _Sums(x * (_LINEAR + _CUBE * square), 0.0, x * (_LINEAR + 3 * _CUBE * square), None)
