@@ -2,9 +2,10 @@ r"""Activations with a state of their own as ``flax.nnx`` modules.
 
 :class:`PReLU` and :class:`Dice` learn their slopes, :class:`Dice` also keeps running statistics, :class:`RReLU` draws
 from an rng stream, and :class:`Maxout` is a dense layer with its activation. Everything else is a function: write
-``jaxacts.gelu(x)``. The twins in :mod:`jaxacts.linen` have the same parameters, names, defaults and results; there the
-number of channels is read off the first input, here it is given. ``model.train()``, ``model.eval()`` and ``nnx.view``
-switch :class:`RReLU` and :class:`Dice` along with ``nnx.Dropout`` and ``nnx.BatchNorm``.
+``jaxacts.gelu(x)``. The twins in :mod:`jaxacts.linen` have the same parameters, names and results; there the number of
+channels is read off the first input, and each call says whether it is training; here the module is told both.
+``model.train()``, ``model.eval()`` and ``nnx.view`` switch :class:`RReLU` and :class:`Dice` along with ``nnx.Dropout``
+and ``nnx.BatchNorm``.
 """
 
 from __future__ import annotations

@@ -54,6 +54,7 @@ def plot_activation(
 
     Raises:
         ImportError: matplotlib is not installed.
+        TypeError: ``function`` is not callable.
 
     Example:
         >>> import jaxacts
@@ -67,6 +68,10 @@ def plot_activation(
     except ImportError as error:
         raise ImportError('plot_activation: needs matplotlib; pip install "jaxacts[plot]".') from error
 
+    if not callable(function):
+        raise TypeError(
+            f"plot_activation: expected a function, got {function!r}; pass one, such as jaxacts.get('relu')."
+        )
     try:
         entry = entry_of(function)
     except TypeError:

@@ -4,20 +4,25 @@
 of a :class:`Case` that raises ``AssertionError`` with the input at which it fails, so a test suite can run them one by
 one: ``CLAUSES["kinks"](Case.of(jaxacts.relu))``.
 
-The clauses that compare with exact values need a formula in mpmath (``pip install mpmath``); those about kinks, image,
+The clauses that compare with exact values need a formula in mpmath; those about kinks, image,
 asymptotes and Lipschitz constant need the facts that ``@jaxacts.activation`` records.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from jax import Array
 
-from ._contract import CLAUSES, Case, NotApplicableError
+from ._mechanism.errors import unknown_name
+
+try:
+    from ._contract import CLAUSES, Case, NotApplicableError
+except ModuleNotFoundError as error:
+    raise ImportError('jaxacts.testing needs mpmath; install it with pip install "jaxacts[test]".') from error
 
 __all__ = ["CLAUSES", "Case", "NotApplicableError", "Outcome", "Report", "check_activation"]
 
@@ -39,7 +44,10 @@ class Report:
     outcomes: tuple[Outcome, ...]
 
     def __getitem__(self, clause: str) -> Outcome:
-        return next(o for o in self.outcomes if o.clause == clause)
+        found = {o.clause: o for o in self.outcomes}
+        if clause not in found:
+            raise KeyError(str(unknown_name("Report", "clause", clause, found)))
+        return found[clause]
 
     def __iter__(self) -> Iterator[Outcome]:
         return iter(self.outcomes)
@@ -67,6 +75,7 @@ def check_activation(
     reference: Callable[..., Any] | None = None,
     parameters: Mapping[str, Any] | None = None,
     elementwise: bool = True,
+    without: Collection[str] = (),
 ) -> Report:
     r"""Check a function against the contract of this library.
 
@@ -77,12 +86,14 @@ def check_activation(
             evaluated with 160 digits or more.
         parameters: the arguments after ``x``, by keyword; those that are floats or arrays are differentiated.
         elementwise: whether each element depends on itself alone; decorated functions know.
+        without: names of clauses to leave out, such as ``"docstring"``, which asks for the sections of this library.
 
     Returns:
         A :class:`Report`, which is true if no clause failed. ``print`` it, or ``assert report, report``.
 
     Raises:
-        TypeError: ``function`` is not callable.
+        TypeError: ``function`` or ``reference`` is not callable, or ``parameters`` is no mapping.
+        ValueError: ``without`` has a name that no clause has.
 
     Note:
         A clause that needs facts or a reference that are not there is reported as not applicable. The whole takes a few
@@ -102,13 +113,26 @@ def check_activation(
             f"check_activation: expected a function, got {type(function).__name__}; "
             f"pass the function itself, such as jaxacts.relu."
         )
+    if parameters is not None and not isinstance(parameters, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"check_activation: parameters must be a mapping, got {type(parameters).__name__}; "
+            f"pass {{'alpha': 0.5}} or such."
+        )
+    if reference is not None and not callable(reference):
+        raise TypeError(
+            f"check_activation: reference must be a function, got {type(reference).__name__}; pass mpmath.tanh or such."
+        )
+    for name in without:
+        if name not in CLAUSES:
+            raise unknown_name("check_activation", "clause", name, CLAUSES)
     given = dict(parameters or {})
     if hasattr(function, "__activation__"):
         case = Case.of(function, reference, **given)
     else:
         arrays = tuple(n for n, v in given.items() if isinstance(v, float | Array))
         case = Case(function, given, arrays, reference, elementwise)
-    return Report(case.name, tuple(_outcome(name, clause, case) for name, clause in CLAUSES.items()))
+    clauses = {name: clause for name, clause in CLAUSES.items() if name not in without}
+    return Report(case.name, tuple(_outcome(name, clause, case) for name, clause in clauses.items()))
 
 
 def _outcome(name: str, clause: Callable[[Case], None], case: Case) -> Outcome:
@@ -118,5 +142,6 @@ def _outcome(name: str, clause: Callable[[Case], None], case: Case) -> Outcome:
         return Outcome(name, "not applicable", str(reason))
     except Exception as error:  # a crash of the function under test is a finding, not a crash of the check
         kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
-        return Outcome(name, "failed", kind + str(error).partition("\n")[0])
+        said = str(error).strip() or (inspect.getdoc(clause) or "").partition("\n")[0] + " That is not so here."
+        return Outcome(name, "failed", kind + said.partition("\n")[0])
     return Outcome(name, "passed", (inspect.getdoc(clause) or "").partition("\n")[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import re
 import subprocess
@@ -47,7 +48,9 @@ def test_slope_at_the_kink(name, at, arguments, slope, dtype) -> None:
     assert (jax.grad(lambda x: jax.vmap(f)(x).sum())(x[None]) == expected).all()
 
 
-@pytest.mark.parametrize(("choice", "slope"), [("left", 0.0), ("right", 1.0), (0.25, 0.25), (None, 0.0), (1.0, 1.0)])
+@pytest.mark.parametrize(
+    ("choice", "slope"), [("left", 0.0), ("right", 1.0), (0.25, 0.25), (None, 0.0), (np.float32(1), 1.0)]
+)
 def test_with_kink_slope(choice, slope) -> None:
     f = with_kink_slope(ja.relu, choice)
     assert f.__name__ == "relu"
@@ -78,9 +81,13 @@ def test_what_wraps_an_activation_is_none(wrapped) -> None:
 
 
 def test_glu_far_below_and_at_infinity() -> None:
-    value = float(ja.glu(jnp.array([1e30, -100.0]))[0])
-    assert value == pytest.approx(3.720075976e-14, rel=1e-6)
+    for value, gate in ((1e30, -80.0), (1e30, -100.0), (1e38, -120.0), (-3e38, -150.0), (3e38, -170.0)):
+        exact = value * math.exp(gate)
+        x = jnp.array([value, gate])
+        assert float(ja.glu(x)[0]) == pytest.approx(exact, rel=4e-7)
+        assert float(jax.grad(lambda x: ja.glu(x)[0])(x)[1]) == pytest.approx(exact, rel=4e-7)
     assert float(ja.glu(jnp.array([jnp.inf, -200.0]))[0]) == jnp.inf
+    assert float(ja.glu(jnp.array([1e38, -jnp.inf]))[0]) == 0
 
 
 def test_the_last_choice_counts() -> None:
@@ -118,6 +125,21 @@ def test_kinks_are_as_short_as_they_were_given() -> None:
 def test_pieces_must_fit() -> None:
     with pytest.raises(ValueError, match="Pieces: 2 knots need 3 slopes, got 2"):
         Pieces((0.0, 1.0), (0.0, 1.0))
+    with pytest.raises(ValueError, match="Pieces: the knots must increase, got"):
+        Pieces((1.0, 0.0), (0.0, 1.0, 2.0))
+
+
+FLOAT8 = [getattr(jnp, n) for n in dir(jnp) if n.startswith("float8_e") and n != "float8_e8m0fnu"]
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16, *FLOAT8])
+def test_a_slope_is_nan_where_x_is(dtype) -> None:
+    """Whatever meets it: nothing is left of the bits of the cotangent but a NaN."""
+    x, ct = jnp.array([jnp.nan, 1.0, -1.0], dtype), jnp.array([-2.0, -2.0, -2.0], dtype)
+    for cotangent in (ct, 0 * ct, jnp.full_like(ct, jnp.finfo(dtype).max)):
+        slopes = jax.vjp(ja.relu, x)[1](cotangent)[0].astype(jnp.float32)
+        assert jnp.isnan(slopes[0])
+        assert slopes[1:].tolist() == [float(cotangent[1]), 0.0]
 
 
 def test_partials_must_name_the_parameters() -> None:

@@ -73,6 +73,11 @@ def test_any_function_of_a_number() -> None:
     assert _dots(axes, filled=False) == {(1, 2)}
 
 
+def test_not_a_function() -> None:
+    with pytest.raises(TypeError, match="plot_activation: expected a function, got 'relu'"):
+        plot_activation("relu")
+
+
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r'pip install "jaxacts\[plot\]"'):

@@ -180,3 +180,24 @@ def test_parameters_of_a_plain_function() -> None:
 def test_not_a_function() -> None:
     with pytest.raises(TypeError, match="check_activation: expected a function, got str; pass the function itself"):
         check_activation("relu")
+
+
+def test_bad_arguments() -> None:
+    with pytest.raises(TypeError, match="check_activation: reference must be a function, got str"):
+        check_activation(jnp.tanh, reference="tanh")
+    with pytest.raises(TypeError, match="check_activation: parameters must be a mapping, got list"):
+        check_activation(jnp.tanh, parameters=[0.5])
+    with pytest.raises(ValueError, match="check_activation: unknown clause 'docstrings'; did you mean 'docstring'"):
+        check_activation(jnp.tanh, without=("docstrings",))
+
+
+@activation(slope=lambda x: 3 * x * x)
+def cube(x):
+    return x * x * x
+
+
+def test_a_clause_left_out_and_a_true_overflow() -> None:
+    report = check_activation(cube, reference=lambda x: x**3, without=("docstring",))
+    assert report, report
+    with pytest.raises(KeyError, match="Report: unknown clause 'docstring'"):
+        report["docstring"]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import jax
+import numpy as np
 from jax import Array
 from jax.ad_checkpoint import checkpoint_name
 from jax.typing import ArrayLike
@@ -164,6 +165,7 @@ def with_kink_slope(function: F, choice: Choice) -> F:
         https://arxiv.org/abs/2106.12915
     """
     base = entry_of(function, "with_kink_slope").function
+    choice = float(choice) if isinstance(choice, np.floating) else choice
     weight = isinstance(choice, int | float) and not isinstance(choice, bool) and 0 <= choice <= 1
     if not weight and choice not in ("left", "right", None):
         raise ValueError(f"with_kink_slope: choice must be 'left', 'right' or a weight from 0 to 1, got {choice!r}.")

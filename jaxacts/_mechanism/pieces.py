@@ -53,6 +53,9 @@ class Pieces:
             raise ValueError(
                 f"Pieces: {len(self.knots)} knots need {len(self.knots) + 1} slopes, got {len(self.slopes)}."
             )
+        numbers = [k for k in self.knots if isinstance(k, float)]
+        if numbers != sorted(numbers):
+            raise ValueError(f"Pieces: the knots must increase, got {self.knots}; give them, and the slopes, in order.")
         limits = self.limits or tuple(zip(self.slopes, self.slopes[1:], strict=False))
         if len(limits) != len(self.knots):
             raise ValueError(f"Pieces: {len(self.knots)} knots need {len(self.knots)} limits, got {len(limits)}.")

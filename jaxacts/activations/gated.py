@@ -2,6 +2,8 @@ r"""Gated linear units: one half of the features decides how much of the other h
 
 from __future__ import annotations
 
+import math
+
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -12,18 +14,25 @@ from jaxacts._numerics import decay, finite, sigmoid, where
 __all__ = ["glu"]
 
 
+def _shifted(value: Array, gate: Array) -> tuple[Array, Array]:
+    """A value and a gate of the same product where exp(gate) is too small for float32 but the product may not be."""
+    far = gate < (-700.0 if gate.dtype == jnp.float64 else -90.0)
+    return where(far, finite(value) * math.exp(-64), finite(value)), where(far, gate + 64, gate)
+
+
 def _by_gate(value: Array, gate: Array) -> Array:
+    value, gate = _shifted(value, gate)
     e = decay(gate)
-    return e.times(finite(value)) / jnp.square(1 + e.value)
+    return e.times(value) / jnp.square(1 + e.value)
 
 
 @activation(slope=lambda value, gate: sigmoid(gate), partials={"gate": _by_gate})
 def _gated(value: Array, gate: ArrayLike) -> Array:
     """value · σ(gate), rounded once; the backward pass keeps one array for each of the two."""
-    gate = jnp.asarray(gate)
-    e = decay(gate)
-    passed = where(gate < 0, e.times(finite(value)), value) / (1 + e.value)
-    return where(jnp.isinf(value) & (gate > -jnp.inf), value, passed)
+    near, shifted = _shifted(value, jnp.broadcast_to(jnp.asarray(gate), value.shape))
+    e = decay(shifted)
+    passed = where(shifted < 0, e.times(near), near) / (1 + e.value)
+    return where(jnp.isinf(value) & (shifted > -jnp.inf), value, passed)
 
 
 @activation(static=("axis",))

@@ -7,6 +7,7 @@ in bytes an element, the input's share included where it is held.
 
 from __future__ import annotations
 
+import argparse
 import functools
 import sys
 from collections.abc import Callable
@@ -60,6 +61,7 @@ def limits(function: Callable[..., jax.Array]) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0]).parse_args()
     table = Table(
         "function", "value, ulp", "slope, ulp", "kept, B", "f, f' at -inf, inf",
         title=f"jax.nn → jaxacts {jaxacts.__version__}, jax {version('jax')}, float32 on {jax.default_backend()}",
