@@ -6,7 +6,7 @@ every order of derivative stays finite.
 
 from .algebraic import hyperbola, hyperbola_root, hyperbola_slope, inverse_square
 from .cubic import cubic_gate, cubic_gate_slope
-from .exponential import Decay, bounded, decay, decay_of_quotient, expm1_negative, magnitude
+from .exponential import Decay, bounded, decay, decay_of_quotient, expm1_negative, magnitude, vanished
 from .logistic import gate, gate_slope, less, sigmoid, sigmoid_slope, softplus, tanh, tanh_slope, within
 from .normal import gelu_curve, gelu_slope
 from .precision import significand
@@ -51,6 +51,7 @@ __all__ = [
     "softplus",
     "tanh",
     "tanh_slope",
+    "vanished",
     "vary_alike",
     "where",
     "within",

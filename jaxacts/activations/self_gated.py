@@ -30,6 +30,7 @@ from jaxacts._numerics import (
     less,
     near,
     polynomial,
+    vanished,
     where,
     within,
 )
@@ -42,7 +43,7 @@ _VANISHED = 1e4  # exp(-x) is 0 here, and x times constants is still finite
 
 @derivative(lambda x: _silu_curvature(x))
 def _silu_slope(x: Array) -> Array:
-    a = bounded(x, 800.0 if x.dtype == jnp.float64 else 114.0)  # where the exponential vanishes
+    a = bounded(x, vanished(x))
     left = gate_slope(a, 0.0, a)
     return near(x, SILU_ROOT, where(x < 0, left, 1 - left))
 
@@ -239,7 +240,7 @@ def hard_silu(x: Array) -> Array:
     Example:
         >>> import jax.numpy as jnp, jaxacts
         >>> jaxacts.hard_silu(jnp.array([-4.0, -1.5, 4.0]))
-        Array([ 0.   , -0.375,  4.   ], dtype=float32)
+        Array([-0.   , -0.375,  4.   ], dtype=float32)
 
     References:
         Howard et al. 2019, "Searching for MobileNetV3", https://arxiv.org/abs/1905.02244

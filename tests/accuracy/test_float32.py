@@ -21,7 +21,7 @@ from jaxacts._numerics import series
 
 BOUNDS = {"value": 2.0, "slope": 3.0, "second derivative": 8.0}
 LARGEST = (-1.837826, -1.236358, -1.009995e-4, -3.25056, -6.570323, -6.735036e-6, -1.51811, -15.98464, -0.1116873)
-LARGEST += (-5.0930762, -3.7910721, -8208.6143, -1.2695451, 0.19889635, 5.5384436, -1.8235048, -5.194787)
+LARGEST += (-5.0930762, -3.7910721, -8208.6143, -1.2695451, 0.19889635, 5.5384436, -1.8235048, -5.194787, -1.7148209)
 """Where all numbers, or 35 million random ones without fused multiply-add, had their largest errors."""
 
 

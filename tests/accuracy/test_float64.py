@@ -18,8 +18,9 @@ def _sample() -> np.ndarray:
     rng = np.random.default_rng(0)
     even = np.concatenate([rng.uniform(-s, s, 120) for s in (0.5, 2, 8, 40, 700)])
     tiny = 10.0 ** rng.uniform(-300, 0, 40) * rng.choice([-1, 1], 40)
+    roots = rng.uniform(-2.2, 0.3, 150)  # of slopes, and where their series end
     ends = [s * np.nextafter(v, to) for v in switches(np.float64) for s in (1, -1) for to in (0, np.inf)]
-    x = np.unique([*even, *tiny, *ends])
+    x = np.unique([*even, *tiny, *roots, *ends])
     return x[np.abs(x) > np.finfo(np.float64).tiny]
 
 

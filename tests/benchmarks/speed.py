@@ -60,7 +60,7 @@ def programs(f: Callable[[Array], Array]) -> tuple[Program, ...]:
 
 
 def undisturbed() -> None:
-    """Before JAX starts: one core, and freed memory kept.
+    """Before JAX starts its threads: one core, and freed memory kept, of which there is enough from the start.
 
     Otherwise the scheduler may leave both halves of a loop to one core, for a whole run, and arrays of 32 MiB come from
     the kernel, which clears every page: on Linux that takes several times as long as most functions here.
@@ -70,7 +70,9 @@ def undisturbed() -> None:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     trim_threshold, mmap_threshold, arenas = -1, -3, -8
     for parameter, value in {trim_threshold: 2**30, mmap_threshold: 2**30, arenas: 1}.items():
-        ctypes.CDLL(None).mallopt(parameter, value)
+        if ctypes.CDLL(None).mallopt(parameter, value) != 1:
+            sys.exit("speed.py: mallopt failed; pass --disturbed.")
+    np.ones(2**26)
 
 
 def seconds(run: Callable[[], Any]) -> float:
@@ -194,7 +196,7 @@ def main() -> None:
         console.print(f"geometric mean of the ratios, {what}: {mean:.2f}")
     about = {"jax": version("jax"), "backend": jax.default_backend()}
     measured = {"machine": about, "rows": rows, "means": means, "overheads": overheads(console)}
-    if not options.names:
+    if not (options.names or options.quick or options.disturbed):
         RESULTS.write_text(json.dumps(measured, indent=1) + "\n")
 
 
