@@ -1,8 +1,8 @@
 """x·σ(y) with the cubic y = sqrt(8/pi)·(x + 0.044715·x³): the tanh form of gelu, its slope and its curvature.
 
-y reaches 90 before the exponential vanishes, where one rounding of y costs 45 units in the last place, so y is its plain
-value and what that lacks of an exact product and a small rest. Every other product that matters is one of two half
-significands, which is exact whether or not it is contracted with the sum that follows.
+y reaches 90 before the exponential vanishes, where one rounding of y costs 45 units in the last place, so y is its
+plain value and what that lacks of an exact product and a small rest. Every other product that matters is one of two
+half significands, which is exact whether or not it is contracted with the sum that follows.
 """
 
 from __future__ import annotations
