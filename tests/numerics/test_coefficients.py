@@ -18,7 +18,10 @@ BOUNDS = {
     "_TAIL_64": 1.0,
     "GELU_GATE_64": 0.6,
     "GELU_ROOT_64": 2.0,
+    "GELU_TANH_ROOT_64": 0.6,
     "MISH_ROOT": 0.8,
+    "MISH_ROOT_64": 0.8,
+    "SILU_ROOT_64": 0.6,
 }
 """The errors allowed, in units of 2^-24 or 2^-53, where more than half a unit is."""
 
