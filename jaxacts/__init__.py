@@ -42,7 +42,4 @@ def __getattr__(name: str) -> types.ModuleType:
     """The modules that need an extra, imported when they are first named."""
     if name in ("linen", "nnx", "plotting", "testing"):
         return importlib.import_module(f"{__name__}.{name}")
-    near = _errors.nearest(name, __all__)[:1]
-    raise AttributeError(
-        f"module {__name__!r} has no attribute {name!r}" + "".join(f"; did you mean {n!r}?" for n in near)
-    )
+    raise _errors.missing(__name__, name, __all__)

@@ -88,6 +88,10 @@ def test_get_wants_a_name() -> None:
 def test_unknown_attribute_suggests() -> None:
     with pytest.raises(AttributeError, match=r"module 'jaxacts' has no attribute 'rellu'; did you mean 'relu'\?"):
         _ = jaxacts.rellu
+    with pytest.raises(
+        AttributeError, match=r"'jaxacts.initializers' has no .* 'he_norml'; did you mean 'he_normal'\?"
+    ):
+        jaxacts.initializers.he_norml  # noqa: B018
 
 
 def test_import_brings_in_no_optional_dependency() -> None:

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["bind", "nearest", "unknown_name"]
+__all__ = ["bind", "missing", "nearest", "unknown_name"]
 
 
 def bind(function: str, signature: inspect.Signature, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,6 +26,12 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     by_folded = {k.casefold(): k for k in known}
     found = difflib.get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.5)
     return [by_folded[f] for f in found]
+
+
+def missing(module: str, name: str, known: Iterable[str]) -> AttributeError:
+    """An AttributeError for a name that a module lacks, with the nearest one."""
+    near = "".join(f"; did you mean {n!r}?" for n in nearest(name, known)[:1])
+    return AttributeError(f"module {module!r} has no attribute {name!r}{near}")
 
 
 def unknown_name(function: str, argument: str, got: object, known: Iterable[str]) -> ValueError:
