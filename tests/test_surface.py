@@ -91,7 +91,7 @@ def test_unknown_attribute_suggests() -> None:
     with pytest.raises(
         AttributeError, match=r"'jaxacts.initializers' has no .* 'he_norml'; did you mean 'he_normal'\?"
     ):
-        jaxacts.initializers.he_norml  # noqa: B018
+        _ = jaxacts.initializers.he_norml
 
 
 def test_import_brings_in_no_optional_dependency() -> None:
