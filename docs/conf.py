@@ -8,10 +8,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import _generate  # noqa: E402
-import _measured  # noqa: E402
+import _generate  # noqa: E402 (found by the path above)
+import _measured  # noqa: E402 (as well)
 
-import jaxacts  # noqa: E402
+import jaxacts  # noqa: E402 (of this checkout)
 
 project = "jaxacts"
 author = "The jaxacts developers"

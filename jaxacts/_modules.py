@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.linen.dtypes import promote_dtype  # pyright: ignore[reportUnknownVariableType]
+from flax.linen.dtypes import promote_dtype  # pyright: ignore[reportUnknownVariableType] (untyped there)
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
@@ -88,7 +88,7 @@ def batch_statistics(module: str, axis: int | None, x: ArrayLike, axis_name: str
 
     def mean_of(values: Array) -> Array:
         local = jnp.mean(values, others, keepdims=True)
-        return local if axis_name is None else jax.lax.pmean(local, axis_name)  # pyright: ignore[reportUnknownMemberType]
+        return local if axis_name is None else jax.lax.pmean(local, axis_name)  # pyright: ignore[reportUnknownMemberType] (untyped there)
 
     mean = mean_of(x)
     variance = mean_of(jnp.square(x - mean))

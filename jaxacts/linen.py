@@ -34,7 +34,7 @@ class _Module(nn.Module, kw_only=True):
 
     def _parameter(self, name: str, initial: Initial, shape: Shape) -> Array:
         init = _modules.initializer(type(self).__name__, f"{name}_init", initial, self.param_dtype)
-        return self.param(name, init, shape, self.param_dtype)  # pyright: ignore[reportUnknownMemberType]
+        return self.param(name, init, shape, self.param_dtype)  # pyright: ignore[reportUnknownMemberType] (untyped there)
 
 
 class _PerChannel(_Module, kw_only=True):
@@ -308,6 +308,6 @@ class Dice(_PerChannel, kw_only=True):
         return dice(x, *self._along(x, alpha, mean, var), epsilon=self.epsilon)
 
     def _statistic(self, name: str, init: Init, shape: Shape) -> nn.Variable[Array]:
-        return self.variable(  # pyright: ignore[reportUnknownMemberType]
+        return self.variable(  # pyright: ignore[reportUnknownMemberType] (untyped there)
             "batch_stats", name, init, None, shape, jnp.float32
         )

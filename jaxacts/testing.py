@@ -113,7 +113,7 @@ def check_activation(
             f"check_activation: expected a function, got {type(function).__name__}; "
             f"pass the function itself, such as jaxacts.relu."
         )
-    if parameters is not None and not isinstance(parameters, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if parameters is not None and not isinstance(parameters, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] (untyped callers)
         raise TypeError(
             f"check_activation: parameters must be a mapping, got {type(parameters).__name__}; "
             f"pass {{'alpha': 0.5}} or such."

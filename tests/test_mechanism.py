@@ -49,7 +49,8 @@ def test_slope_at_the_kink(name, at, arguments, slope, dtype) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "slope"), [("left", 0.0), ("right", 1.0), (0.25, 0.25), (None, 0.0), (np.float32(1), 1.0)]
+    ("choice", "slope"),
+    [("left", 0.0), ("right", 1.0), (0.25, 0.25), (None, 0.0), (1.0, 1.0), (np.float32(0.5), 0.5)],
 )
 def test_with_kink_slope(choice, slope) -> None:
     f = with_kink_slope(ja.relu, choice)

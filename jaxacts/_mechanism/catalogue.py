@@ -189,7 +189,7 @@ def get(name: str) -> Callable[..., Array]:
     """
     from jaxacts import activations
 
-    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] (untyped callers)
         raise TypeError(f"get: name must be a str, got {type(name).__name__}; pass a name such as 'relu'.")
     if name not in activations.__all__:
         raise unknown_name("get", "activation", name, activations.__all__)

@@ -47,12 +47,13 @@ def _times(t: Array, factor: float | Array) -> Array:
     NaN is set in the bits of t, so that all of t is loaded: under a mask that took XLA's CPU backend twice as long.
     """
     bits = jnp.dtype(f"uint{8 * t.dtype.itemsize}")
-    if isinstance(factor, float) and factor == 0.0:
+    number = factor if isinstance(factor, float) else None
+    if number == 0.0:
         return jnp.zeros_like(t, bits)
-    if isinstance(factor, float) and math.isnan(factor):
+    if number is not None and math.isnan(number):
         nan = lax.bitcast_convert_type(jnp.asarray(math.nan, t.dtype), bits)
         return jnp.full_like(t, nan, bits) if t.dtype.itemsize == 1 else nan | lax.bitcast_convert_type(t, bits)
-    scaled = t if isinstance(factor, float) and factor == 1.0 else down(up(t, t.dtype) * factor, t.dtype)
+    scaled = t if number == 1.0 else down(up(t, t.dtype) * factor, t.dtype)
     return lax.bitcast_convert_type(scaled, bits)
 
 

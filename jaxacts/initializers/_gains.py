@@ -187,7 +187,7 @@ def squared_gain(
         both = " and ".join(given)
         fixed = f", or activation=functools.partial(f, negative_slope={slope:g})" if slope != default else ""
         raise ValueError(f"{function}: {both} both set the variance, got {values}; pass one of them{fixed}.")
-    if activation is not None and not callable(activation):  # pyright: ignore[reportUnnecessaryComparison]
+    if activation is not None and not callable(activation):  # pyright: ignore[reportUnnecessaryComparison] (untyped callers)
         raise TypeError(
             f"{function}: activation must be a function of an array, got {type(activation).__name__}; "
             f"pass jaxacts.tanh, the function itself."

@@ -160,7 +160,7 @@ class Einsum(Layer):
 
     def _roles(self) -> tuple[str, str, str]:
         """The indices of inputs, kernel and output."""
-        if not isinstance(self.spec, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(self.spec, str):  # pyright: ignore[reportUnnecessaryIsInstance] (untyped callers)
             raise TypeError(
                 f"Einsum: spec must be a string, got {type(self.spec).__name__}; write it as for jnp.einsum, such as "
                 f"'btd,dhk->bthk'."

@@ -193,7 +193,7 @@ class _Alone(NamedTuple):
 
 
 def _chosen(choices: Mapping[str, Choice], paths: list[str], used: set[int]) -> dict[int, Choice]:
-    if not isinstance(choices, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(choices, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] (untyped callers)
         raise TypeError(
             f"match: choices must map paths of kernels to what follows them, got {type(choices).__name__}; "
             f"pass choices={{'*/kernel': jaxacts.relu}}."
