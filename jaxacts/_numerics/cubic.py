@@ -48,7 +48,7 @@ class _Sums(NamedTuple):
     y: Array
     y_low: Array | float
     steep: Array
-    steep_low: Array | None
+    steep_low: Array | float
 
 
 def _sums(x: Array) -> _Sums:
@@ -58,7 +58,7 @@ def _sums(x: Array) -> _Sums:
     The first number of y is its plain value, from which the exponent is found early."""
     if coarse():
         square = x * x
-        return _Sums(x * (_LINEAR + _CUBE * square), 0.0, x * (_LINEAR + 3 * _CUBE * square), None)
+        return _Sums(x * (_LINEAR + _CUBE * square), 0.0, x * (_LINEAR + 3 * _CUBE * square), 0.0)
     cube, cube_rest = halves(_CUBE, _CUBE_REST, x.dtype)
     h = leading(x)
     rest, square = x - h, h * h

@@ -125,7 +125,8 @@ def _reduced(a: Array, low: ArrayLike, coarsely: bool) -> tuple[Array, Array, Ar
     0.01 at exp(-18), where the polynomial errs by 0.12 units, and 0.05 at exp(-80) of the exact gelu, by 1 unit.
     """
     k = lax.round(a * -math.log2(math.e), lax.RoundingMethod.TO_NEAREST_EVEN)
-    s = (a + k * _LN2) + (k * _LN2_REST - low)
+    rest = k * _LN2_REST
+    s = (a + k * _LN2) + (rest if isinstance(low, float) else rest - low)
     return k, s, s * s * in_pairs(_EXP_COARSE if coarsely else _EXP_32, s)
 
 

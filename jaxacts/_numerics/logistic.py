@@ -9,7 +9,7 @@ from .exponential import UNIT, decay, exp_of_minus, magnitude, power_and_rest
 from .precision import coarse, short_range
 from .selection import where
 from .series import SOFTPLUS, near
-from .tools import derivative, exact_sum, polynomial, with_sign_of
+from .tools import derivative, polynomial, with_sign_of
 
 __all__ = ["gate", "gate_slope", "less", "sigmoid", "sigmoid_slope", "softplus", "tanh", "tanh_slope", "within"]
 
@@ -51,32 +51,22 @@ def gate(v: Array | float, y: Array, low: Array | float = 0.0) -> Array:
     return v * unit / ((where(far, 0.0, 1.0) + p) + (p * r + where(far, unit, 0.0)))
 
 
-def gate_slope(y: Array, low: Array | float, steep: Array, steep_low: Array | None = None) -> Array:
+def gate_slope(y: Array, low: Array | float, steep: Array, steep_low: Array | float = 0.0) -> Array:
     """σ(-w)·(1 - z·σ(w)) for w = y + low from 0 to where exp(-w) has vanished and z = steep + steep_low, without
     derivative.
 
     That is the slope of v·σ(w) at -v with z = v·w', and 1 less the slope at v. With n = exp(-w) = p·(1 + r) it is
-    n·(1 + n - z)/(1 + n)², where (1 + r)·(1 + n - z) is summed as h + r·(p + (1 + n - z)) with h = 1 + p - z; the
-    quotient is a number less a correction.
+    n·(1 + n - z)/(1 + n)², where 1 + n - z is summed as (1 + p - z) + p·r; the quotient is a number less a correction.
     """
     if y.dtype == jnp.float64:
         e = exp_of_minus(y, -jnp.asarray(low, y.dtype))
-        h, rest = _sum(1 + e.value, steep, steep_low)
-        return e.times(h, rest) / jnp.square(1 + e.value)
+        return e.times(1 + e.value - steep, -steep_low) / jnp.square(1 + e.value)
     power, r = power_and_rest(y, -low, 1 / UNIT)
     p = power * UNIT
-    h, rest = _sum(1 + p, steep, steep_low)
+    u = (1 + p - steep) + (p * r - steep_low)
     n = p + p * r
     m = n * (2 + n)
-    return less((h + (r * (p + (h + (p * r + rest))) + rest)) * power, m / (1 + m)) * UNIT
-
-
-def _sum(x: Array, steep: Array, steep_low: Array | None) -> tuple[Array, Array | float]:
-    """x less the sum of the others, and what its rounding lost if that sum has two parts."""
-    if steep_low is None:
-        return x - steep, 0.0
-    h, lost = exact_sum(x, -steep)
-    return h, lost - steep_low
+    return less((u + u * r) * power, m / (1 + m)) * UNIT
 
 
 @derivative(lambda x: sigmoid_slope(x))
