@@ -60,20 +60,17 @@ def _overflow(x: Array) -> float:
 
 @jax.custom_jvp
 def hyperbola_slope(x: Array, b: Array) -> Array:
-    """(1 + x/r)/2 with r = sqrt(s), s = x² + b, in the tails as b/(2·(s + r·|x|)) or 1 less that.
+    """(1 + x/r)/2 with r = sqrt(s), s = x² + b, as b/(2·(s + r·|x|)) on the left and 1 less that on the right.
 
     What the rounding of that sum loses is made good in the quotient, as in the value, where it does not overflow.
     """
     a = magnitude(x)
-    square = a * a
-    s = square + _positive(b)
-    root = jnp.sqrt(s)
-    rest = a * root
+    s = a * a + _positive(b)
+    rest = a * jnp.sqrt(s)
     total = s + rest
     q, lost = b / total, where(a > _overflow(x), 0, (total - s) - rest)
     tail = q + q * (q * lost / _positive(b))
-    near, far = (1 + x / root) / 2, where(x < 0, 0.0, 1.0) + tail * where(x < 0, 0.5, -0.5)
-    return where(square < b / 4, near, far)
+    return where(x < 0, 0.0, 1.0) + tail * where(x < 0, 0.5, -0.5)
 
 
 @hyperbola_slope.defjvp
