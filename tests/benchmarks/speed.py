@@ -148,7 +148,7 @@ def overheads(console: Console) -> dict[str, float]:
         pair = jaxacts.get(name), getattr(jax.nn, name)
         for gradient in (False, True):
             runs = (functools.partial(compiling, f, gradient) for f in pair)
-            found[f"compile {name}" + " with gradient" * gradient] = paired(*runs, 3)[2]
+            found[f"compile {name}" + " with gradient" * gradient] = paired(*runs, 5)[2]
     for what, ratio in found.items():
         console.print(f"{what}: {ratio:.2f} of jax.nn")
     return found
