@@ -7,7 +7,7 @@ every order of derivative stays finite.
 from .algebraic import hyperbola, hyperbola_root, hyperbola_slope, inverse_square
 from .cubic import cubic_gate, cubic_gate_slope
 from .exponential import Decay, bounded, decay, decay_of_quotient, expm1_negative, magnitude, vanished
-from .logistic import gate, gate_slope, less, sigmoid, sigmoid_slope, softplus, tanh, tanh_slope, within
+from .logistic import gate_slope, less, sigmoid, sigmoid_slope, silu_curve, softplus, tanh, tanh_slope
 from .normal import gelu_curve, gelu_slope
 from .precision import significand
 from .selection import vary_alike, where
@@ -30,7 +30,6 @@ __all__ = [
     "exact_sum",
     "expm1_negative",
     "finite",
-    "gate",
     "gate_slope",
     "gelu_curve",
     "gelu_slope",
@@ -48,11 +47,11 @@ __all__ = [
     "sigmoid",
     "sigmoid_slope",
     "significand",
+    "silu_curve",
     "softplus",
     "tanh",
     "tanh_slope",
     "vanished",
     "vary_alike",
     "where",
-    "within",
 ]

@@ -73,8 +73,8 @@ def _sums(x: Array) -> _Sums:
 def cubic_gate(x: Array) -> Array:
     """x·σ(y(x))."""
     above = where(x < -_vanished(x), -_vanished(x), x)
-    y, low, _, _ = _sums(where(above > 8, 8.0, above))  # σ(y(8)) is 1
-    return gate(above, y, low)
+    y, low, _, _ = _sums(above)
+    return where(x > (8.0 if x.dtype == jnp.float64 else 6.0), x, gate(above, y, low))  # there σ(y) is 1
 
 
 @derivative(lambda x: _curvature(x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from .exponential import UNIT, decay, exp_of_minus, magnitude, power_and_rest
@@ -11,7 +12,7 @@ from .selection import where
 from .series import SOFTPLUS, near
 from .tools import derivative, polynomial, with_sign_of
 
-__all__ = ["gate", "gate_slope", "less", "sigmoid", "sigmoid_slope", "softplus", "tanh", "tanh_slope", "within"]
+__all__ = ["gate", "gate_slope", "less", "sigmoid", "sigmoid_slope", "silu_curve", "softplus", "tanh", "tanh_slope"]
 
 
 def less(p: Array, share: Array) -> Array:
@@ -19,36 +20,35 @@ def less(p: Array, share: Array) -> Array:
     return p * (1 - share) if coarse() else p - p * share
 
 
-_FAR = -15.0  # from here on downwards 2^k·_FAR_UNIT neither overflows nor leaves the normal numbers
-_FAR_UNIT = 2.0**-80
 _TANH_IS_1 = 30.0  # that is 2·15
+_IS_1 = 40.0  # σ(40) is 1
 
 
-def within(y: Array) -> tuple[Array, Array]:
-    """y from where σ(y), a factor of 1e4 included, has vanished, and that y up to where σ(y) is 1."""
-    least = -800.0 if y.dtype == jnp.float64 else -80.0 if short_range() else -140.0
-    above = where(y < least, least, y)
-    return above, where(above > 40.0, 40.0, above)
+def _above(y: Array) -> Array:
+    """y from where y·σ(y) has vanished."""
+    least = -800.0 if y.dtype == jnp.float64 else -80.0 if short_range() else -120.0
+    return where(y < least, least, y)
 
 
-def gate(v: Array | float, y: Array, low: Array | float = 0.0) -> Array:
-    """v·σ(y + low), without derivative, for a y that is ``within`` and a v that is not tiny where y is below -15.
+def gate(v: Array | np.float32, y: Array, low: Array | float = 0.0) -> Array:
+    """v·σ(y + low), without derivative, for y and v up to 40 and above -120.
 
-    With exp(-y) = p·(1 + r) and p a power of two the denominator is (1 + p) + p·r, where 1 + p is exact: rounded once.
-    On the far left 1 + p would be rounded, 1 + p·r loses nothing there; and all is measured in a small unit.
+    With exp(-y) = p·(1 + r) and p a power of two the denominator is p + (1 + p·r), all in a small unit, for p may be
+    2^173. Its two sums lose half a unit each where p is near 1, else the first or the second loses little or nothing:
+    2 units in the last place with the quotient's.
     """
     if y.dtype == jnp.float64:
         e = exp_of_minus(magnitude(y), where(y < 0, 1.0, -1.0) * low)
         return where(y < 0, e.times(v), v) / (1 + e.value)
-    if short_range():
-        p, r = power_and_rest(y, -low)
-        return v / ((1 + p) + p * r)
-    far = y < _FAR
-    unit = where(far, _FAR_UNIT, 1.0)
+    unit = np.float32(1 if short_range() else 2.0**-60)
     p, r = power_and_rest(y, -low, unit)
-    if coarse():
-        return v * unit / ((unit + p) + p * r)
-    return v * unit / ((where(far, 0.0, 1.0) + p) + (p * r + where(far, unit, 0.0)))
+    return v / (p + (unit + p * r)) * unit
+
+
+def silu_curve(x: Array) -> Array:
+    """x·σ(x), without derivative."""
+    y = _above(x)
+    return where(x > _IS_1, x, gate(y, y))
 
 
 def gate_slope(y: Array, low: Array | float, steep: Array, steep_low: Array | float = 0.0) -> Array:
@@ -72,7 +72,7 @@ def gate_slope(y: Array, low: Array | float, steep: Array, steep_low: Array | fl
 @derivative(lambda x: sigmoid_slope(x))
 def sigmoid(x: Array) -> Array:
     """1/(1 + exp(-x))."""
-    return gate(x.dtype.type(1), within(x)[1])
+    return gate(x.dtype.type(1), _above(where(x > _IS_1, _IS_1, x)))
 
 
 def _sigmoid_curvature(x: Array) -> Array:

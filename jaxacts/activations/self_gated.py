@@ -23,16 +23,15 @@ from jaxacts._numerics import (
     decay,
     derivative,
     exact_sum,
-    gate,
     gate_slope,
     gelu_curve,
     gelu_slope,
     less,
     near,
     polynomial,
+    silu_curve,
     vanished,
     where,
-    within,
 )
 
 __all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
@@ -88,7 +87,7 @@ def silu(x: Array) -> Array:
         Elfwing et al. 2017, "Sigmoid-weighted linear units for neural network function approximation",
         https://arxiv.org/abs/1702.03118
     """
-    return gate(*within(x))
+    return silu_curve(x)
 
 
 swish = silu
