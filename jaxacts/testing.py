@@ -92,7 +92,7 @@ def check_activation(
         A :class:`Report`, which is true if no clause failed. ``print`` it, or ``assert report, report``.
 
     Raises:
-        TypeError: ``function`` or ``reference`` is not callable, or ``parameters`` is no mapping.
+        TypeError: ``function`` or ``reference`` is not callable, ``parameters`` is no mapping, or ``without`` a string.
         ValueError: ``without`` has a name that no clause has.
 
     Note:
@@ -122,6 +122,8 @@ def check_activation(
         raise TypeError(
             f"check_activation: reference must be a function, got {type(reference).__name__}; pass mpmath.tanh or such."
         )
+    if isinstance(without, str):
+        raise TypeError(f"check_activation: without must be several names, got {without!r}; pass [{without!r}].")
     for name in without:
         if name not in CLAUSES:
             raise unknown_name("check_activation", "clause", name, CLAUSES)

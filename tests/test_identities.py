@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import Array
+from jax.typing import DTypeLike
 
 import jaxacts as ja
 
@@ -54,6 +55,15 @@ def test_dice_without_spread_is_prelu(alpha: float) -> None:
     np.testing.assert_array_equal(ja.dice(x, alpha, 0.0, 0.0, epsilon=0.0), ja.prelu(x, alpha))
     slope = jax.vmap(jax.grad(lambda x: ja.dice(x, alpha, 0.0, 0.0, epsilon=0.0)))(x)
     np.testing.assert_array_equal(slope, jax.vmap(jax.grad(lambda x: ja.prelu(x, alpha)))(x))
+
+
+@pytest.mark.parametrize("statistics", [(jnp.nan, 1.0), (0.0, jnp.nan), (jnp.nan, jnp.nan), (0.0, -1.0)])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
+def test_dice_of_undefined_statistics_is_nan(statistics: tuple[float, float], dtype: DTypeLike) -> None:
+    x = jnp.array([-1e4, -1.0, 0.0, 1.0], dtype)
+    values, slopes = jax.jvp(lambda x: ja.dice(x, 0.25, *statistics), (x,), (jnp.ones_like(x),))
+    assert jnp.isnan(values).all()
+    assert jnp.isnan(slopes).all()
 
 
 def test_sparse_sigmoid_is_the_slope_of_sparse_plus() -> None:

@@ -189,6 +189,13 @@ def test_bad_arguments() -> None:
         check_activation(jnp.tanh, parameters=[0.5])
     with pytest.raises(ValueError, match="check_activation: unknown clause 'docstrings'; did you mean 'docstring'"):
         check_activation(jnp.tanh, without=("docstrings",))
+    with pytest.raises(TypeError, match=r"without must be several names, got 'docstring'; pass \['docstring'\]"):
+        check_activation(jnp.tanh, without="docstring")
+
+
+def test_infinity_is_not_judged_without_facts() -> None:
+    report = check_activation(lambda x: x / (1 + jnp.exp(-x)))
+    assert report["non_finite"].result == "not applicable"
 
 
 @activation(slope=lambda x: 3 * x * x)

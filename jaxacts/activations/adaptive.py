@@ -38,7 +38,7 @@ def _standardized(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float
     s_low = where(s == 0, 0, (total - square - square_low + total_low) / (2 * s))
     z = where(centred == 0, 0, centred / s)
     e = decay_of_quotient(centred, s, centred_low, s_low)
-    near = (s > 0) & ~(jnp.abs(z) >= 1e4)
+    near = ~((s == 0) | (jnp.abs(z) >= 1e4))  # also where one of them is NaN, so that the exponential is
     step, curve = (v if isinstance(v, float) else where(near, v, 0) for v in (e.s, e.c))
     return z, s, Decay(where(near, e.power, where(centred == 0, 1 / e.unit, 0)), step, curve, e.unit)
 

@@ -101,9 +101,14 @@ _PRESERVED: Mapping[str, Callable[[float, float], float]] = MappingProxyType(
 _CONVENTIONS = ("second_moment", "variance")
 
 
-def gain_of(caller: str, curve: Curve, criterion: Criterion, convention: Convention) -> float:
+def check_convention(caller: str, criterion: Criterion, convention: Convention) -> None:
+    """A ValueError for a name that is none of those."""
     _checks.known(caller, "criterion", criterion, _PRESERVED)
     _checks.known(caller, "convention", convention, _CONVENTIONS)
+
+
+def gain_of(caller: str, curve: Curve, criterion: Criterion, convention: Convention) -> float:
+    check_convention(caller, criterion, convention)
     found = moments_of(curve, 1.0)
     kept = _PRESERVED[criterion](getattr(found, convention), found.slope)
     if kept < 1e-14:

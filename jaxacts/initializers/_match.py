@@ -17,7 +17,7 @@ from jaxacts.initializers import _checks
 from jaxacts.initializers._curve import curve_of
 from jaxacts.initializers._fans import FAN
 from jaxacts.initializers._follow import GATE, Trail, follow
-from jaxacts.initializers._gains import Convention, Criterion, gain_of
+from jaxacts.initializers._gains import Convention, Criterion, check_convention, gain_of
 from jaxacts.initializers._graph import KEEPS_ELEMENTS, LOOPS, PRODUCTS, Graph, Use, graph_of
 from jaxacts.initializers._models import all_zero, folded, opened, table
 from jaxacts.initializers._recognize import recognized, same
@@ -140,6 +140,7 @@ def match(
     # Independent numbers of one deviation, whose fans are known already.
     draw = functools.partial(scaled, "match", distribution=distribution, in_axis=(), out_axis=(), dtype=None)
     draw(1.0, mode=mode, batch_axis=())
+    check_convention("match", criterion, convention)
     opening = opened(match, model, sample, key, variables, options)
     graph = graph_of(opening.call, opening.leaves, opening.sample, into_scans=True)
     layers, left, unclear = list[MatchedLayer](), dict[str, str](), dict[str, str]()

@@ -182,6 +182,8 @@ def test_errors() -> None:
         ji.match(net, X, KEY, mode=["fan_in"])
     with pytest.raises(ValueError, match="match: unknown distribution 'norml'; did you mean 'normal'"):
         ji.match(net, X, KEY, distribution="norml")
+    with pytest.raises(ValueError, match="match: unknown criterion 'fwd'"):
+        ji.match(linen.Dense(2), X, KEY, criterion="fwd")
     with pytest.raises(TypeError, match=r"match: choices must map paths of kernels .* got list; pass choices="):
         ji.match(net, X, KEY, choices=[1])
     with pytest.raises(TypeError, match=r"match: choices\['head/kernel'\] must be .* got 'relu'; pass jaxacts.relu"):
