@@ -369,3 +369,26 @@ def test_no_float64_where_it_is_enabled(name: str, dtype: str, x64: None) -> Non
         x = jnp.ones(7, dtype)
         for run in (ja.get(name), lambda x: jax.jvp(ja.get(name), (x,), (x,))[1]):
             assert "f64[7" not in str(jax.make_jaxpr(run)(x))
+        wide = jnp.ones(7, "float64")
+        assert jax.jvp(ja.get(name), (wide,), (wide,))[1].dtype == jnp.float64
+
+
+@pytest.mark.parametrize("name", ["elu", "gelu", "silu", "squareplus", "softplus", "tanh", "sigmoid", "mish"])
+def test_products_keep_their_size(name: str) -> None:
+    """XLA collects the constants of a product: the units of the kernels must neither overflow nor vanish together."""
+    x = jnp.linspace(-2.0, 2.5, 20).reshape(4, 5)
+    for run in (ja.get(name), lambda x: jax.jvp(ja.get(name), (x,), (jnp.ones_like(x),))[1]):
+        for shaped in (x, x[:, :3], x[0, 1]):
+            stored = jax.jit(run)(shaped)
+            product = jax.jit(lambda x, run=run: jnp.prod(run(x), axis=-1) if x.ndim else run(x) ** 5)(shaped)
+            expected = np.prod(stored, axis=-1) if shaped.ndim else float(stored) ** 5
+            np.testing.assert_allclose(product, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_without_jit(dtype: str) -> None:
+    x = jnp.array([-1.0, 2.0], dtype)
+    with jax.disable_jit():
+        got = jax.jvp(ja.sigmoid, (x,), (x,))
+    for a, b in zip(got, jax.jvp(ja.sigmoid, (x,), (x,)), strict=True):
+        np.testing.assert_allclose(a.astype(float), b.astype(float), rtol=1e-6)

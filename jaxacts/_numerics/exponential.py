@@ -106,7 +106,7 @@ _EXP_COARSE = (  # error 1.8 units of 2^-24
     -0.16667114198207855,
     0.499992311000824,
 )
-# XLA turns (a·UNIT)·(b·UNIT) of scalars into (a·b)·UNIT², and UNIT³ may not vanish either.
+# XLA turns (a·UNIT)·(b·UNIT) into (a·b)·UNIT², and UNIT³ may not vanish either.
 ONE, UNIT = np.float32(1), np.float32(2.0**-40)
 _VANISHED = 114.0  # exp(-114)/UNIT is a normal number
 _TO_INTEGER = 1.5 * 2.0**23  # added to an integer it shows in the lowest bits

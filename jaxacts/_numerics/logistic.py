@@ -21,7 +21,7 @@ def less(p: Array, share: Array) -> Array:
 
 
 _TANH_IS_1 = 30.0  # that is 2·15
-_IS_1 = 40.0  # σ(40) is 1
+_IS_1 = 40.0  # σ(40) is 1, and the powers of two below are normal numbers
 
 
 def _above(y: Array) -> Array:
@@ -31,7 +31,9 @@ def _above(y: Array) -> Array:
 
 
 def gate(v: Array | np.float32, y: Array, low: Array | float = 0.0) -> Array:
-    """v·σ(y + low), without derivative, for y and v up to 40 and above -120.
+    """v·σ(y + low), without derivative, for y and v up to 40 and above -120; beyond, it is to be selected away.
+
+    A selection has to follow in any case: of a product of results XLA would collect the units, which overflow together.
 
     With exp(-y) = p·(1 + r) and p a power of two the denominator is p + (1 + p·r), all in a small unit, for p may be
     2^173. Its two sums lose half a unit each where p is near 1, else the first or the second loses little or nothing:
@@ -72,7 +74,7 @@ def gate_slope(y: Array, low: Array | float, steep: Array, steep_low: Array | fl
 @derivative(lambda x: sigmoid_slope(x))
 def sigmoid(x: Array) -> Array:
     """1/(1 + exp(-x))."""
-    return gate(x.dtype.type(1), _above(where(x > _IS_1, _IS_1, x)))
+    return where(x > _IS_1, 1.0, gate(x.dtype.type(1), _above(x)))
 
 
 def _sigmoid_curvature(x: Array) -> Array:

@@ -26,7 +26,7 @@ def where(condition: Array, yes: ArrayLike, no: ArrayLike) -> Array:
     """``jnp.where`` for a condition of the shape of the result; numbers stay numbers."""
     numbers = [v for v in (yes, no) if isinstance(v, int | float)]
     arrays = [v for v in (yes, no) if not isinstance(v, int | float | complex)]
-    weak = bool(arrays) and all(jax.typeof(v).weak_type for v in arrays)
+    weak = all(jax.typeof(v).weak_type for v in arrays)
     dtype = _dtype_of(*numbers) if not arrays else arrays[0].dtype if numbers else jnp.result_type(*arrays)
     cases = [lax.convert_element_type(v, dtype) if isinstance(v, Array) else np.asarray(v, dtype) for v in (yes, no)]
     kind = jax.typeof(condition)
