@@ -84,8 +84,7 @@ def _by_bits(y: Array) -> Array:
 def _primitive(name: str, anywhere: Callable[..., Array], on_cpu: Callable[..., Array]) -> Primitive:
     """An operation with a bfloat16 result that has other code on CPU."""
     p = Primitive(name)
-    compiled = jax.jit(lambda *args: p.bind(*args))
-    p.def_impl(lambda *args: anywhere(*args) if jax.config.jax_disable_jit else compiled(*args))
+    p.def_impl(jax.jit(anywhere))
     p.def_abstract_eval(lambda y, *_: y.update(dtype=np.dtype(jnp.bfloat16), weak_type=False))
     mlir.register_lowering(p, mlir.lower_fun(anywhere, multiple_results=False))
     mlir.register_lowering(p, mlir.lower_fun(on_cpu, multiple_results=False), platform="cpu")

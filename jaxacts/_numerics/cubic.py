@@ -38,6 +38,11 @@ def _vanished(x: Array) -> float:
     return 24.0 if x.dtype == jnp.float64 else 9.0 if short_range() else 11.0
 
 
+def _is_1(x: Array) -> float:
+    """Where σ(y) is 1."""
+    return 8.0 if x.dtype == jnp.float64 else 6.0
+
+
 def _bounded(x: Array) -> Array:
     return bounded(x, _vanished(x))
 
@@ -74,7 +79,7 @@ def cubic_gate(x: Array) -> Array:
     """x·σ(y(x))."""
     above = where(x < -_vanished(x), -_vanished(x), x)
     y, low, _, _ = _sums(above)
-    return where(x > (8.0 if x.dtype == jnp.float64 else 6.0), x, gate(above, y, low))  # there σ(y) is 1
+    return where(x > _is_1(x), x, gate(above, y, low))
 
 
 @derivative(lambda x: _curvature(x))
