@@ -170,7 +170,7 @@ FITS: dict[str, Fit] = {
     "_LOG1P_32": Fit(lambda u: (mp.log1p(u) - u) / u**2, lambda u: u * u / mp.log1p(u), 0.0, 1.0, 8),
     "SOFTPLUS": about(lambda x: mp.log1p(mp.exp(x)), 0.625, 7),
     "SILU_ROOT": about(slope(logistic), 0.985, 10, root(slope(logistic), -1.28), shift=0.525),
-    "SILU_ROOT_64": about(slope(logistic), 0.985, 21, root(slope(logistic), -1.28), single=False, shift=0.525),
+    "SILU_ROOT_64": about(slope(logistic), 0.985, 22, root(slope(logistic), -1.28), single=False, shift=0.525),
     "GELU_TANH_ROOT": about(slope(cubic_gate), 0.725, 10, root(slope(cubic_gate), -0.75), shift=0.225),
     "GELU_TANH_ROOT_64": about(slope(cubic_gate), 0.725, 21, root(slope(cubic_gate), -0.75), single=False, shift=0.225),
     "GELU_GATE": about(mp.ncdf, 0.625, 4, odd=True),
