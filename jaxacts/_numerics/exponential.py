@@ -126,7 +126,7 @@ def _reduced(a: Array, low: ArrayLike, coarsely: bool) -> tuple[Array, Array, Ar
     """
     k = lax.round(a * -math.log2(math.e), lax.RoundingMethod.TO_NEAREST_EVEN)
     rest = k * _LN2_REST
-    s = (a + k * _LN2) + (rest if isinstance(low, float) else rest - low)
+    s = (a + k * _LN2) + (rest if isinstance(low, float) else rest - low)  # a number is 0: three operations less
     return k, s, s * s * in_pairs(_EXP_COARSE if coarsely else _EXP_32, s)
 
 
