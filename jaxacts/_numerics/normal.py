@@ -2,8 +2,8 @@
 
 With R(a) = Φ(-a)·exp(a²/2) for a = |x|, which is smooth and falls like 1/a, every part of gelu is R or a polynomial
 times exp(-a²/2). The exponential is taken of a square split into an exact part and a rest: a rounding of a²/2 near 80
-would cost 40 units in the last place of the result. The slope changes its sign where R(a) = a·φ(0); about there
-it is computed by its series, so that it keeps its digits.
+would cost 40 units in the last place of the result. The slope changes its sign at -c, where R(c) = c·φ(0); on the left
+it is c - a times a smooth function, so that it keeps its digits however small it is.
 """
 
 from __future__ import annotations
@@ -16,62 +16,87 @@ from jax import Array
 from .exponential import Decay, bounded, exp_of_minus, magnitude
 from .precision import coarse
 from .selection import where
-from .series import GELU_GATE, GELU_ROOT, near
-from .tools import derivative, exact_square, halves, leading, polynomial
+from .series import GELU_GATE, near
+from .tools import derivative, exact_square, polynomial, rounded
 
 __all__ = ["gelu_curve", "gelu_slope"]
 
-# a·R(a) from a = 3/8 on, a polynomial in (a - 1)/(a + 1), highest power first; see tests/numerics/make_coefficients.py.
-_TAIL_32 = (  # error 0.26 units of 2^-24
-    0.003959329798817635,
-    -0.008762971498072147,
-    -0.0003497858706396073,
-    0.003896559588611126,
-    0.001568987499922514,
-    0.005904080346226692,
-    0.009075653739273548,
-    0.0031318264082074165,
-    -0.019442077726125717,
-    -0.057455696165561676,
-    -0.052598219364881516,
-    0.24842862784862518,
-    0.2615782916545868,
+# Polynomials in (a - 1.5)/(a + 3), highest power first; tests/numerics/make_coefficients.py prints them.
+# a·R(a) from a = 0.6 on:
+_TAIL_32 = (  # error 0.34 units of 2^-24
+    -0.005228082183748484,
+    0.010171990841627121,
+    0.013522051274776459,
+    -0.03638746589422226,
+    -0.06251668184995651,
+    0.29652562737464905,
+    -0.44251057505607605,
+    0.31668180227279663,
+    0.3086709976196289,
 )
-_TAIL_64 = (  # error 0.6 units of 2^-53
-    -0.0040300346925713215,
-    0.031083152982066792,
-    -0.09819242176624711,
-    0.15308124256686514,
-    -0.08925290829210805,
-    -0.07565584289214586,
-    0.15530009741846082,
-    -0.06040151830096826,
-    -0.05970199714654242,
-    0.06261426218801686,
-    -0.0009534979517634977,
-    -0.023238947423582065,
-    0.0075737582807350505,
-    0.004370433956341723,
-    -0.002761852935331196,
-    -0.0002498879399195977,
-    0.0006981167391071978,
-    0.00014931921586598028,
-    6.060083183676974e-05,
-    -3.4907465674229974e-05,
-    -0.0003685803452045711,
-    -0.0008168377330501369,
-    -0.0011782298968906215,
-    -0.0010604579169798812,
-    0.00011190990211313281,
-    0.0028005857432038847,
-    0.006586093475206045,
-    0.008798966067545329,
-    0.003077409359188179,
-    -0.019420129990526495,
-    -0.057453773327425926,
-    -0.052598740829977224,
-    0.24842860665762817,
-    0.2615782918651234,
+_TAIL_64 = (  # error 0.3 units of 2^-53
+    -8.51437581504819e-06,
+    4.452456430779201e-05,
+    -8.249261172603919e-05,
+    5.481067944100245e-05,
+    1.989763033675291e-06,
+    -1.923337895570205e-05,
+    4.48006972089648e-05,
+    -3.98007387333533e-06,
+    -6.636677070233667e-05,
+    -0.00011077139791987828,
+    1.5399741797349122e-06,
+    0.00036227426129198435,
+    0.0005682538756278094,
+    -0.00040313859864360484,
+    -0.0025894208636994464,
+    -0.001607644689281879,
+    0.008744874192742814,
+    0.013382377100200791,
+    -0.03620537896273831,
+    -0.06252795129020847,
+    0.29651913916795347,
+    -0.4425102731637185,
+    0.31668186183472674,
+    0.308671000466092,
+)
+# g in R(a) - a·φ(0) = (c - a)·(1 + g)/2:
+_STEEPNESS_32 = (  # error 0.28 units of 2^-24
+    -0.00023205105389934033,
+    -0.0012692707823589444,
+    0.0017566269962117076,
+    0.008435766212642193,
+    -0.010176342912018299,
+    -0.0621824711561203,
+    0.23962534964084625,
+    -0.4276247024536133,
+    0.04952769726514816,
+)
+_STEEPNESS_64 = (  # error 0.22 units of 2^-53
+    -2.581241277587224e-07,
+    6.672679505112588e-07,
+    1.787570788227792e-07,
+    -1.0123125127513367e-06,
+    -6.655518272170688e-07,
+    -2.0555710226368654e-07,
+    1.155102223784947e-06,
+    4.173428743010655e-06,
+    4.308177569728801e-06,
+    -5.824450945847614e-06,
+    -2.5356168175926946e-05,
+    -2.5559925977975192e-05,
+    4.795995848155697e-05,
+    0.00017817824602286175,
+    8.647497772778755e-05,
+    -0.0006411893303520692,
+    -0.00122527227983268,
+    0.0019364413729810828,
+    0.008403219643719349,
+    -0.010204585579484636,
+    -0.062177999711706906,
+    0.23962688949631827,
+    -0.4276248393145389,
+    0.049527682679477894,
 )
 # P in R(a) = t·P(t), t = 1/(1 + 0.3·a), for results of fewer than 24 bits, from a = 0 on.
 _RATIO_COARSE = (  # error 2.8 units of 2^-24
@@ -84,7 +109,8 @@ _RATIO_COARSE = (  # error 2.8 units of 2^-24
     0.12071216106414795,
     0.11963200569152832,
 )
-_DENSITY_AT_0, _DENSITY_REST = 1 / math.sqrt(2 * math.pi), -2.49232720227773e-17
+_DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
+_ROOT = (0.7517915246935645, -1.4956759177009883e-17)  # c, and what float64 leaves of it
 
 
 def _bounded(x: Array) -> Array:
@@ -98,10 +124,14 @@ def _bell(a: Array) -> Decay:
     return exp_of_minus(high / 2, -low / 2)
 
 
+def _quotient(a: Array) -> Array:
+    return (a - 1.5) * (1 / (a + 3))  # a quotient with several uses would get a loop of its own
+
+
 def _tail(a: Array) -> tuple[Array, Array]:
     """a·R(a), and what the rounding of the last sum has lost."""
     *coefficients, last = _TAIL_64 if a.dtype == jnp.float64 else _TAIL_32
-    v = (a - 1) * (1 / (a + 1))
+    v = _quotient(a)
     steep = v * polynomial(coefficients, v)
     total = steep + last
     return total, (last - total) + steep
@@ -127,14 +157,13 @@ def gelu_curve(x: Array) -> Array:
 @derivative(lambda x: _curvature(x))
 def gelu_slope(x: Array) -> Array:
     """Φ(x) + x·φ(x)."""
-    a = _bounded(x)
-    if coarse():
-        left = _bell(a).times(_ratio(a) - a * _DENSITY_AT_0)
-    else:
-        density, rest = halves(_DENSITY_AT_0, _DENSITY_REST, a.dtype)
-        h = leading(a)  # of half the significand, so that h·density is exact
-        left = _bell(a).times(_tail(a)[0] / a - h * density, -((a - h) * density + a * rest))
-    return near(x, GELU_ROOT, where(x < 0, left, 1 - left))
+    a, (root, root_rest) = _bounded(x), rounded(_ROOT, x.dtype)
+    from_root = root - a
+    g = polynomial(_STEEPNESS_64 if x.dtype == jnp.float64 else _STEEPNESS_32, _quotient(a))
+    # The rest of the root counts near it alone, where 1 + g is 2·φ(0)·(2 - c²).
+    rest = root_rest * 2 * _DENSITY_AT_0 * (2 - root * root)
+    left = 0.5 * _bell(a).times(from_root, from_root * g + rest)
+    return where(x < 0, left, 1 - left)
 
 
 def _curvature(x: Array) -> Array:

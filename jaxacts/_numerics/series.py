@@ -14,16 +14,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from .precision import significand
 from .selection import where
-from .tools import polynomial
+from .tools import polynomial, rounded
 
 __all__ = [
     "GELU_GATE",
-    "GELU_ROOT",
     "GELU_TANH_ROOT",
     "MISH_GATE",
     "MISH_ROOT",
@@ -51,12 +49,6 @@ class Series(NamedTuple):
     bits: int = 24
 
 
-def _rounded(number: tuple[float, float], dtype: np.dtype[np.floating]) -> tuple[float, float]:
-    """The number as one of the dtype, and what is left."""
-    high = float(np.asarray(number[0], dtype))
-    return high, (number[0] - high) + number[1]
-
-
 def near(x: Array, series: Series, otherwise: Array, times: bool = False) -> Array:
     """The series, or x times it, where it holds. Derivatives are those of ``otherwise``: a polynomial that is right to
     the last digit has a derivative that is not."""
@@ -68,7 +60,7 @@ def _near(x: Array, series: Series, otherwise: Array, times: bool) -> Array:
     coefficients = series.double if x.dtype == jnp.float64 else series.coefficients
     if coefficients is None:
         return otherwise
-    (start, start_rest), (centre, centre_rest) = (_rounded(n, x.dtype) for n in (series.start, series.centre))
+    (start, start_rest), (centre, centre_rest) = (rounded(n, x.dtype) for n in (series.start, series.centre))
     d = x - centre if centre else x
     *others, last = coefficients
     v = d * d if series.odd else d
@@ -214,54 +206,6 @@ GELU_GATE = Series(  # error 0.032 units of 2^-24
         0.009973557010035817,
         -0.06649038006690544,
         0.3989422804014327,
-    ),
-)
-GELU_ROOT = Series(  # error 0.21 units of 2^-24
-    (
-        -2.1854233636986464e-05,
-        8.484732097713277e-05,
-        0.00019148179853800684,
-        -0.0007418455206789076,
-        -0.002239594701677561,
-        0.004535135347396135,
-        0.019421545788645744,
-        -0.014770014211535454,
-        -0.11400822550058365,
-        -0.01819986291229725,
-        0.38828498125076294,
-        0.43149399757385254,
-    ),
-    limit=0.87,
-    shift=0.26,
-    centre=(-0.7517915246935645, 1.4956759177009883e-17),
-    bits=11,
-    double=(
-        1.664638487801254e-14,
-        -2.4576366856511827e-13,
-        6.377665257746839e-13,
-        3.81115243769022e-12,
-        -1.016728572292801e-11,
-        -8.94231616579308e-11,
-        1.452110812327658e-10,
-        1.903065708909574e-09,
-        -1.3969744399316936e-09,
-        -3.5459789172493585e-08,
-        -1.6044354106657087e-09,
-        5.702764735666078e-07,
-        4.3284506985295394e-07,
-        -7.748461302456835e-06,
-        -1.1214380190426379e-05,
-        8.615947861066172e-05,
-        0.00018633974623263172,
-        -0.0007448268386746503,
-        -0.002239538068073522,
-        0.004539228379125414,
-        0.019421679838189067,
-        -0.014771522148244337,
-        -0.1140082332972217,
-        -0.018199676398671087,
-        0.388284982990552,
-        0.4314939923140469,
     ),
 )
 MISH_GATE = Series(  # error 0.017 units of 2^-24

@@ -33,6 +33,7 @@ __all__ = [
     "opaque",
     "polynomial",
     "product",
+    "rounded",
     "with_sign_of",
 ]
 
@@ -118,6 +119,12 @@ def halves(constant: float, rest: float, dtype: DTypeLike) -> tuple[float, float
     bits = struct.unpack("<q", struct.pack("<d", constant))[0] >> dropped << dropped
     high: float = struct.unpack("<d", struct.pack("<q", bits))[0]
     return high, (constant - high) + rest
+
+
+def rounded(number: tuple[float, float], dtype: DTypeLike) -> tuple[float, float]:
+    """The number as one of the dtype, and what is left."""
+    high = float(np.asarray(number[0], dtype))
+    return high, (number[0] - high) + number[1]
 
 
 def exact_square(x: Array) -> tuple[Array, Array | float]:

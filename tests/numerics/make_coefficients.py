@@ -94,17 +94,19 @@ def times_a(a: mp.mpf) -> mp.mpf:
     return a * tail(a)
 
 
-def by_quotient(high: float, degree: int, single: bool = True) -> Fit:
-    """a·R(a) for a from 3/8, in v = (a - 1)/(a + 1); below 5/8, where the slope alone needs it, less exactly."""
+def steepness(a: mp.mpf) -> mp.mpf:
+    """2·(R(a) - a·φ(0))/(c - a) - 1, with c the root of gelu's slope at -c."""
+    return 2 * (tail(a) - a * mp.npdf(0)) / (GELU_ROOT - a) - 1
+
+
+def by_quotient(f: Function, start: float, low: float, high: float, degree: int, single: bool = True) -> Fit:
+    """f(a) for a from low to high, in v = (a - 1.5)/(a + 3), so that start + f is right to the last digit."""
 
     def a_of(v: mp.mpf) -> mp.mpf:
-        return (1 + v) / (1 - v)
+        return (3 * v + mp.mpf("1.5")) / (1 - v)
 
-    def weight(v: mp.mpf) -> mp.mpf:
-        return min(1, (a_of(v) / 0.625) ** 2) / times_a(a_of(v))
-
-    low, top = ((a - 1) / (a + 1) for a in (0.375, high))
-    return Fit(lambda v: times_a(a_of(v)), weight, low, top, degree, single)
+    ends = ((mp.mpf(a) - 1.5) / (mp.mpf(a) + 3) for a in (low, high))
+    return Fit(lambda v: f(a_of(v)), lambda v: 1 / (start + f(a_of(v))), *map(float, ends), degree, single)
 
 
 def ratio(t: mp.mpf) -> mp.mpf:
@@ -162,6 +164,7 @@ def exponential_rest(s: mp.mpf) -> mp.mpf:
     return (mp.expm1(-s) + s) / s**2 if s else mp.mpf(1) / 2
 
 
+GELU_ROOT = -root(gelu_slope, -0.75)
 LN2 = 0.34665  # half of ln 2, and the rounding of the quotient
 
 FITS: dict[str, Fit] = {
@@ -175,14 +178,14 @@ FITS: dict[str, Fit] = {
     "GELU_TANH_ROOT_64": about(slope(cubic_gate), 0.725, 21, root(slope(cubic_gate), -0.75), single=False, shift=0.225),
     "GELU_GATE": about(mp.ncdf, 0.625, 4, odd=True),
     "GELU_GATE_64": about(mp.ncdf, 0.625, 10, odd=True, single=False),
-    "GELU_ROOT": about(gelu_slope, 0.87, 11, root(gelu_slope, -0.75), shift=0.26),
-    "GELU_ROOT_64": about(gelu_slope, 0.87, 25, root(gelu_slope, -0.75), single=False, shift=0.26),
     "MISH_GATE": about(mish_gate, 0.5, 9, -0.25),
     "MISH_ROOT": about(slope(mish_gate), 0.98, 12, root(slope(mish_gate), -1.19), shift=0.47),
     "MISH_ROOT_64": about(slope(mish_gate), 0.98, 25, root(slope(mish_gate), -1.19), single=False, shift=0.47),
-    "_TAIL_32": by_quotient(14.5, 12),
+    "_TAIL_32": by_quotient(times_a, 0, 0.6, 14.5, 8),
+    "_TAIL_64": by_quotient(times_a, 0, 0.6, 39, 23, single=False),
+    "_STEEPNESS_32": by_quotient(steepness, 1, 0, 14.5, 8),
+    "_STEEPNESS_64": by_quotient(steepness, 1, 0, 39, 23, single=False),
     "_RATIO_COARSE": Fit(ratio, lambda t: 1 / ratio(t), 1 / (1 + 0.3 * 14.5), 1.0, 7),
-    "_TAIL_64": by_quotient(39, 33, single=False),
 }
 
 
