@@ -61,8 +61,7 @@ class Decay(NamedTuple):
         """The number times (y + low), rounded once, flushed only if the product is subnormal."""
         if isinstance(self.s, float):
             return self.power * (y + low) * self.unit
-        if not isinstance(low, float):
-            low = low * self._sum
+        low = low + low * (self.c - self.s)
         return self.power * (y + (y * self.c + low - y * self.s)) * self.unit
 
     def changing(self, rate: Array) -> Decay:
