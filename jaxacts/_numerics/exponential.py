@@ -61,7 +61,8 @@ class Decay(NamedTuple):
         """The number times (y + low), rounded once, flushed only if the product is subnormal."""
         if isinstance(self.s, float):
             return self.power * (y + low) * self.unit
-        low = low + low * (self.c - self.s)
+        if not isinstance(low, float):
+            low = low + low * (self.c - self.s)
         return self.power * (y + (y * self.c + low - y * self.s)) * self.unit
 
     def changing(self, rate: Array) -> Decay:
@@ -89,7 +90,7 @@ def bounded(x: Array, largest: float) -> Array:
     return where(a > largest, largest, a)
 
 
-# float32: a = s - k·ln2 with |s| <= ln2/2 (and the low part of a), ln2 = _LN2 + _LN2_REST where k·_LN2 is exact.
+# float32: a = s + k·ln2 with |s| <= ln2/2 (and the low part of a), ln2 = _LN2 + _LN2_REST where k·_LN2 is exact.
 _LN2, _LN2_REST = 0.693359375, -2.1219444005469057e-4
 # q(s) in exp(-s) = 1 - s + s²·q(s), highest power first.
 _EXP_32 = (  # error 0.052 units of 2^-24
@@ -108,7 +109,7 @@ _EXP_COARSE = (  # error 1.8 units of 2^-24
 # XLA turns (a·UNIT)·(b·UNIT) into (a·b)·UNIT², and UNIT³ may not vanish either.
 ONE, UNIT = np.float32(1), np.float32(2.0**-40)
 _VANISHED = 114.0  # exp(-114)/UNIT is a normal number
-_TO_INTEGER = 1.5 * 2.0**23  # added to an integer it shows in the lowest bits
+_TO_INTEGER = 1.5 * 2.0**23  # a sum with it is rounded to an integer, which shows in the lowest bits
 
 
 def vanished(x: Array) -> float:
@@ -117,21 +118,25 @@ def vanished(x: Array) -> float:
 
 
 def _reduced(a: Array, low: ArrayLike, coarsely: bool) -> tuple[Array, Array, Array]:
-    """k, s and c with exp(-a + low) = 2^k·(1 - s + c), |s| <= ln2/2 + |low| and c up to 0.07, with low 0.1.
+    """t, s and c with exp(-a + low) = 2^-k·(1 - s + c), |s| <= ln2/2 + |low| and c up to 0.07, with low 0.1.
+
+    t is the sum whose lowest bits hold -k. The other sum that rounds is C - (C - a·log2(e)) and not (a·log2(e) + C) - C,
+    which XLA would simplify.
 
     Error budget in units of 2^-24: 0.35 for the rounding of s, 0.05 for the polynomial (1.8 for the coarse one); with
     0.25 for the rounding of c - s that is 0.65, and 0.7 was measured. low, which comes late, does not delay k: it is
     0.01 at exp(-18), where the polynomial errs by 0.12 units, and 0.05 at exp(-80) of the exact gelu, by 1 unit.
     """
-    k = lax.round(a * -math.log2(math.e), lax.RoundingMethod.TO_NEAREST_EVEN)
+    t = _TO_INTEGER - a * math.log2(math.e)
+    k = _TO_INTEGER - t
     rest = k * _LN2_REST
-    s = (a + k * _LN2) + (rest if isinstance(low, float) else rest - low)  # a number is 0: three operations less
-    return k, s, s * s * in_pairs(_EXP_COARSE if coarsely else _EXP_32, s)
+    s = (a - k * _LN2) - (rest if isinstance(low, float) else rest + low)  # a number is 0: three operations less
+    return t, s, s * s * in_pairs(_EXP_COARSE if coarsely else _EXP_32, s)
 
 
-def _power_of_two(k: Array, unit: Array | np.float32) -> Array:
-    """2^k·unit for an integer k and a power of two, by bits; a conversion of k would be clamped and twice as slow."""
-    bits = lax.bitcast_convert_type(k + _TO_INTEGER, jnp.int32) << 23
+def _power_of_two(t: Array, unit: Array | np.float32) -> Array:
+    """2^-k·unit for a power of two, by bits; a conversion of k would be clamped and twice as slow."""
+    bits = lax.bitcast_convert_type(t, jnp.int32) << 23
     return lax.bitcast_convert_type(bits + lax.bitcast_convert_type(unit, jnp.int32), jnp.float32)
 
 
@@ -142,13 +147,13 @@ def power_and_rest(
 
     1 ± p is exact as far as p counts beside 1, so 1 ± exp is rounded once as (1 ± p) ± p·r.
     """
-    k, s, c = _reduced(a, low, coarse() if coarsely is None else coarsely)
-    return _power_of_two(k, unit), c - s
+    t, s, c = _reduced(a, low, coarse() if coarsely is None else coarsely)
+    return _power_of_two(t, unit), c - s
 
 
 def _exp_32(a: Array, low: ArrayLike) -> Decay:
-    k, s, c = _reduced(where(a > _VANISHED, _VANISHED, a), low, coarse())
-    return Decay(_power_of_two(k, 1 / UNIT), s, c, UNIT)
+    t, s, c = _reduced(where(a > _VANISHED, _VANISHED, a), low, coarse())
+    return Decay(_power_of_two(t, 1 / UNIT), s, c, UNIT)
 
 
 def _exp_64(a: Array, low: ArrayLike) -> Decay:
