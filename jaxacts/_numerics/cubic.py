@@ -1,14 +1,14 @@
 """x·σ(y) with the cubic y = sqrt(8/pi)·(x + 0.044715·x³): the tanh form of gelu, its slope and its curvature.
 
-y reaches 90 before the exponential vanishes, where one rounding of y costs 45 units in the last place, so y is its
-plain value and what that lacks of an exact product and a small rest. Every other product that matters is one of two
+y reaches 90 before the exponential vanishes, where one rounding of y costs 45 units in the last place, so y is an
+exact product and a small rest. Every other product that matters is one of two
 half significands, which is exact whether or not it is contracted with the sum that follows.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,7 @@ _CUBE = _LINEAR * 0.044715
 # What float64 leaves of both, from mpmath; tests/numerics checks them.
 _LINEAR_REST = -9.96930880911092e-17
 _CUBE_REST = -6.175149918155315e-19
+_LARGER = 1 + 1.2 * 2.0**-11
 _SHORT = 1.59375  # the first digits of the linear factor
 _SHORT_REST = (_LINEAR - _SHORT) + _LINEAR_REST
 
@@ -47,45 +48,51 @@ def _bounded(x: Array) -> Array:
     return bounded(x, _vanished(x))
 
 
-class _Sums(NamedTuple):
-    """y and x·y' as sums of two numbers; error 2^-28 in float32 for y up to 113."""
+def _low(x: Array, h: Array, w: Array) -> Array:
+    """y - h·w for halves h of x and w of linear + cube·h²; error 2^-28 in float32 for y up to 113."""
+    cube, cube_rest = halves(_CUBE, _CUBE_REST, x.dtype)
+    square = h * h
+    upper = leading(square)
+    w_rest = ((_SHORT - w) + cube * upper) + (cube * (square - upper) + (cube_rest * square + _SHORT_REST))
+    return h * w_rest + (x - h) * (_LINEAR + 3 * _CUBE * (h * x))
 
-    y: Array
-    y_low: Array | float
-    steep: Array
-    steep_low: Array | float
+
+def _cubic(x: Array) -> tuple[Array, Array | float]:
+    """y as an exact product h·w, from which the exponent is found early, and a rest.
+
+    w is a little too large, so that the rest is between ±2^-11·y."""
+    if coarse():
+        return x * (_LINEAR + _CUBE * (x * x)), 0.0
+    h = leading(x)
+    w = leading(_LARGER * _LINEAR + _LARGER * _CUBE * (h * h))
+    return h * w, _low(x, h, w)
 
 
-def _sums(x: Array) -> _Sums:
-    """With x = h + l: y is h·w and a rest, w = linear + cube·h² to so few digits that h·w and h·(3w - 2·linear), the
-    main part of x·y' = 3y - 2·linear·x, are exact.
+def _cubic_and_steepness(x: Array) -> tuple[Array, Array | float, Array, Array | float]:
+    """y and x·y' = 3y - 2·linear·x as sums of two numbers each.
 
-    The first number of y is its plain value, from which the exponent is found early."""
+    w has so few digits that h·(3w - 2·linear) is exact too, and y is its plain value and what that lacks."""
     if coarse():
         square = x * x
-        return _Sums(x * (_LINEAR + _CUBE * square), 0.0, x * (_LINEAR + 3 * _CUBE * square), 0.0)
-    cube, cube_rest = halves(_CUBE, _CUBE_REST, x.dtype)
+        return x * (_LINEAR + _CUBE * square), 0.0, x * (_LINEAR + 3 * _CUBE * square), 0.0
     h = leading(x)
-    rest, square = x - h, h * h
-    upper = leading(square)
-    factor = _LINEAR + _CUBE * square
+    factor = _LINEAR + _CUBE * (h * h)
     y, w = x * factor, leading(factor, 2)
-    w_rest = ((_SHORT - w) + cube * upper) + (cube * (square - upper) + (cube_rest * square + _SHORT_REST))
-    low = h * w_rest + rest * (_LINEAR + 3 * _CUBE * (h * x))
-    return _Sums(y, (h * w - y) + low, h * (3 * w - 2 * _SHORT), 3 * low - 2 * (_SHORT * rest + _SHORT_REST * x))
+    low = _low(x, h, w)
+    return y, (h * w - y) + low, h * (3 * w - 2 * _SHORT), 3 * low - 2 * (_SHORT * (x - h) + _SHORT_REST * x)
 
 
 def cubic_gate(x: Array) -> Array:
     """x·σ(y(x))."""
     above = where(x < -_vanished(x), -_vanished(x), x)
-    y, low, _, _ = _sums(above)
+    y, low = _cubic(above)
     return where(x > _is_1(x), x, gate(above, y, low))
 
 
 @derivative(lambda x: _curvature(x))
 def cubic_gate_slope(x: Array) -> Array:
     """σ(y) + x·y'·σ(y)·σ(-y)."""
-    left = gate_slope(*_sums(_bounded(x)))
+    left = gate_slope(*_cubic_and_steepness(_bounded(x)))
     return near(x, GELU_TANH_ROOT, where(x < 0, left, 1 - left))
 
 
@@ -106,7 +113,7 @@ def _about_one(sign: int) -> list[float]:
 @jax.custom_jvp
 def _decay(x: Array) -> Decay:
     """exp(-|y(x)|)."""
-    y, low, _, _ = _sums(_bounded(x))
+    y, low = _cubic(_bounded(x))
     return exp_of_minus(y, -low)
 
 

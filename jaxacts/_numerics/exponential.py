@@ -120,8 +120,7 @@ def vanished(x: Array) -> float:
 def _reduced(a: Array, low: ArrayLike, coarsely: bool) -> tuple[Array, Array, Array]:
     """t, s and c with exp(-a + low) = 2^-k·(1 - s + c), |s| <= ln2/2 + |low| and c up to 0.07, with low 0.1.
 
-    t is the sum whose lowest bits hold -k. The other sum that rounds is C - (C - a·log2(e)) and not (a·log2(e) + C) - C,
-    which XLA would simplify.
+    t is the sum whose lowest bits hold -k. k is C - (C - a·log2(e)), since XLA would simplify (a·log2(e) + C) - C.
 
     Error budget in units of 2^-24: 0.35 for the rounding of s, 0.05 for the polynomial (1.8 for the coarse one); with
     0.25 for the rounding of c - s that is 0.65, and 0.7 was measured. low, which comes late, does not delay k: it is
