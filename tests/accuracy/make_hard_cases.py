@@ -82,7 +82,7 @@ def hard_cases_of(subject: Subject, order: int, dtype: str, known: Sides | None)
     wide = x.astype(np.float64)
     f = subject.ours if order == 0 else functools.partial(forward, subject.ours)
     exact = subject.exact(wide)
-    smooth = bool(np.any(exact[2]))  # else one product: only what that gets wrong is listed
+    smooth = len(np.unique(exact[2])) > 2  # else a product or a square: only what that gets wrong is listed
     return chosen(x, jax.jit(f)(x), exact[order], distances(subject, order, wide, dtype), smooth, known)
 
 
