@@ -91,6 +91,22 @@ def test_glu_far_below_and_at_infinity() -> None:
     assert float(ja.glu(jnp.array([1e38, -jnp.inf]))[0]) == 0
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("name", sorted(n for n, entry in ja.catalogue().items() if entry.slope))
+def test_curvature_vanishes_at_infinity(name: str, dtype: Any) -> None:
+    arguments = ja.catalogue()[name].arguments()
+    bend = jax.vmap(jax.grad(jax.grad(lambda x: ja.get(name)(x, **arguments))))
+    assert (bend(jnp.array([-jnp.inf, jnp.inf], dtype)) == 0).all()
+
+
+def test_slope_formulas_of_others_see_finite_numbers() -> None:
+    @ja.activation(slope=lambda x: 1 + x * jnp.exp(-jnp.abs(x)))
+    def f(x):
+        return x
+
+    assert float(jax.grad(f)(jnp.inf)) == 1.0
+
+
 def test_the_last_choice_counts() -> None:
     right = with_kink_slope(ja.relu, "right")
     assert float(jax.grad(with_kink_slope(right, 0.25))(0.0)) == 0.25

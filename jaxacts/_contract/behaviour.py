@@ -17,7 +17,6 @@ import numpy as np
 from jax import Array
 
 from jaxacts._mechanism import Pieces, with_kink_slope
-from jaxacts._mechanism.rule import slope_at
 
 from .case import Case, NotApplicableError
 
@@ -212,8 +211,7 @@ def _piecewise_constant(case: Case) -> bool:
     if case.entry is None or case.entry.slope is None:
         return False
     parameters = [jnp.float32(case.arguments[n]) for n in case.parameters]
-    static = tuple((n, case.arguments[n]) for n in case.entry.static)
-    pieces = slope_at(case.entry.slope, jnp.zeros(2), parameters, static)
+    pieces = case.entry.slope(jnp.zeros(2), *parameters, **{n: case.arguments[n] for n in case.entry.static})
     return isinstance(pieces, Pieces) and all(np.size(s) == 1 for s in pieces.slopes)
 
 

@@ -18,7 +18,7 @@ from jax import Array
 from .dtypes import as_array, as_floating
 from .errors import bind, unknown_name
 from .pieces import Pieces
-from .rule import SlopeFormula, slope_at
+from .rule import SlopeFormula
 
 __all__ = ["Activation", "Facts", "Kink", "Line", "catalogue", "entry_of", "get"]
 
@@ -131,14 +131,15 @@ class Activation:
         arguments = self.arguments(**given)
         if self.slope is None:
             return None
-        static = tuple((n, arguments[n]) for n in self.static)
+        static = {n: arguments[n] for n in self.static}
         with jax.ensure_compile_time_eval():
             parameters = [
                 as_floating(self.name, n, arguments[n]).astype(jnp.result_type(float)) for n in self.parameters
             ]
-            evaluate = functools.partial(slope_at, self.slope, parameters=parameters, static=static)
-            pieces = evaluate(jnp.zeros(1))
-            at_knots = evaluate(jnp.asarray(pieces.knots, float)) if isinstance(pieces, Pieces) else None
+            pieces = self.slope(jnp.zeros(1), *parameters, **static)
+            if not isinstance(pieces, Pieces):
+                return None
+            at_knots = self.slope(jnp.asarray(pieces.knots, float), *parameters, **static)
         return at_knots if isinstance(at_knots, Pieces) else None
 
 

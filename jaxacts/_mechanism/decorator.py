@@ -18,7 +18,7 @@ from .catalogue import Activation, FactsOf, entry_of
 from .dtypes import as_array, as_floating, broadcast
 from .errors import bind
 from .pieces import Choice
-from .rule import SlopeFormula, elementwise
+from .rule import SlopeFormula, at_finite_numbers, elementwise
 
 __all__ = ["activation", "keep_pre_activations", "with_kink_slope"]
 
@@ -89,8 +89,9 @@ def activation(
         if slope and parameters != tuple(slopes):
             raise TypeError(f"{name}: partials must name the array parameters {parameters}, got {tuple(slopes)}.")
         untyped: Callable[..., Array] = formula
-        key = name if formula.__module__.startswith("jaxacts.") else None  # others may have a name of ours
-        core = elementwise(key, untyped, slope, slopes) if slope else None
+        ours = formula.__module__.startswith("jaxacts.")
+        by_x = slope if ours or slope is None else at_finite_numbers(slope)  # ours hold at ±inf by themselves
+        core = elementwise(name if ours else None, untyped, by_x, slopes) if by_x else None
 
         def traced(choice: Choice, *args: Any, **kwargs: Any) -> Array:
             bound = bind(name, signature, args, kwargs)
@@ -121,7 +122,7 @@ def activation(
         public.__signature__ = signature.replace(
             parameters=[p.replace(annotation="ArrayLike") if n == first else p for n, p in signature.parameters.items()]
         )
-        public.__activation__ = Activation(name, public, parameters, static, slope, facts, dict(typical or {}))
+        public.__activation__ = Activation(name, public, parameters, static, by_x, facts, dict(typical or {}))
         return public
 
     return decorate

@@ -25,16 +25,16 @@ from .dtypes import compute_dtype, down, up
 from .pieces import Choice, Pieces, apply, materialise
 from .rounding import settled, times
 
-__all__ = ["Static", "elementwise", "slope_at"]
+__all__ = ["Static", "at_finite_numbers", "elementwise"]
 
 Formula: TypeAlias = Callable[..., Array]
 SlopeFormula: TypeAlias = Callable[..., Array | Pieces]
 Static: TypeAlias = tuple[tuple[str, Any], ...]
 
 
-def slope_at(slope: SlopeFormula, x: Array, parameters: list[Array], static: Static) -> Array | Pieces:
-    """The slope formula by ``x``, where it sees the largest finite numbers for ±inf: the limit without inf - inf."""
-    return slope(finite(x), *parameters, **dict(static))
+def at_finite_numbers(slope: SlopeFormula) -> SlopeFormula:
+    """The slope formula where it sees the largest finite numbers for ±inf: the limit without inf - inf."""
+    return lambda x, *parameters, **static: slope(finite(x), *parameters, **static)
 
 
 def _digits(dtype: np.dtype) -> AbstractContextManager[None]:
@@ -75,7 +75,7 @@ def elementwise(
         terms: list[Array] = []
         if not isinstance(tangents[0], SymbolicZero):
             with _digits(x.dtype):
-                steepness = slope_at(slope, x_wide, wide, static)
+                steepness = slope(x_wide, *wide, **dict(static))
             terms.append(apply(x_wide, steepness, tangents[0], choice, wide, sides(static, x)[1]))
         for (parameter, partial), tangent in zip(partials.items(), tangents[1:], strict=True):
             if not isinstance(tangent, SymbolicZero):

@@ -10,7 +10,7 @@ from jax import Array
 
 from .exponential import magnitude
 from .selection import where
-from .tools import derivative
+from .tools import derivative, finite
 
 __all__ = ["hyperbola", "hyperbola_root", "hyperbola_slope", "inverse_square"]
 
@@ -78,4 +78,4 @@ def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, A
     (x, b), (t, s) = primals, tangents
     root = hyperbola_root(x, b)
     root = where(root == 0, 1, root)
-    return hyperbola_slope(x, b), (b * t - 0.5 * x * s) / root / root / (2 * root)
+    return hyperbola_slope(x, b), (b * t - 0.5 * finite(x) * s) / root / root / (2 * root)
