@@ -11,7 +11,7 @@ from .logistic import gate_slope, less, sigmoid, sigmoid_slope, silu_curve, soft
 from .normal import gelu_curve, gelu_slope
 from .precision import significand
 from .selection import vary_alike, where
-from .series import MISH_GATE, MISH_ROOT, SILU_ROOT, near
+from .series import MISH_GATE, MISH_ROOT, SILU_ROOT, about_root, near
 from .tools import clip, derivative, exact_product, exact_sum, finite, negative_part, opaque, polynomial, product
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "MISH_ROOT",
     "SILU_ROOT",
     "Decay",
+    "about_root",
     "bounded",
     "clip",
     "cubic_gate",

@@ -19,7 +19,7 @@ from .exponential import Decay, bounded, exp_of_minus
 from .logistic import gate, gate_slope
 from .precision import coarse, short_range
 from .selection import where
-from .series import GELU_TANH_ROOT, near
+from .series import GELU_TANH_ROOT, about_root
 from .tools import derivative, halves, leading, polynomial
 
 __all__ = ["cubic_gate", "cubic_gate_slope"]
@@ -93,7 +93,7 @@ def cubic_gate(x: Array) -> Array:
 def cubic_gate_slope(x: Array) -> Array:
     """σ(y) + x·y'·σ(y)·σ(-y)."""
     left = gate_slope(*_cubic_and_steepness(_bounded(x)))
-    return near(x, GELU_TANH_ROOT, where(x < 0, left, 1 - left))
+    return about_root(x, GELU_TANH_ROOT, left, 1 - left)
 
 
 def _curvature(x: Array) -> Array:

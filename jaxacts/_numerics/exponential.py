@@ -151,7 +151,7 @@ def power_and_rest(
 
 
 def _exp_32(a: Array, low: ArrayLike) -> Decay:
-    t, s, c = _reduced(where(a > _VANISHED, _VANISHED, a), low, coarse())
+    t, s, c = _reduced(a, low, coarse())
     return Decay(_power_of_two(t, 1 / UNIT), s, c, UNIT)
 
 
@@ -175,25 +175,25 @@ def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Decay, D
 
 
 def exp_of_minus(a: Array, low: ArrayLike = 0.0) -> Decay:
-    """exp(-a + low) for a >= 0 and a low that is small beside 1, without derivative by low."""
+    """exp(-a + low) for a from 0 to where it has vanished and a low small beside 1, without derivative by low."""
     e = _exactly(a, jnp.asarray(low, a.dtype))
     return Decay(e.power + e.power * (e.c - e.s), 0.0, 0.0, UNIT) if coarse() else e
 
 
 def decay(x: Array) -> Decay:
     """exp(-|x|). Its derivative at 0 is taken from the right."""
-    return exp_of_minus(magnitude(x))
+    return exp_of_minus(bounded(x, vanished(x)))
 
 
 def decay_of_quotient(x: Array, y: Array, x_low: ArrayLike = 0.0, y_low: ArrayLike = 0.0) -> Decay:
     """exp(-|(x + x_low)/(y + y_low)|) for y > 0, with all rounding errors of the quotient made good to first order."""
     q = x / y
     if coarse():
-        return exp_of_minus(magnitude(q))
+        return exp_of_minus(bounded(q, vanished(q)))
     back, back_low = exact_product(q, jnp.broadcast_to(y, q.shape))
     rest = (x - back) - back_low + (x_low - q * y_low)
     error = jax.lax.stop_gradient(where(jnp.abs(q) < 1e4, rest / y, 0.0))
-    return exp_of_minus(magnitude(q), where(q < 0, error, -error))
+    return exp_of_minus(bounded(q, vanished(q)), where(q < 0, error, -error))
 
 
 @derivative(lambda x: where(x < 0, decay(x).value, 0.0))

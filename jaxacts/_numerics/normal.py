@@ -13,7 +13,7 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from .exponential import Decay, bounded, exp_of_minus, magnitude
+from .exponential import Decay, bounded, exp_of_minus
 from .precision import coarse
 from .selection import where
 from .series import GELU_GATE, near
@@ -179,4 +179,4 @@ def _density_slope(x: Array) -> Array:
 @derivative(_density_slope)
 def _density_ratio(x: Array) -> Array:
     """φ(x)/φ(0) = exp(-x²/2)."""
-    return _bell(magnitude(x)).value
+    return _bell(_bounded(x)).value

@@ -28,6 +28,7 @@ __all__ = [
     "SILU_ROOT",
     "SOFTPLUS",
     "Series",
+    "about_root",
     "near",
 ]
 
@@ -49,6 +50,22 @@ class Series(NamedTuple):
     bits: int = 24
 
 
+def about_root(x: Array, series: Series, left: Array, right: Array) -> Array:
+    """The series where it holds, which is on both sides of 0, without derivative."""
+    coefficients = series.double if x.dtype == jnp.float64 else series.coefficients
+    if significand.value < series.bits or coefficients is None:
+        return where(x < 0, left, right)
+    centre, centre_rest = rounded(series.centre, x.dtype)
+    *others, last = coefficients
+    d = x - centre
+    part = d * polynomial(others, d)
+    p = part + last
+    # With what the rounding of p lost, and the rest of the centre, which counts near it alone, where P is ``last``.
+    total = d * p + (d * ((last - p) + part) - centre_rest * last)
+    low, high = (centre + series.shift + side * series.limit for side in (-1, 1))
+    return where(x < low, left, where(x > high, right, total))
+
+
 def near(x: Array, series: Series, otherwise: Array, times: bool = False) -> Array:
     """The series, or x times it, where it holds. Derivatives are those of ``otherwise``: a polynomial that is right to
     the last digit has a derivative that is not."""
@@ -60,20 +77,11 @@ def _near(x: Array, series: Series, otherwise: Array, times: bool) -> Array:
     coefficients = series.double if x.dtype == jnp.float64 else series.coefficients
     if coefficients is None:
         return otherwise
-    (start, start_rest), (centre, centre_rest) = (rounded(n, x.dtype) for n in (series.start, series.centre))
+    (start, rest), (centre, _) = (rounded(n, x.dtype) for n in (series.start, series.centre))
     d = x - centre if centre else x
-    *others, last = coefficients
     v = d * d if series.odd else d
-    # The rest of the centre counts near it alone, where P is its last coefficient.
-    rest = start_rest - centre_rest * last
-    if start:  # large beside the polynomial, whose roundings count little
-        total = start + (d * polynomial(coefficients, v) + rest)
-    else:
-        part = v * polynomial(others, v)
-        p = part + last
-        total = d * p + (d * ((last - p) + part) + rest)  # with what the rounding of p lost
-    inside = jnp.abs(d - series.shift if series.shift else d) < series.limit
-    return where(inside, x * total if times else total, otherwise)
+    total = start + (d * polynomial(coefficients, v) + rest)
+    return where(jnp.abs(d) < series.limit, x * total if times else total, otherwise)
 
 
 @_near.defjvp

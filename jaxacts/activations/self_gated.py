@@ -17,6 +17,7 @@ from jaxacts._numerics import (
     MISH_GATE,
     MISH_ROOT,
     SILU_ROOT,
+    about_root,
     bounded,
     cubic_gate,
     cubic_gate_slope,
@@ -37,19 +38,16 @@ from jaxacts._numerics import (
 __all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
 
 
-_VANISHED = 1e4  # exp(-x) is 0 here, and x times constants is still finite
-
-
 @derivative(lambda x: _silu_curvature(x))
 def _silu_slope(x: Array) -> Array:
     a = bounded(x, vanished(x))
     left = gate_slope(a, 0.0, a)
-    return near(x, SILU_ROOT, where(x < 0, left, 1 - left))
+    return about_root(x, SILU_ROOT, left, 1 - left)
 
 
 def _silu_curvature(x: Array) -> Array:
     """σ(x)·σ(-x)·(2 - |x|·tanh(|x|/2)) with n = exp(-|x|)."""
-    e, a = decay(x), bounded(x, _VANISHED)
+    e, a = decay(x), bounded(x, vanished(x))
     n = e.value
     return e.times((2 - a) + n * (2 + a)) / ((1 + n) * jnp.square(1 + n))
 
@@ -152,19 +150,20 @@ def _mish_sum(x: Array, n: Array) -> Array:
 def _mish_slope(x: Array) -> Array:
     """With n = exp(-|x|): n times a cubic in n less a correction on the left, 1 and a correction on the right."""
     e = decay(x)
-    n, a = e.value, bounded(x, _VANISHED)
+    n, a = e.value, bounded(x, vanished(x))
     left, left_low = exact_sum(1 - a, n * (n * (1 + n / 4) + (1.5 - a)))
     left_low = left_low + e.lost(polynomial((0.75, 2, 1.5 - a), n))
     right = n * n * (4 * (1 + n) * (a - n) - 2)
     # 1 + m is (1 + n + n²/2)² on the left, (1 + 2n + 2n²)² on the right.
     m = n * where(x < 0, polynomial((0.25, 1, 2, 2), n), polynomial((4, 8, 8, 4), n))
     top = e.times(left, left_low)
-    return near(x, MISH_ROOT, where(x < 0, top, 1.0) + where(x < 0, -top * m, right) / (1 + m))
+    far = where(x < 0, top, 1.0) + where(x < 0, -top * m, right) / (1 + m)
+    return about_root(x, MISH_ROOT, far, far)
 
 
 def _mish_curvature(x: Array) -> Array:
     """With n = exp(-|x|): a cubic in n times 4n (4n² on the right) over the cube of the sum of the value."""
-    e, a = decay(x), bounded(x, _VANISHED)
+    e, a = decay(x), bounded(x, vanished(x))
     n = e.value
     left = x < 0
     rest = (where(left, 2.0, 4.0) + 2 * a, where(left, 6 + 3 * a, 8 + 2 * a), where(left, 8 - 2 * a, 6 - 3 * a))
@@ -205,10 +204,10 @@ def mish(x: Array) -> Array:
     References:
         Misra 2019, "Mish: a self regularized non-monotonic activation function", https://arxiv.org/abs/1908.08681
     """
-    e, a = decay(x), bounded(x, _VANISHED)
+    e, a = decay(x), bounded(x, vanished(x))
     n = e.value
     passed = less(where(x < 0, -e.times(a), a), where(x < 0, n * (1 + n), 2 * n * n) / _mish_sum(x, n))
-    far = where(x > _VANISHED, x, passed)
+    far = where(x > vanished(x), x, passed)
     return near(x, MISH_GATE, far, times=True)
 
 
