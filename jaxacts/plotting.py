@@ -55,6 +55,7 @@ def plot_activation(
     Raises:
         ImportError: matplotlib is not installed.
         TypeError: ``function`` is not callable.
+        ValueError: ``function`` takes whole arrays, as softmax does, or ``xlim`` is no two rising numbers.
 
     Example:
         >>> import jaxacts
@@ -77,7 +78,11 @@ def plot_activation(
     except TypeError:
         entry = None
     else:
+        if not entry.elementwise:
+            raise ValueError(f"plot_activation: {entry.name} is no function of one number; pass an elementwise one.")
         parameters = entry.arguments(**parameters)
+    if xlim is not None and not (len(xlim) == 2 and xlim[0] < xlim[1]):
+        raise ValueError(f"plot_activation: xlim must be two rising numbers, got {xlim!r}; write (-4, 4).")
     knots = list(kinks) if kinks is not None else list(entry.knots(**parameters)) if entry else []
 
     def value(x: Array) -> Array:
@@ -85,7 +90,7 @@ def plot_activation(
 
     slope: Curve = jax.grad(value)
     orders: list[Curve] = [value, slope, jax.grad(slope)][: 3 if curvature else 2]
-    facts = entry.facts(**parameters) if entry and entry.elementwise else None
+    facts = entry.facts(**parameters) if entry else None
     low, high = xlim or _range(jax.vmap(value), facts, knots)
     # Beside each knot a point just before and one just after it, so that a jump there is a gap in the curve.
     margin = 1e-5 * (high - low)

@@ -67,6 +67,11 @@ KEY = jax.random.key(0)
             TypeError,
             "gelu: approximate must be a Python constant, got ArrayImpl",
         ),
+        (
+            lambda: jax.jit(ja.gelu)(1.0, True),
+            TypeError,
+            "gelu: approximate must be a Python constant, got a traced value; name it in the static_argnames",
+        ),
         (lambda: ja.rrelu(1.0, 0), TypeError, "rrelu: key must be a random key, got dtype int32; make one with"),
         (lambda: ja.rrelu(1.0, "k"), TypeError, "rrelu: key must be an array or number, got str"),
         (lambda: ja.dice(1.0, 0.2, 0.0, 1.0, -1.0), ValueError, "dice: epsilon must be from 0 to inf, got -1.0"),

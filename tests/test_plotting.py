@@ -76,6 +76,14 @@ def test_any_function_of_a_number() -> None:
 def test_not_a_function() -> None:
     with pytest.raises(TypeError, match="plot_activation: expected a function, got 'relu'"):
         plot_activation("relu")
+    with pytest.raises(ValueError, match="plot_activation: softmax is no function of one number"):
+        plot_activation(jaxacts.softmax)
+
+
+@pytest.mark.parametrize("xlim", [(3.0,), (3.0, -3.0), (float("nan"), 1.0)])
+def test_wrong_range(xlim: Any) -> None:
+    with pytest.raises(ValueError, match="plot_activation: xlim must be two rising numbers, got"):
+        plot_activation(jaxacts.relu, xlim=xlim)
 
 
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:

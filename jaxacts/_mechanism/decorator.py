@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jax import Array
 from jax.ad_checkpoint import checkpoint_name
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from .catalogue import Activation, FactsOf, entry_of
@@ -135,9 +136,12 @@ def _explain(name: str, signature: inspect.Signature, static: tuple[str, ...], a
             if value is not None:
                 as_array(name, argument, value)
         elif not isinstance(value, Hashable) or isinstance(value, Array):
-            kind = type(value).__name__
+            traced = isinstance(value, Tracer)
+            kind = "a traced value" if traced else type(value).__name__
+            remedy = f"name it in the static_argnames of jax.jit, or wrap {name} in a function that sets it"
             raise TypeError(
-                f"{name}: {argument} must be a Python constant, got {kind}; pass a number, a bool or a tuple."
+                f"{name}: {argument} must be a Python constant, got {kind}; "
+                f"{remedy if traced else 'pass a number, a bool or a tuple'}."
             )
 
 

@@ -3,7 +3,7 @@
 Near 0 those forms add and divide numbers of one size, and each operation rounds; a polynomial about the value at 0 (of
 mish: at -1/4) rounds once or twice. About a root its leading term is the distance from the root, so that the slope
 keeps its digits however small it is; it reaches from the left of the root to 0 and a little beyond. float64 needs those
-of gelu and the roots, float16 only the roots of gelu, bfloat16 none.
+of gelu and the roots, float16 only the root of gelu's tanh form, bfloat16 none.
 """
 
 from __future__ import annotations

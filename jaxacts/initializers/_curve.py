@@ -94,7 +94,8 @@ class Curve:
             except jax.errors.JAXTypeError as error:
                 raise TypeError(
                     f"{self.caller}: {self.name} must be known when {self.caller} is called, but it depends on a "
-                    f"traced value; close over numbers, or call {self.caller} outside of jit ({error})."
+                    f"traced value; close over numbers, write it with jax.numpy instead of numpy, or call "
+                    f"{self.caller} outside of jit ({str(error).partition(chr(10))[0]})."
                 ) from None
         if value.shape != z.shape or value.dtype.kind not in "f":
             raise TypeError(

@@ -249,6 +249,7 @@ def test_the_named_members_take_an_activation() -> None:
             TypeError,
             "gain: <lambda> must be known when gain is called, but it depends on a traced value",
         ),
+        (lambda: ji.gain(np.tanh), TypeError, "write it with jax.numpy instead of numpy"),
         (lambda: ji.gain(jaxacts.prelu, negative_slope=["a"]), TypeError, "gain: negative_slope must be a real number"),
         (
             lambda: ji.moments(jaxacts.tanh, q="a"),
