@@ -15,6 +15,7 @@ from jaxacts._numerics import logistic as logistic_kernels
 BOUNDS = {
     "_EXP_COARSE": 2.0,
     "_RATIO_COARSE": 3.0,
+    "_TAIL_64": 0.6,
     "GELU_GATE_64": 0.7,
     "GELU_TANH_ROOT_64": 0.6,
     "MISH_ROOT": 0.8,
