@@ -7,12 +7,12 @@ every order of derivative stays finite.
 from .algebraic import hyperbola, hyperbola_root, hyperbola_slope, inverse_square
 from .cubic import cubic_gate, cubic_gate_slope
 from .exponential import Decay, bounded, decay, decay_of_quotient, expm1_negative, magnitude, vanished
-from .logistic import gate_slope, less, sigmoid, sigmoid_slope, silu_curve, softplus, tanh, tanh_slope
+from .logistic import gate_slope, sigmoid, sigmoid_slope, silu_curve, softplus, tanh, tanh_slope
 from .normal import gelu_curve, gelu_slope
 from .precision import significand
 from .selection import vary_alike, where
 from .series import MISH_GATE, MISH_ROOT, SILU_ROOT, about_root, near
-from .tools import clip, derivative, exact_product, exact_sum, finite, negative_part, opaque, polynomial, product
+from .tools import clip, derivative, exact_product, exact_sum, finite, less, negative_part, opaque, polynomial, product
 
 __all__ = [
     "MISH_GATE",

@@ -7,17 +7,12 @@ import numpy as np
 from jax import Array
 
 from .exponential import UNIT, decay, exp_of_minus, magnitude, power_and_rest
-from .precision import coarse, short_range
+from .precision import short_range
 from .selection import where
 from .series import SOFTPLUS, near
-from .tools import derivative, polynomial, with_sign_of
+from .tools import derivative, less, polynomial, with_sign_of
 
-__all__ = ["gate", "gate_slope", "less", "sigmoid", "sigmoid_slope", "silu_curve", "softplus", "tanh", "tanh_slope"]
-
-
-def less(p: Array, share: Array) -> Array:
-    """p·(1 - share) as p less a correction, for which the rounding of 1 - share counts for nothing."""
-    return p * (1 - share) if coarse() else p - p * share
+__all__ = ["gate", "gate_slope", "sigmoid", "sigmoid_slope", "silu_curve", "softplus", "tanh", "tanh_slope"]
 
 
 _TANH_IS_1 = 30.0  # that is 2·15
@@ -68,7 +63,8 @@ def gate_slope(y: Array, low: Array | float, steep: Array, steep_low: Array | fl
     u = (1 + p - steep) + (p * r - steep_low)
     n = p + p * r
     m = n * (2 + n)
-    return less((u + u * r) * power, m / (1 + m)) * UNIT
+    alone, correction = less((u + u * r) * power, m / (1 + m))
+    return (alone + correction) * UNIT
 
 
 @derivative(lambda x: sigmoid_slope(x))

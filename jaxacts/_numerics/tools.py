@@ -29,6 +29,7 @@ __all__ = [
     "halves",
     "in_pairs",
     "leading",
+    "less",
     "negative_part",
     "opaque",
     "polynomial",
@@ -74,6 +75,11 @@ def finite(x: Array) -> Array:
 def product(x: Array, factor: ArrayLike) -> Array:
     """x · factor where a factor of 0 wins over an infinite x: the limit of x·g(x) with g that falls faster than 1/x."""
     return where(jnp.equal(factor, 0) & jnp.isinf(x), 0.0, x * factor)
+
+
+def less(p: Array, share: Array) -> tuple[Array, Array | float]:
+    """p·(1 - share) as p less a correction, for which the rounding of 1 - share counts for nothing: both summands."""
+    return (p * (1 - share), 0.0) if coarse() else (p, -p * share)
 
 
 def polynomial(coefficients: Sequence[Any], x: Array) -> Array:

@@ -206,8 +206,8 @@ def mish(x: Array) -> Array:
     """
     e, a = decay(x), bounded(x, vanished(x))
     n = e.value
-    passed = less(where(x < 0, -e.times(a), a), where(x < 0, n * (1 + n), 2 * n * n) / _mish_sum(x, n))
-    far = where(x > vanished(x), x, passed)
+    passed, correction = less(a, where(x < 0, n * (1 + n), 2 * n * n) / _mish_sum(x, n))
+    far = where(x < 0, -e.times(passed, correction), where(x > vanished(x), x, passed + correction))
     return near(x, MISH_GATE, far, times=True)
 
 
