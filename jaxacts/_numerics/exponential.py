@@ -22,6 +22,7 @@ from .selection import where
 from .tools import derivative, exact_product, in_pairs
 
 __all__ = [
+    "EXP_FINE",
     "UNIT",
     "Decay",
     "bounded",
@@ -100,6 +101,14 @@ _EXP_32 = (  # error 0.052 units of 2^-24
     -0.1666652113199234,
     0.4999999403953552,
 )
+EXP_FINE = (  # error 0.0016 units of 2^-24
+    -0.00019740263815037906,
+    0.0013935081660747528,
+    -0.008333570323884487,
+    0.041666463017463684,
+    -0.1666666567325592,
+    0.5,
+)
 _EXP_COARSE = (  # error 1.8 units of 2^-24
     -0.008312567137181759,
     0.041890207678079605,
@@ -117,7 +126,7 @@ def vanished(x: Array) -> float:
     return 800.0 if x.dtype == jnp.float64 else _VANISHED
 
 
-def _reduced(a: Array, low: ArrayLike, coarsely: bool) -> tuple[Array, Array, Array]:
+def _reduced(a: Array, low: ArrayLike, coefficients: tuple[float, ...] | None = None) -> tuple[Array, Array, Array]:
     """t, s and c with exp(-a + low) = 2^-k·(1 - s + c), |s| <= ln2/2 + |low| and c up to 0.07, with low 0.1.
 
     t is the sum whose lowest bits hold -k. k is C - (C - a·log2(e)), since XLA would simplify (a·log2(e) + C) - C.
@@ -130,7 +139,7 @@ def _reduced(a: Array, low: ArrayLike, coarsely: bool) -> tuple[Array, Array, Ar
     k = _TO_INTEGER - t
     rest = k * _LN2_REST
     s = (a - k * _LN2) - (rest if isinstance(low, float) else rest + low)  # a number is 0: three operations less
-    return t, s, s * s * in_pairs(_EXP_COARSE if coarsely else _EXP_32, s)
+    return t, s, s * s * in_pairs(coefficients or (_EXP_COARSE if coarse() else _EXP_32), s)
 
 
 def _power_of_two(t: Array, unit: Array | np.float32) -> Array:
@@ -140,18 +149,21 @@ def _power_of_two(t: Array, unit: Array | np.float32) -> Array:
 
 
 def power_and_rest(
-    a: Array, low: ArrayLike = 0.0, unit: Array | np.float32 = ONE, coarsely: bool | None = None
+    a: Array,
+    low: ArrayLike = 0.0,
+    unit: Array | np.float32 = ONE,
+    coefficients: tuple[float, ...] | None = None,
 ) -> tuple[Array, Array]:
     """p and r with unit·exp(-a + low) = p·(1 + r), p and unit powers of two and r in [-0.3, 0.42]; float32.
 
     1 ± p is exact as far as p counts beside 1, so 1 ± exp is rounded once as (1 ± p) ± p·r.
     """
-    t, s, c = _reduced(a, low, coarse() if coarsely is None else coarsely)
+    t, s, c = _reduced(a, low, coefficients)
     return _power_of_two(t, unit), c - s
 
 
 def _exp_32(a: Array, low: ArrayLike) -> Decay:
-    t, s, c = _reduced(a, low, coarse())
+    t, s, c = _reduced(a, low)
     return Decay(_power_of_two(t, 1 / UNIT), s, c, UNIT)
 
 
@@ -202,5 +214,5 @@ def expm1_negative(x: Array) -> Array:
     if x.dtype == jnp.float64:
         return where(x >= 0, 0, jnp.expm1(x))
     # exp(-30) is lost beside 1; a coarse r would be too coarse by itself.
-    p, r = power_and_rest(lax.clamp(np.float32(0), -x, np.float32(30)), coarsely=False)
+    p, r = power_and_rest(lax.clamp(np.float32(0), -x, np.float32(30)), coefficients=_EXP_32)
     return (p - 1) + p * r

@@ -169,6 +169,7 @@ LN2 = 0.34665  # half of ln 2, and the rounding of the quotient
 
 FITS: dict[str, Fit] = {
     "_EXP_32": Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 4),
+    "EXP_FINE": Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 5),
     "_EXP_COARSE": Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 3),
     "_LOG1P_32": Fit(lambda u: (mp.log1p(u) - u) / u**2, lambda u: u * u / mp.log1p(u), 0.0, 1.0, 8),
     "SOFTPLUS": about(lambda x: mp.log1p(mp.exp(x)), 0.625, 7),
