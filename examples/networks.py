@@ -51,7 +51,7 @@ _HE = (he_normal, {})  # He et al. 2015: variance 2/fan_in, for whatever is zero
 _LECUN = (lecun_normal, {})  # LeCun et al. 1998: variance 1/fan_in, which a straight line leaves as it is.
 _XAVIER = (xavier_normal, {})  # Glorot & Bengio 2010: for S-shaped curves, between what both passes ask for.
 
-# Activations that are not named here take _HE, as the papers on ELU, GELU, SiLU and Mish do.
+# Activations that are not named here take _HE.
 _MATCHING: dict[str, tuple[Callable[..., Initializer], dict[str, float]]] = {
     "abs": (he_normal, {"negative_slope": -1.0}),
     "leaky_relu": (he_normal, jaxacts.catalogue()["leaky_relu"].arguments()),

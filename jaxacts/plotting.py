@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -55,7 +56,7 @@ def plot_activation(
     Raises:
         ImportError: matplotlib is not installed.
         TypeError: ``function`` is not callable.
-        ValueError: ``function`` takes whole arrays, as softmax does, or ``xlim`` is no two rising numbers.
+        ValueError: ``function`` takes whole arrays, as softmax does, or ``xlim`` is not two rising numbers.
 
     Example:
         >>> import jaxacts
@@ -78,11 +79,15 @@ def plot_activation(
     except TypeError:
         entry = None
     else:
-        if not entry.elementwise:
-            raise ValueError(f"plot_activation: {entry.name} is no function of one number; pass an elementwise one.")
         parameters = entry.arguments(**parameters)
-    if xlim is not None and not (len(xlim) == 2 and xlim[0] < xlim[1]):
-        raise ValueError(f"plot_activation: xlim must be two rising numbers, got {xlim!r}; write (-4, 4).")
+    if xlim is not None:
+        try:
+            low, high = map(float, xlim)
+            rising = -math.inf < low < high < math.inf
+        except (TypeError, ValueError):
+            rising = False
+        if not rising:
+            raise ValueError(f"plot_activation: xlim must be two rising numbers, got {xlim!r}; write (-4, 4).")
     knots = list(kinks) if kinks is not None else list(entry.knots(**parameters)) if entry else []
 
     def value(x: Array) -> Array:
@@ -90,8 +95,8 @@ def plot_activation(
 
     slope: Curve = jax.grad(value)
     orders: list[Curve] = [value, slope, jax.grad(slope)][: 3 if curvature else 2]
-    facts = entry.facts(**parameters) if entry else None
-    low, high = xlim or _range(jax.vmap(value), facts, knots)
+    facts = entry.facts(**parameters) if entry and entry.elementwise else None
+    low, high = _range(jax.vmap(value), facts, knots) if xlim is None else map(float, xlim)
     # Beside each knot a point just before and one just after it, so that a jump there is a gap in the curve.
     margin = 1e-5 * (high - low)
     inside = [k for k in knots if low < k < high]

@@ -68,6 +68,11 @@ KEY = jax.random.key(0)
             "gelu: approximate must be a Python constant, got ArrayImpl",
         ),
         (
+            lambda: ja.activation(lambda x: x),
+            TypeError,
+            r"activation: takes keywords alone; write @jaxacts.activation\(",
+        ),
+        (
             lambda: jax.jit(ja.gelu)(1.0, True),
             TypeError,
             "gelu: approximate must be a Python constant, got a traced value; name it in the static_argnames",

@@ -42,7 +42,7 @@ _choice: contextvars.ContextVar[Choice] = contextvars.ContextVar("kink choice", 
 
 
 def activation(
-    *,
+    *misplaced: Any,
     slope: SlopeFormula | None = None,
     partials: Mapping[str, SlopeFormula] | None = None,
     facts: FactsOf | None = None,
@@ -71,10 +71,13 @@ def activation(
         >>> import jax, jax.numpy as jnp, jaxacts
         >>> @jaxacts.activation(slope=lambda x: jaxacts.Pieces((0.0,), (0.0, 2 * x)))
         ... def relu_squared(x):
-        ...     return jnp.where(x > 0, x * x, 0 * x)
+        ...     return jnp.square(jnp.maximum(x, 0))
         >>> jax.grad(relu_squared)(3.0)
         Array(6., dtype=float32, weak_type=True)
     """
+
+    if misplaced:
+        raise TypeError("activation: takes keywords alone; write @jaxacts.activation(slope=...), with parentheses.")
 
     def decorate(formula: Formula[P]) -> Public[P]:
         if not callable(formula):
