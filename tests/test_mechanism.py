@@ -99,6 +99,23 @@ def test_curvature_vanishes_at_infinity(name: str, dtype: Any) -> None:
     assert (bend(jnp.array([-jnp.inf, jnp.inf], dtype)) == 0).all()
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("name", sorted(n for n, entry in ja.catalogue().items() if entry.slope and entry.parameters))
+def test_slopes_by_parameters_are_defined_at_infinity(name: str, dtype: Any) -> None:
+    """Of every slope by x its derivative by each parameter, and of every derivative by a parameter that by x."""
+    entry = ja.catalogue()[name]
+    arguments = entry.arguments()
+    for parameter in entry.parameters:
+
+        def f(x, p, parameter=parameter):
+            return ja.get(name)(x, **{**arguments, parameter: p})
+
+        p = jnp.asarray(arguments[parameter], dtype)
+        for x in (-jnp.inf, jnp.inf):
+            mixed = (jax.grad(jax.grad(f, i), 1 - i)(jnp.asarray(x, dtype), p) for i in (0, 1))
+            assert not any(jnp.isnan(v) for v in mixed), f"{parameter} at {x}"
+
+
 def test_slope_formulas_of_others_see_finite_numbers() -> None:
     @ja.activation(slope=lambda x: 1 + x * jnp.exp(-jnp.abs(x)))
     def f(x):

@@ -59,7 +59,8 @@ def activation(
             :class:`jaxacts.Pieces`, and the least slope in magnitude is taken at each kink. ``x`` is finite there: at
             ±inf the slope of the largest finite number stands for the limit. Without ``slope`` the function must be
             composed of operations whose derivatives are right already, and it sees its arguments as they come.
-        partials: for each array parameter its derivative, by name, in the order of the signature.
+        partials: for each array parameter its derivative, by name, in the order of the signature; they see ``x`` as it
+            comes, ±inf included.
         facts: the declared :class:`jaxacts.Facts`, or a function from the arguments after ``x`` to them.
         static: the names of arguments that are Python values (axes, flags): a new one compiles anew.
         typical: parameter values for plots and benchmarks where the signature has no default.

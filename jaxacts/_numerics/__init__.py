@@ -1,7 +1,7 @@
 """Elementwise kernels that keep their accuracy in the tails, where the textbook forms cancel or overflow.
 
-Each takes and returns float32 or float64, is written for every finite input, and has a derivative made of kernels, so
-every order of derivative stays finite.
+Each takes and returns float32 or float64, is written for every input, ±inf included, and has a derivative made of
+kernels, so every order of derivative stays finite.
 """
 
 from .algebraic import hyperbola, hyperbola_root, hyperbola_slope, inverse_square

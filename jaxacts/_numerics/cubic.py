@@ -1,8 +1,8 @@
 """x·σ(y) with the cubic y = sqrt(8/pi)·(x + 0.044715·x³): the tanh form of gelu, its slope and its curvature.
 
-y reaches 90 before the exponential vanishes, where one rounding of y costs 45 units in the last place, so y is an
-exact product and a small rest. Every other product that matters is one of two
-half significands, which is exact whether or not it is contracted with the sum that follows.
+y reaches 90 before the exponential vanishes, where one rounding of y costs 45 units in the last place, so y is a sum of
+two numbers. Every product that matters is one of two half significands, which is exact whether or not it is contracted
+with the sum that follows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ _CUBE = _LINEAR * 0.044715
 # What float64 leaves of both, from mpmath; tests/numerics checks them.
 _LINEAR_REST = -9.96930880911092e-17
 _CUBE_REST = -6.175149918155315e-19
-_LARGER = 1 + 1.2 * 2.0**-11
 _SHORT = 1.59375  # the first digits of the linear factor
 _SHORT_REST = (_LINEAR - _SHORT) + _LINEAR_REST
 
@@ -60,11 +59,12 @@ def _low(x: Array, h: Array, w: Array) -> Array:
 def _cubic(x: Array) -> tuple[Array, Array | float]:
     """y as an exact product h·w, from which the exponent is found early, and a rest.
 
-    w is a little too large, so that the rest is between ±2^-11·y."""
+    w is a little too large, so that the rest, between -1.2·2^-11·y and 2·2^-11·y, is as often negative as positive."""
     if coarse():
         return x * (_LINEAR + _CUBE * (x * x)), 0.0
     h = leading(x)
-    w = leading(_LARGER * _LINEAR + _LARGER * _CUBE * (h * h))
+    larger = 1 + 1.2 * 2.0 ** (-26 if x.dtype == jnp.float64 else -11)
+    w = leading(larger * _LINEAR + larger * _CUBE * (h * h))
     return h * w, _low(x, h, w)
 
 

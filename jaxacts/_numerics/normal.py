@@ -179,4 +179,4 @@ def _density_slope(x: Array) -> Array:
 @derivative(_density_slope)
 def _density_ratio(x: Array) -> Array:
     """φ(x)/φ(0) = exp(-x²/2)."""
-    return _bell(_bounded(x)).value
+    return _bell(x).value

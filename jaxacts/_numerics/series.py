@@ -34,10 +34,11 @@ __all__ = [
 
 
 class Series(NamedTuple):
-    """start + d·P for |d - shift| < limit, d = x - centre, with P a polynomial in d² (odd) or d, highest power first.
+    """start + d·P with d = x - centre and P a polynomial in d² (odd) or d, highest power first.
 
-    Start and centre are sums of two numbers, the second below the precision of float64. Results of fewer ``bits`` than
-    these do without it.
+    About a value it holds for |d| < limit, about a root, where start is 0, for |d - shift| <= limit. Start and centre
+    are sums of two numbers, the second below the precision of float64. Results of fewer ``bits`` than these do without
+    it.
     """
 
     coefficients: tuple[float, ...]

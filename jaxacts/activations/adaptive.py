@@ -59,6 +59,7 @@ def _bump(x: Array, s: Array, e: Decay) -> Array:
 
 
 def _by_x(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
+    x = finite(x)
     z, s, e = _standardized(x, mean, variance, epsilon)
     n = e.value
     left, right = alpha * (1 + n), 1 + n  # the bracket has a root on the left

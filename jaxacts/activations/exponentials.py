@@ -20,6 +20,7 @@ from jaxacts._numerics import (
     decay,
     decay_of_quotient,
     expm1_negative,
+    finite,
     hyperbola,
     hyperbola_root,
     hyperbola_slope,
@@ -136,7 +137,7 @@ def _celu_by_alpha(x: Array, alpha: Array) -> Array:
 
 @activation(
     slope=lambda x, alpha: Pieces(
-        (0.0,), (decay_of_quotient(negative_part(x), alpha).value, 1.0), limits=((1.0, 1.0),)
+        (0.0,), (decay_of_quotient(negative_part(finite(x)), alpha).value, 1.0), limits=((1.0, 1.0),)
     ),
     partials={"alpha": _celu_by_alpha},
     facts=lambda alpha: Facts((-alpha, inf), Line(0, -alpha), Line(1, 0), lipschitz=1.0),

@@ -92,10 +92,11 @@ class Curve:
             try:
                 value, slope = (np.asarray(y) for y in self._compiled(z))
             except jax.errors.JAXTypeError as error:
+                reason = str(error).splitlines()[0]
                 raise TypeError(
                     f"{self.caller}: {self.name} must be known when {self.caller} is called, but it depends on a "
                     f"traced value; close over numbers, write it with jax.numpy instead of numpy, or call "
-                    f"{self.caller} outside of jit ({str(error).partition(chr(10))[0]})."
+                    f"{self.caller} outside of jit ({reason})."
                 ) from None
         if value.shape != z.shape or value.dtype.kind not in "f":
             raise TypeError(
