@@ -182,7 +182,7 @@ FITS: dict[str, Fit] = {
     "MISH_GATE": about(mish_gate, 0.5, 9, -0.25),
     "MISH_ROOT": about(slope(mish_gate), 0.9, 12, root(slope(mish_gate), -1.19), shift=0.5),
     "MISH_ROOT_64": about(slope(mish_gate), 0.9, 25, root(slope(mish_gate), -1.19), single=False, shift=0.5),
-    "_TAIL_32": by_quotient(times_a, 0, 0.66, 14.5, 8),
+    "_TAIL_32": by_quotient(times_a, 0, 0.66, 14.5, 9),
     "_TAIL_64": by_quotient(times_a, 0, 0.66, 39, 23, single=False),
     "_STEEPNESS_32": by_quotient(steepness, 1, 0, 14.5, 8),
     "_STEEPNESS_64": by_quotient(steepness, 1, 0, 39, 23, single=False),
