@@ -42,3 +42,16 @@ def test_float64(label: str, order: int, x64: None) -> None:
     root = ROOTS.get(label, np.inf) if order else np.inf
     error = errors_in_ulps(got, exact, np.float64, np.where(np.abs(x - root) < 2.0**-4, 0.25, 0.0))
     assert error.max() <= BOUNDS[order], f"{error.max():.2f} ulp at {x[error.argmax()]!r}"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("label", ROOTS)
+def test_slopes_keep_their_digits_at_the_root(label: str, dtype: type, x64: None) -> None:
+    """In units of themselves, however small they are."""
+    subject = SUBJECTS[label]
+    root = dtype(ROOTS[label])
+    x = np.array([root + k * np.spacing(root) for k in (-8, -2, -1, 0, 1, 2, 8)], dtype)
+    got = np.asarray(jax.jit(lambda x: forward(subject.ours, x))(x))
+    formula, arguments = REFERENCES[subject.name].formula, dict(subject.arguments)
+    exact = directional(formula, True, x.astype(np.float64), arguments, np.ones(x.shape))
+    assert errors_in_ulps(got, exact, dtype).max() <= 2
