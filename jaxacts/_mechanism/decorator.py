@@ -140,13 +140,10 @@ def _explain(name: str, signature: inspect.Signature, static: tuple[str, ...], a
             if value is not None:
                 as_array(name, argument, value)
         elif not isinstance(value, Hashable) or isinstance(value, Array):
-            traced = isinstance(value, Tracer)
-            kind = "a traced value" if traced else type(value).__name__
-            remedy = f"name it in the static_argnames of jax.jit, or wrap {name} in a function that sets it"
-            raise TypeError(
-                f"{name}: {argument} must be a Python constant, got {kind}; "
-                f"{remedy if traced else 'pass a number, a bool or a tuple'}."
-            )
+            kind, remedy = type(value).__name__, "pass a number, a bool or a tuple"
+            if isinstance(value, Tracer):
+                kind, remedy = "a traced value", "name it in the static_argnames of jax.jit"
+            raise TypeError(f"{name}: {argument} must be a Python constant, got {kind}; {remedy}.")
 
 
 def with_kink_slope(function: F, choice: Choice) -> F:
