@@ -123,7 +123,7 @@ def relu6(x: Array) -> Array:
         Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10",
         https://www.cs.toronto.edu/~kriz/conv-cifar10-aug2010.pdf
     """
-    return where(x >= 6, 6.0, where(x <= 0, 0.0, x))
+    return where(x <= 0, 0.0, where(x >= 6, 6.0, x))
 
 
 def _leaky(x: Array, negative_slope: ArrayLike) -> Array:
