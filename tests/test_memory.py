@@ -47,3 +47,20 @@ def test_policies_do_not_change_the_gradient(policy: Any) -> None:
 
     with_policy, without = (jax.grad(loss)(w, p) for p in (policy, None))
     assert jnp.allclose(with_policy, without, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("name", [n for n, e in jaxacts.catalogue().items() if e.elementwise])
+def test_value_and_gradient_take_two_loops(name: str, dtype: Any) -> None:
+    """A quotient or root that both have gets a loop and an array of its own, which takes longer than to do it twice."""
+    entry = jaxacts.catalogue()[name]
+    for options in ({"approximate": False}, {"approximate": True}) if name == "gelu" else ({},):
+        arguments = entry.arguments(**options)
+
+        def both(x: jax.Array, g: jax.Array, arguments: Any = arguments) -> Any:
+            y, back = jax.vjp(lambda x: entry.function(x, **arguments), x)
+            return y, back(g)
+
+        x = jnp.ones(4096, dtype)
+        text = jax.jit(both).lower(x, x).compile().as_text()
+        assert text[text.index("ENTRY") :].count(" fusion(") <= 2, "a loop beside those of value and gradient"

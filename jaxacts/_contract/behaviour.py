@@ -18,7 +18,7 @@ from jax import Array
 
 from jaxacts._mechanism import Pieces, with_kink_slope
 
-from .case import Case, NotApplicableError
+from .case import DTYPES, Case, NotApplicableError
 
 __all__ = [
     "backward_memory",
@@ -180,15 +180,16 @@ def _fusions(f: Callable[..., Any], *arguments: Array) -> list[str]:
 
 
 def one_fusion(case: Case) -> None:
-    """The value compiles to one loop, and so does the backward pass."""
+    """The value compiles to one loop, and so does the backward pass, in 32 and in 16 bits."""
     if not case.elementwise:
         raise NotApplicableError("it is not elementwise")
-    x = jnp.linspace(-4, 4, 4096)
-    for what, ops in (
-        ("the value", _fusions(case.f, x)),
-        ("the backward pass", _fusions(lambda x, t: jax.vjp(case.f, x)[1](t), x, x)),
-    ):
-        assert len(ops) <= 1, f"{what} compiles to {len(ops)} operations: {', '.join(ops)}"
+    for dtype in DTYPES:
+        x = jnp.linspace(-4, 4, 4096, dtype=dtype)
+        for what, ops in (
+            ("the value", _fusions(case.f, x)),
+            ("the backward pass", _fusions(lambda x, t: jax.vjp(case.f, x)[1](t), x, x)),
+        ):
+            assert len(ops) <= 1, f"{what} in {x.dtype} compiles to {len(ops)} operations: {', '.join(ops)}"
 
 
 def backward_memory(case: Case) -> None:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from .exponential import magnitude
+from .precision import coarse
 from .selection import where
 from .tools import derivative, finite
 
@@ -38,10 +39,15 @@ def hyperbola(x: Array, b: Array) -> Array:
 
     What the rounding of that denominator d loses is made good in the quotient: where d is just above a power of two,
     half a unit of it is a whole unit of the result. The quotient may have three uses in one loop, since only d varies.
+    Below 24 bits (|x| + r)/2 will do, and on the left b/4 over it.
     """
     a, middle = magnitude(x), jnp.sqrt(b)
     close, far = a < 0.75 * middle, a > 2.0**60  # far out no b below 2^60 makes a difference, and x² may overflow
-    shift, r = where(close, middle, a), where(far, 0, jnp.sqrt(a * a + _positive(b)))
+    r = jnp.sqrt(jnp.square(where(far, 0, a)) + _positive(b))
+    if coarse():
+        half = where(far, a, 0.5 * (a + r))
+        return where(x < 0, 0.25 * b / half, half)
+    shift = where(close, middle, a)
     d = r + shift  # far out |x| instead of 2|x|, hence the quarter
     q, lost = b / d, where(far, 0, (d - r) - shift)
     share = where(close, 0, q) + q * (where(close, a * a, q * lost) / _positive(b))
@@ -68,6 +74,9 @@ def hyperbola_slope(x: Array, b: Array) -> Array:
     s = a * a + _positive(b)
     rest = a * jnp.sqrt(s)
     total = s + rest
+    if coarse():
+        tail = 0.5 * b / total
+        return where(x < 0, tail, 1 - tail)
     q, lost = b / total, where(a > _overflow(x), 0, (total - s) - rest)
     tail = q + q * (q * lost / _positive(b))
     return where(x < 0, 0.0, 1.0) + tail * where(x < 0, 0.5, -0.5)
