@@ -287,7 +287,7 @@ def _facts(entry):
 
 
 def _line(line):
-    if math.isinf(line.slope):
+    if line is None:
         return "none"
     slope = {0.0: "", 1.0: "x", -1.0: "−x"}.get(float(line.slope), f"{_number(line.slope)} x")
     if not slope:

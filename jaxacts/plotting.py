@@ -133,5 +133,5 @@ def _range(value: Curve, facts: Facts | None, knots: list[float]) -> tuple[float
         return float(left[2]), float(right[2])
     y = np.split(np.array(value(jnp.asarray([*left, *right], float))), 2)
     lines = zip((left, right), y, (facts.left, facts.right), strict=True)
-    near = [x[np.abs(v - (line.slope * x + line.intercept)) < 0.01] for x, v, line in lines]
+    near = [x[np.abs(v - (line.slope * x + line.intercept)) < 0.01] if line else x[:0] for x, v, line in lines]
     return float(near[0][0] if near[0].size else left[4]), float(near[1][0] if near[1].size else right[4])

@@ -11,13 +11,14 @@ asymptotes and Lipschitz constant need the facts that ``@jaxacts.activation`` re
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from jax import Array
 
-from ._mechanism.errors import unknown_name
+from ._mechanism import entry_of, unknown_name
 
 try:
     from ._contract import CLAUSES, Case, NotApplicableError
@@ -74,7 +75,7 @@ def check_activation(
     *,
     reference: Callable[..., Any] | None = None,
     parameters: Mapping[str, Any] | None = None,
-    elementwise: bool = True,
+    elementwise: bool | None = None,
     without: Collection[str] = (),
 ) -> Report:
     r"""Check a function against the contract of this library.
@@ -85,7 +86,8 @@ def check_activation(
         reference: the same formula for mpmath numbers, for the clauses about accuracy. Write it as it is defined; it is
             evaluated with 160 digits or more.
         parameters: the arguments after ``x``, by keyword; those that are floats or arrays are differentiated.
-        elementwise: whether each element depends on itself alone; decorated functions know.
+        elementwise: whether each element depends on itself alone; None takes what a decorated function says, which is
+            so if it has a slope or facts, and True for any other.
         without: names of clauses to leave out, such as ``"docstring"``, which asks for the sections of this library.
 
     Returns:
@@ -128,11 +130,15 @@ def check_activation(
         if name not in CLAUSES:
             raise unknown_name("check_activation", "clause", name, CLAUSES)
     given = dict(parameters or {})
-    if hasattr(function, "__activation__"):
-        case = Case.of(function, reference, **given)
-    else:
+    try:
+        entry_of(function)
+    except TypeError:
         arrays = tuple(n for n, v in given.items() if isinstance(v, float | Array))
-        case = Case(function, given, arrays, reference, elementwise)
+        case = Case(function, given, arrays, reference)
+    else:
+        case = Case.of(function, reference, **given)
+    if elementwise is not None:
+        case = replace(case, elementwise=elementwise)
     clauses = {name: clause for name, clause in CLAUSES.items() if name not in without}
     return Report(case.name, tuple(_outcome(name, clause, case) for name, clause in clauses.items()))
 
@@ -145,5 +151,5 @@ def _outcome(name: str, clause: Callable[[Case], None], case: Case) -> Outcome:
     except Exception as error:  # a crash of the function under test is a finding, not a crash of the check
         kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
         said = str(error).strip() or (inspect.getdoc(clause) or "").partition("\n")[0] + " That is not so here."
-        return Outcome(name, "failed", kind + said.partition("\n")[0])
+        return Outcome(name, "failed", kind + textwrap.shorten(said, 400))
     return Outcome(name, "passed", (inspect.getdoc(clause) or "").partition("\n")[0])

@@ -61,6 +61,7 @@ KEY = jax.random.key(0)
             ValueError,
             r"softmax: axis must not name an axis twice, got \(0, -1\)",
         ),
+        (lambda: ja.softmax(jnp.ones(3), True), TypeError, "softmax: axis must be an integer, got True"),
         (lambda: ja.gelu(1.0, "none"), TypeError, "gelu: approximate must be True or False, got 'none'"),
         (
             lambda: ja.gelu(1.0, jnp.array(True)),
@@ -124,3 +125,24 @@ def test_entries_refuse_what_is_no_number(ask: str) -> None:
 def test_decorates_functions_of_an_array(formula, message) -> None:
     with pytest.raises(TypeError, match=message):
         ja.activation()(formula)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"slope": 1.0}, "slope of gate must be a function, got 1.0; write slope=lambda x: ..."),
+        ({"partials": ["a"]}, "partials of gate must be a mapping, got ['a']"),
+        ({"partials": {"a": 3}}, "partials['a'] of gate must be a function, got 3"),
+        ({"facts": (0, 1)}, "facts of gate must be Facts or a function, got (0, 1); write facts=jaxacts.Facts(...)"),
+        ({"static": "a"}, "static of gate must be names of arguments after the first, got 'a'; take them from ('a',)"),
+        ({"static": ("x",)}, "static of gate must be names of arguments after the first, got ('x',)"),
+        ({"typical": {"b": 1.0}}, "typical of gate must be names of arguments after the first, got {'b': 1.0}"),
+        ({"typical": 1.0}, "typical of gate must be a mapping, got 1.0"),
+    ],
+)
+def test_wrong_declarations(given, message) -> None:
+    def gate(x, a):
+        return a * x
+
+    with pytest.raises(TypeError, match=re.escape(f"activation: {message}")):
+        ja.activation(**given)(gate)

@@ -208,3 +208,44 @@ def test_a_clause_left_out_and_a_true_overflow() -> None:
     assert report, report
     with pytest.raises(KeyError, match="Report: unknown clause 'docstring'"):
         report["docstring"]
+
+
+def test_what_is_not_declared_is_not_judged() -> None:
+    half = activation(slope=lambda x: 3 * x * x, facts=Facts((-inf, inf), None, None, None))(cube.__wrapped__)
+    report = check_activation(half, reference=lambda x: x**3, without=("docstring", "pickling"))
+    assert report, report
+    assert {c: report[c].result for c in ("asymptotes", "non_finite", "lipschitz", "image")} == {
+        "asymptotes": "not applicable",
+        "non_finite": "not applicable",
+        "lipschitz": "not applicable",
+        "image": "passed",
+    }
+
+
+def test_one_asymptote_alone_is_judged() -> None:
+    left = check_activation(relu_with(facts=Facts((0, inf), Line(0, 1), None, 1.0)))
+    right = check_activation(relu_with(facts=Facts((0, inf), None, Line(1, 1), 1.0)))
+    assert left["asymptotes"].detail.startswith("left asymptote: f(-10000) = 0")
+    assert right["asymptotes"].detail.startswith("right asymptote: f(10000) = 10000")
+    assert (left["non_finite"].result, right["non_finite"].result) == ("failed", "passed")
+
+
+def test_variants_are_judged_by_their_choice() -> None:
+    report = check_activation(jaxacts.with_kink_slope(jaxacts.relu, 0.5), reference=relu_formula)
+    assert report, report
+    assert {report[c].result for c in ("kinks", "image", "pickling")} == {"passed"}
+
+
+@activation()
+def squared_relu(x):
+    return jnp.square(jax.nn.relu(x))
+
+
+def test_elementwise_where_nothing_says_so() -> None:
+    assert check_activation(squared_relu)["one_element"].result == "not applicable"
+    assert check_activation(squared_relu, elementwise=True)["one_element"].result == "passed"
+
+
+def test_derivatives_of_activations_are_plain_functions() -> None:
+    report = check_activation(jax.grad(jaxacts.silu))
+    assert report["kinks"].result == "not applicable"

@@ -44,12 +44,13 @@ class Facts:
     """Claims about a curve that cannot be read off its formula by a program; each is checked by the contract.
 
     ``image`` is (infimum, supremum) of the values over the real line, ``left`` and ``right`` are the asymptotes at -inf
-    and +inf, ``lipschitz`` is the supremum of the absolute slope. None stands for what is not known in closed form.
+    and +inf, ``lipschitz`` is the supremum of the absolute slope. None stands for what there is not, or what is not
+    known in closed form.
     """
 
     image: tuple[float, float] | None
-    left: Line
-    right: Line
+    left: Line | None
+    right: Line | None
     lipschitz: float | None
 
 

@@ -15,13 +15,13 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from .catalogue import Activation, FactsOf, entry_of
+from .catalogue import Activation, Facts, FactsOf, entry_of
 from .dtypes import as_array, as_floating, broadcast
 from .errors import bind
 from .pieces import Choice
 from .rule import SlopeFormula, at_finite_numbers, elementwise
 
-__all__ = ["activation", "keep_pre_activations", "with_kink_slope"]
+__all__ = ["activation", "keep_pre_activations", "kink_choice", "with_kink_slope"]
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Array])
@@ -89,6 +89,7 @@ def activation(
         if not signature.parameters:
             raise TypeError(f"activation: {name} must take an array as its first argument; write def {name}(x).")
         first, *rest = signature.parameters
+        _check(name, signature, slope, partials, facts, static, typical)
         slopes = dict(partials or {})
         parameters = tuple(n for n in rest if n not in static) if slope else tuple(slopes)
         if slope and parameters != tuple(slopes):
@@ -133,6 +134,30 @@ def activation(
     return decorate
 
 
+def _check(
+    name: str, signature: inspect.Signature, slope: Any, partials: Any, facts: Any, static: Any, typical: Any
+) -> None:
+    """Raise an error for what the decorator cannot take."""
+
+    def expect(right: bool, argument: str, expected: str, got: Any, remedy: str) -> None:
+        if not right:
+            raise TypeError(f"activation: {argument} of {name} must be {expected}, got {got!r}; {remedy}.")
+
+    expect(slope is None or callable(slope), "slope", "a function", slope, "write slope=lambda x: ...")
+    for argument, given in (("partials", partials), ("typical", typical)):
+        expect(given is None or isinstance(given, Mapping), argument, "a mapping", given, "write {'alpha': ...}")
+    for parameter, partial in (partials or {}).items():
+        remedy = "write a function of the arguments of the formula"
+        expect(callable(partial), f"partials[{parameter!r}]", "a function", partial, remedy)
+    remedy = "write facts=jaxacts.Facts(...)"
+    expect(facts is None or isinstance(facts, Facts) or callable(facts), "facts", "Facts or a function", facts, remedy)
+    names = tuple(signature.parameters)[1:]
+    for argument, given in (("static", static), ("typical", typical or ())):
+        remedy = f"take them from {names}"
+        known = not isinstance(given, str) and all(n in names for n in given)
+        expect(known, argument, "names of arguments after the first", given, remedy)
+
+
 def _explain(name: str, signature: inspect.Signature, static: tuple[str, ...], args: Any, kwargs: Any) -> None:
     """Raise a better error than jit's for what is no array (a string, a list) or no constant (a list, an array)."""
     for argument, value in bind(name, signature, args, kwargs).items():
@@ -171,13 +196,23 @@ def with_kink_slope(function: F, choice: Choice) -> F:
         https://arxiv.org/abs/2106.12915
     """
     base = entry_of(function, "with_kink_slope").function
-    choice = float(choice) if isinstance(choice, np.floating) else choice
+    if isinstance(choice, np.floating) or (
+        isinstance(choice, Array) and not (choice.ndim or isinstance(choice, Tracer))
+    ):
+        choice = float(choice)
     weight = isinstance(choice, int | float) and not isinstance(choice, bool) and 0 <= choice <= 1
     if not weight and choice not in ("left", "right", None):
         raise ValueError(f"with_kink_slope: choice must be 'left', 'right' or a weight from 0 to 1, got {choice!r}.")
     chosen: Any = functools.partial(_call_with, choice, base)
     variant: Any = functools.update_wrapper(chosen, base, updated=())
     return variant
+
+
+def kink_choice(function: Callable[..., Array]) -> Choice:
+    """What ``with_kink_slope`` chose for this function."""
+    if isinstance(function, functools.partial) and function.func is _call_with:
+        return function.args[0]
+    return None
 
 
 def _call_with(choice: Choice, function: Callable[..., Array], /, *args: Any, **kwargs: Any) -> Array:

@@ -132,7 +132,7 @@ def check_number(function: str, argument: str, value: object, least: float, grea
 
 def checked_int(function: str, argument: str, value: object) -> int:
     """``value`` as a Python int, or a TypeError."""
-    if isinstance(value, int | np.integer):
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return int(value)
     raise TypeError(f"{function}: {argument} must be an integer, got {value!r}; pass a Python int.")
 
