@@ -26,7 +26,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _about(machine: dict[str, str]) -> str:
-    known = {"jax": "jax", "python": "Python", "backend": "backend", "fma": "fused multiply-add:"}
+    known = {"jax": "jax", "python": "Python", "backend": "backend", "fma": "fused multiply-add:", "cpu": "on"}
     return ", ".join(f"{known[k]} {v}" for k, v in machine.items() if k in known)
 
 
@@ -79,15 +79,19 @@ def narrow(folder: Path) -> str:
 
 
 def speed(folder: Path) -> str:
-    """Geometric means, then each function at 2^20 elements."""
+    """Geometric means on every machine, then each function on the one measured last."""
     found = _load(folder, "speed")
     if found is None:
         return "Not measured yet.\n"
-    rows = found["rows"]
-    dtypes = list(dict.fromkeys(r["dtype"] for r in rows))
-    means = [[d, *(f"{_mean([r[w]['ratio'] for r in rows if r['dtype'] == d]):.2f}" for w in WAYS)] for d in dtypes]
-    text = _table(["ratio to jax.nn", *WAYS], means) + "\n"
-    lines = []
+    means = []
+    for path in sorted(folder.glob("speed*.json")):
+        measured = json.loads(path.read_text())
+        for dtype, of_dtype in _by_dtype(measured["rows"]).items():
+            cells = [f"{_mean([r[w]['ratio'] for r in of_dtype]):.2f}" for w in WAYS]
+            means.append([measured["machine"]["cpu"], dtype, *cells])
+    text = _table(["ratio to jax.nn on", "", *WAYS], means) + "\n"
+    rows, lines = found["rows"], []
+    dtypes = list(_by_dtype(rows))
     for label in dict.fromkeys(r["function"] for r in rows):
         cells = [label.replace("_", "\\_")]
         for dtype in dtypes:
@@ -99,6 +103,10 @@ def speed(folder: Path) -> str:
     text += _table(head, lines) + "\n"
     overheads = [[k, f"{v:.2f}"] for k, v in found["overheads"].items()]
     return text + _table(["ratio to jax.nn", ""], overheads) + f"\nMeasured with {_about(found['machine'])}.\n"
+
+
+def _by_dtype(rows: list[dict]) -> dict[str, list[dict]]:
+    return {d: [r for r in rows if r["dtype"] == d] for d in dict.fromkeys(r["dtype"] for r in rows)}
 
 
 def _mean(ratios: list[float]) -> float:
@@ -132,7 +140,7 @@ def plots(docs: Path) -> None:
         plt.close(figure)
     found = _load(docs / "measured", "speed")
     if found:
-        dtypes = list(dict.fromkeys(r["dtype"] for r in found["rows"]))
+        dtypes = list(_by_dtype(found["rows"]))
         labels = list(dict.fromkeys(r["function"] for r in found["rows"]))
         figure, grid = plt.subplots(1, len(WAYS), figsize=(14, 6), sharex=True, sharey=True, layout="constrained")
         for axes, way in zip(grid, WAYS, strict=True):

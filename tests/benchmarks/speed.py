@@ -16,6 +16,7 @@ import functools
 import json
 import math
 import os
+import platform
 import statistics
 import sys
 import time
@@ -126,6 +127,14 @@ def torch_seconds(label: str, x: Array, g: Array, repetitions: int) -> list[floa
     return [statistics.median([seconds(run) for _ in range(repetitions)][1:]) for run in runs]
 
 
+def processor() -> str:
+    """Its name, and whether it calculates in float16 itself, which makes jax.nn's functions much faster there."""
+    path = Path("/proc/cpuinfo")
+    text = path.read_text() if path.exists() else ""
+    name = next((line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")), "")
+    return (name or platform.processor()) + (" with AVX512-FP16" if "avx512_fp16" in text else "")
+
+
 def overheads(console: Console) -> dict[str, float]:
     """Ratios to jax.nn of an eager call, and of tracing and compiling a 100-layer MLP, alone and with its gradient."""
     x = jnp.ones(8)
@@ -194,7 +203,7 @@ def main() -> None:
     }
     for what, mean in means.items():
         console.print(f"geometric mean of the ratios, {what}: {mean:.2f}")
-    about = {"jax": version("jax"), "backend": jax.default_backend()}
+    about = {"jax": version("jax"), "backend": jax.default_backend(), "cpu": processor()}
     measured = {"machine": about, "rows": rows, "means": means, "overheads": overheads(console)}
     if not (options.names or options.quick or options.disturbed):
         RESULTS.write_text(json.dumps(measured, indent=1) + "\n")
