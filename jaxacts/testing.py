@@ -98,8 +98,8 @@ def check_activation(
         ValueError: ``without`` has a name that no clause has.
 
     Note:
-        A clause that needs facts or a reference that are not there is reported as not applicable. The whole takes a few
-        seconds.
+        A clause that needs facts or a reference that are not there is reported as not applicable. The whole takes
+        10 to 30 seconds.
 
     Example:
         >>> import jax.numpy as jnp, mpmath

@@ -138,6 +138,15 @@ def test_decorates_functions_of_an_array(formula, message) -> None:
         ({"static": ("x",)}, "static of gate must be names of arguments after the first, got ('x',)"),
         ({"typical": {"b": 1.0}}, "typical of gate must be names of arguments after the first, got {'b': 1.0}"),
         ({"typical": 1.0}, "typical of gate must be a mapping, got 1.0"),
+        ({"static": 3}, "static of gate must be names of arguments after the first, got 3"),
+        (
+            {"slope": lambda x: x, "partials": {"a": lambda x, a: x}},
+            "the slope of gate must take what gate(x, a) takes: too many positional arguments",
+        ),
+        (
+            {"slope": lambda x, a: a, "partials": {"a": lambda x: x}},
+            "the partial by a of gate must take what gate(x, a) takes: too many positional arguments",
+        ),
     ],
 )
 def test_wrong_declarations(given, message) -> None:
@@ -146,3 +155,42 @@ def test_wrong_declarations(given, message) -> None:
 
     with pytest.raises(TypeError, match=re.escape(f"activation: {message}")):
         ja.activation(**given)(gate)
+
+
+def test_arguments_must_be_named() -> None:
+    with pytest.raises(TypeError, match=r"activation: <lambda> must name all its arguments, got \(\*xs\); write them"):
+        ja.activation()(lambda *xs: xs[0])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "got"),
+    [
+        (lambda x: jnp.ones(7), r"float32 of shape \(7,\)"),
+        (lambda x: x.astype(complex), r"complex64 of shape \(4, 3\)"),
+        (lambda x: "a", "str"),
+        (lambda x: None, "NoneType"),
+    ],
+)
+def test_results_that_are_no_activations(wrong, got) -> None:
+    def power(x, a):
+        return jnp.power(x, a)
+
+    right, x = {"slope": lambda x, a: a * x, "partials": {"a": lambda x, a: x}}, jnp.ones((4, 3))
+    message = r"{}: the {} must return real numbers of the shape \(4, 3\) of x, got {}; leave slope out"
+
+    def other(x, a):
+        return wrong(x)
+
+    with pytest.raises(TypeError, match=message.format("other", "formula", got)):
+        ja.activation(**right)(other)(x, 2.0)
+    with pytest.raises(TypeError, match=message.format("power", "slope", got)):
+        jax.grad(lambda x: ja.activation(**{**right, "slope": other})(power)(x, 2.0).sum())(x)
+    with pytest.raises(TypeError, match=message.format("power", "partial by a", got)):
+        jax.grad(lambda a: ja.activation(**{**right, "partials": {"a": other}})(power)(x, a).sum())(2.0)
+
+
+def test_sums_are_no_formulas() -> None:
+    with pytest.raises(
+        TypeError, match=r"the formula must return real numbers of the shape \(2,\) of x, got float32 of"
+    ):
+        ja.activation(slope=lambda x: jnp.ones_like(x))(lambda x: x.sum())(jnp.ones(2))

@@ -230,10 +230,11 @@ def test_one_asymptote_alone_is_judged() -> None:
     assert (left["non_finite"].result, right["non_finite"].result) == ("failed", "passed")
 
 
-def test_variants_are_judged_by_their_choice() -> None:
-    report = check_activation(jaxacts.with_kink_slope(jaxacts.relu, 0.5), reference=relu_formula)
-    assert report, report
-    assert {report[c].result for c in ("kinks", "image", "pickling")} == {"passed"}
+@pytest.mark.parametrize("choice", ["left", "right", 0.3, 0.45, 1.0])
+def test_variants_are_judged_by_their_choice(choice) -> None:
+    variant = jaxacts.with_kink_slope(jaxacts.leaky_relu, choice)
+    report = check_activation(variant, without=CLAUSES.keys() - {"kinks", "image", "pickling"})
+    assert {outcome.result for outcome in report} == {"passed"}, report
 
 
 @activation()

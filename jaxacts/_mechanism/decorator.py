@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextvars
 import functools
 import inspect
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.ad_checkpoint import checkpoint_name
@@ -18,7 +19,7 @@ from jax.typing import ArrayLike
 from .catalogue import Activation, Facts, FactsOf, entry_of
 from .dtypes import as_array, as_floating, broadcast
 from .errors import bind
-from .pieces import Choice
+from .pieces import Choice, Pieces
 from .rule import SlopeFormula, at_finite_numbers, elementwise
 
 __all__ = ["activation", "keep_pre_activations", "kink_choice", "with_kink_slope"]
@@ -90,13 +91,15 @@ def activation(
             raise TypeError(f"activation: {name} must take an array as its first argument; write def {name}(x).")
         first, *rest = signature.parameters
         _check(name, signature, slope, partials, facts, static, typical)
-        slopes = dict(partials or {})
+        ours = formula.__module__.startswith("jaxacts.")
+        slopes = {n: p if ours else _checked(name, f"partial by {n}", p) for n, p in (partials or {}).items()}
         parameters = tuple(n for n in rest if n not in static) if slope else tuple(slopes)
         if slope and parameters != tuple(slopes):
             raise TypeError(f"{name}: partials must name the array parameters {parameters}, got {tuple(slopes)}.")
-        untyped: Callable[..., Array] = formula
-        ours = formula.__module__.startswith("jaxacts.")
-        by_x = slope if ours or slope is None else at_finite_numbers(slope)  # ours hold at ±inf by themselves
+        untyped: Callable[..., Array] = formula if ours or slope is None else _checked(name, "formula", formula)
+        by_x = slope
+        if slope and not ours:  # ours hold at ±inf by themselves
+            by_x = at_finite_numbers(_checked(name, "slope", slope))
         core = elementwise(name if ours else None, untyped, by_x, slopes) if by_x else None
 
         def traced(choice: Choice, *args: Any, **kwargs: Any) -> Array:
@@ -144,6 +147,9 @@ def _check(
             raise TypeError(f"activation: {argument} of {name} must be {expected}, got {got!r}; {remedy}.")
 
     expect(slope is None or callable(slope), "slope", "a function", slope, "write slope=lambda x: ...")
+    kinds = {p.name: p.kind for p in signature.parameters.values()}
+    if {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} & {*kinds.values()}:
+        raise TypeError(f"activation: {name} must name all its arguments, got {signature}; write them out.")
     for argument, given in (("partials", partials), ("typical", typical)):
         expect(given is None or isinstance(given, Mapping), argument, "a mapping", given, "write {'alpha': ...}")
     for parameter, partial in (partials or {}).items():
@@ -154,8 +160,39 @@ def _check(
     names = tuple(signature.parameters)[1:]
     for argument, given in (("static", static), ("typical", typical or ())):
         remedy = f"take them from {names}"
-        known = not isinstance(given, str) and all(n in names for n in given)
+        known = isinstance(given, Iterable) and not isinstance(given, str) and all(n in names for n in given)
         expect(known, argument, "names of arguments after the first", given, remedy)
+    for what, function in {"slope": slope, **{f"partial by {n}": p for n, p in (partials or {}).items()}}.items():
+        try:
+            if function and slope:
+                inspect.signature(function).bind(*(n for n in kinds if n not in static), **dict.fromkeys(static))
+        except TypeError as error:
+            raise TypeError(
+                f"activation: the {what} of {name} must take what {name}{signature} takes: {error}."
+            ) from None
+        except ValueError:  # some functions written in C do not tell
+            pass
+
+
+def _checked(name: str, what: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with an error where it does not return a real array for every element of x."""
+
+    def checked(x: Array, *parameters: Array, **static: Any) -> Any:
+        y = function(x, *parameters, **static)
+        if isinstance(y, Pieces) and what != "formula":
+            return y
+        array = isinstance(y, Array | np.ndarray | bool | int | float | complex)
+        shape = np.shape(y) if array else None
+        fits = shape == x.shape or (shape == () and what != "formula")
+        if not fits or jnp.iscomplexobj(y):
+            got = f"{jnp.result_type(y)} of shape {shape}" if array else type(y).__name__
+            raise TypeError(
+                f"{name}: the {what} must return real numbers of the shape {x.shape} of x, got {got}; "
+                f"leave slope out for functions of whole arrays."
+            )
+        return y
+
+    return checked
 
 
 def _explain(name: str, signature: inspect.Signature, static: tuple[str, ...], args: Any, kwargs: Any) -> None:
