@@ -86,8 +86,8 @@ def check_activation(
         reference: the same formula for mpmath numbers, for the clauses about accuracy. Write it as it is defined; it is
             evaluated with 160 digits or more.
         parameters: the arguments after ``x``, by keyword; those that are floats or arrays are differentiated.
-        elementwise: whether each element depends on itself alone; None takes what a decorated function says, which is
-            so if it has a slope or facts, and True for any other.
+        elementwise: whether each element depends on itself alone. By default a decorated function does if it declares a
+            slope or facts, and any other function does.
         without: names of clauses to leave out, such as ``"docstring"``, which asks for the sections of this library.
 
     Returns:

@@ -50,7 +50,18 @@ def test_slope_at_the_kink(name, at, arguments, slope, dtype) -> None:
 
 @pytest.mark.parametrize(
     ("choice", "slope"),
-    [("left", 0.0), ("right", 1.0), (0.25, 0.25), (None, 0.0), (1.0, 1.0), (np.float32(0.5), 0.5)],
+    [
+        ("left", 0.0),
+        ("right", 1.0),
+        (0.25, 0.25),
+        (None, 0.0),
+        (1.0, 1.0),
+        (np.float32(0.5), 0.5),
+        (np.array(0.5), 0.5),
+        (np.int64(1), 1.0),
+        (jnp.float32(0.5), 0.5),
+        (jnp.bfloat16(0.5), 0.5),
+    ],
 )
 def test_with_kink_slope(choice, slope) -> None:
     f = with_kink_slope(ja.relu, choice)
@@ -131,7 +142,7 @@ def test_the_last_choice_counts() -> None:
 
 
 def test_with_kink_slope_refuses() -> None:
-    for wrong in (True, [1], float("nan")):
+    for wrong in (True, [1], float("nan"), np.ones(2), jnp.array(True), jnp.complex64(1)):
         with pytest.raises(ValueError, match="with_kink_slope: choice must be"):
             with_kink_slope(ja.relu, wrong)
     with pytest.raises(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -78,6 +79,12 @@ def test_not_a_function() -> None:
         plot_activation("relu")
     with pytest.raises(ValueError, match="softmax: x needs at least one axis, got a scalar"):
         plot_activation(jaxacts.softmax)
+
+
+def test_range_without_asymptotes() -> None:
+    facts = jaxacts.Facts((0, math.inf), None, None, None)
+    square = jaxacts.activation(slope=lambda x: 2 * x, facts=facts)(lambda x: x * x)
+    assert plot_activation(square).get_xlim() == (-6, 6)
 
 
 @pytest.mark.parametrize("xlim", [3, (3.0,), (3.0, -3.0), (float("nan"), 1.0), (0.0, float("inf")), ("a", "b")])

@@ -80,6 +80,10 @@ def two_loops(x):
     return jnp.exp(x - jnp.max(x)) * jnp.exp(jnp.max(x))
 
 
+def two_loops_in_16_bits(x):
+    return jnp.sin(x) if x.dtype == jnp.float32 else two_loops(x)
+
+
 def hoards(x):
     return x * jnp.tanh(jax.nn.softplus(x))
 
@@ -135,6 +139,7 @@ FAULTS = {
     "another value alone": ("one_element", plain(vanishes_alone)),
     "compiles at every call": ("compiles_once", plain(compiles_anew)),
     "two loops": ("one_fusion", plain(two_loops)),
+    "two loops in 16 bits": ("one_fusion", plain(two_loops_in_16_bits)),
     "keeps too much": ("backward_memory", plain(hoards)),
     "cannot be pickled": ("pickling", plain(lambda x: x)),
     "no docstring": ("docstring", plain(widens)),
@@ -166,6 +171,7 @@ def test_report_of_a_broken_function() -> None:
     assert {"value", "finite_derivatives", "docstring"} <= failed
     assert "naive_softplus" in str(report)
     assert "ulp" in report["value"].detail
+    assert report["value"].detail.endswith("are allowed"), "cut off"
 
 
 def test_parameters_of_a_plain_function() -> None:

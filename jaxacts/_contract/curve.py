@@ -143,9 +143,10 @@ def non_finite(case: Case) -> None:
     """±inf gives the limit in value and slope, NaN gives NaN in both (but the slope of a declared straight line)."""
     _elementwise(case)
     facts = case.facts if case.entry is not None and case.entry.declared is not None else None
+    lipschitz = facts and facts.lipschitz
     sides = () if facts is None else ((-jnp.inf, facts.left), (jnp.inf, facts.right))
     lines = [(x, line) for x, line in sides if line is not None]
-    straight = len(lines) == 2 and lines[0][1] == lines[1][1] and lines[0][1].slope == case.facts.lipschitz
+    straight = len(lines) == 2 and lines[0][1] == lines[1][1] and lines[0][1].slope == lipschitz
     for dtype in DTYPES:
         nan = jnp.asarray(jnp.nan, dtype)
         assert jnp.isnan(case.f(nan)), f"f(NaN) = {case.f(nan)} in {jnp.dtype(dtype).name}"

@@ -157,6 +157,8 @@ def _check(
         expect(callable(partial), f"partials[{parameter!r}]", "a function", partial, remedy)
     remedy = "write facts=jaxacts.Facts(...)"
     expect(facts is None or isinstance(facts, Facts) or callable(facts), "facts", "Facts or a function", facts, remedy)
+    remedy = "give slope as well, or leave them out"
+    expect(not partials or callable(slope), "partials", "left out where slope is", tuple(partials or ()), remedy)
     names = tuple(signature.parameters)[1:]
     for argument, given in (("static", static), ("typical", typical or ())):
         remedy = f"take them from {names}"
@@ -164,7 +166,7 @@ def _check(
         expect(known, argument, "names of arguments after the first", given, remedy)
     for what, function in {"slope": slope, **{f"partial by {n}": p for n, p in (partials or {}).items()}}.items():
         try:
-            if function and slope:
+            if function:
                 inspect.signature(function).bind(*(n for n in kinds if n not in static), **dict.fromkeys(static))
         except TypeError as error:
             raise TypeError(
@@ -233,12 +235,10 @@ def with_kink_slope(function: F, choice: Choice) -> F:
         https://arxiv.org/abs/2106.12915
     """
     base = entry_of(function, "with_kink_slope").function
-    if isinstance(choice, np.floating) or (
-        isinstance(choice, Array) and not (choice.ndim or isinstance(choice, Tracer))
-    ):
-        choice = float(choice)
+    if isinstance(choice, Array | np.ndarray | np.generic) and not isinstance(choice, Tracer) and choice.ndim == 0:
+        choice = choice.item()
     weight = isinstance(choice, int | float) and not isinstance(choice, bool) and 0 <= choice <= 1
-    if not weight and choice not in ("left", "right", None):
+    if not weight and not (choice is None or (isinstance(choice, str) and choice in ("left", "right"))):
         raise ValueError(f"with_kink_slope: choice must be 'left', 'right' or a weight from 0 to 1, got {choice!r}.")
     chosen: Any = functools.partial(_call_with, choice, base)
     variant: Any = functools.update_wrapper(chosen, base, updated=())

@@ -43,11 +43,11 @@ def hyperbola(x: Array, b: Array) -> Array:
     """
     a, middle = magnitude(x), jnp.sqrt(b)
     close, far = a < 0.75 * middle, a > 2.0**60  # far out no b below 2^60 makes a difference, and x² may overflow
-    r = jnp.sqrt(jnp.square(where(far, 0, a)) + _positive(b))
     if coarse():
-        half = where(far, a, 0.5 * (a + r))
-        return where(x < 0, 0.25 * b / half, half)
-    shift = where(close, middle, a)
+        half = 0.5 * (a + jnp.sqrt(jnp.square(where(far, 0, a)) + b))
+        half = where(half < a, a, half)  # far out, and where the square vanishes
+        return where(x < 0, 0.25 * (b / half), half)
+    shift, r = where(close, middle, a), where(far, 0, jnp.sqrt(a * a + _positive(b)))
     d = r + shift  # far out |x| instead of 2|x|, hence the quarter
     q, lost = b / d, where(far, 0, (d - r) - shift)
     share = where(close, 0, q) + q * (where(close, a * a, q * lost) / _positive(b))
@@ -71,11 +71,11 @@ def hyperbola_slope(x: Array, b: Array) -> Array:
     What the rounding of that sum loses is made good in the quotient, as in the value, where it does not overflow.
     """
     a = magnitude(x)
-    s = a * a + _positive(b)
+    s = _positive(b) - (-a) * a  # the sum of the value, said otherwise: a root in both would get a loop of its own
     rest = a * jnp.sqrt(s)
     total = s + rest
     if coarse():
-        tail = 0.5 * b / total
+        tail = 0.5 * (b / total)
         return where(x < 0, tail, 1 - tail)
     q, lost = b / total, where(a > _overflow(x), 0, (total - s) - rest)
     tail = q + q * (q * lost / _positive(b))

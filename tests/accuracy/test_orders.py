@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import mpmath as mp
 import numpy as np
 import pytest
 from jax import Array
@@ -57,3 +58,26 @@ def test_squareplus_with_any_b(b: float) -> None:
         np.testing.assert_allclose(subject.ours(x), value, rtol=3e-7)
         np.testing.assert_allclose(forward(subject.ours, x), slope, rtol=4e-7)
     np.testing.assert_allclose([float(jaxacts.squareplus(v, b)) for v in x], value, rtol=3e-7)
+
+
+@pytest.mark.parametrize(("dtype", "b"), [("float32", 1e25), ("float64", 1e6), ("float64", 2.0**59)])
+def test_squareplus_far_out(dtype: str, b: float) -> None:
+    with jax.enable_x64(True), mp.workdps(60):
+        x = np.array([s * v for s in (1, -1) for v in (0.99 * 2.0**60, 1.01 * 2.0**60, 2.0**65)], dtype)
+        b = float(np.dtype(dtype).type(b))
+        exact = [(mp.mpf(v) + mp.sqrt(mp.mpf(v) ** 2 + b)) / 2 for v in map(float, x)]
+        got = jaxacts.squareplus(jnp.asarray(x), jnp.asarray(b, dtype))
+        np.testing.assert_allclose(np.asarray(got, float), np.array(exact, float), rtol=3 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
+def test_squareplus_without_a_curve(dtype) -> None:
+    x = jnp.asarray([-60000, -1.5, -2e-38, 0, 2e-38, 1e-4, 1.5, 60000], dtype)
+    np.testing.assert_array_equal(np.asarray(jaxacts.squareplus(x, 0.0), float), np.maximum(np.asarray(x, float), 0))
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
+def test_squareplus_with_the_least_curve(dtype) -> None:
+    value, slope = jax.value_and_grad(jaxacts.squareplus)(jnp.zeros((), dtype), 1.3e-38)
+    assert slope == 0.5
+    assert value == jnp.asarray(np.sqrt(1.3e-38) / 2, dtype)
