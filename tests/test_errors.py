@@ -189,6 +189,12 @@ def test_results_that_are_no_activations(wrong, got) -> None:
         jax.grad(lambda a: ja.activation(**{**right, "partials": {"a": other}})(power)(x, a).sum())(2.0)
 
 
+def test_a_slope_may_be_a_number() -> None:
+    for slope in (1.0, np.float32(1)):
+        identity = ja.activation(slope=lambda x, slope=slope: slope)(lambda x: 1 * x)
+        assert (jax.grad(lambda x, f=identity: f(x).sum())(jnp.ones(3)) == 1).all()
+
+
 def test_sums_are_no_formulas() -> None:
     with pytest.raises(
         TypeError, match=r"the formula must return real numbers of the shape \(2,\) of x, got float32 of"

@@ -183,7 +183,7 @@ def _checked(name: str, what: str, function: Callable[..., Any]) -> Callable[...
         y = function(x, *parameters, **static)
         if isinstance(y, Pieces) and what != "formula":
             return y
-        array = isinstance(y, Array | np.ndarray | bool | int | float | complex)
+        array = isinstance(y, Array | np.ndarray | np.generic | bool | int | float | complex)
         shape = np.shape(y) if array else None
         fits = shape == x.shape or (shape == () and what != "formula")
         if not fits or jnp.iscomplexobj(y):
