@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -55,7 +56,7 @@ def plot_activation(
 
     Raises:
         ImportError: matplotlib is not installed.
-        TypeError: ``function`` is not callable.
+        TypeError: ``function`` is not callable, ``ax`` no axes, or ``kinks`` no numbers.
         ValueError: ``function`` takes whole arrays, as softmax does, or ``xlim`` is not two rising numbers.
 
     Example:
@@ -80,6 +81,7 @@ def plot_activation(
         entry = None
     else:
         parameters = entry.arguments(**parameters)
+    _check(function, parameters, ax)
     if xlim is not None:
         try:
             low, high = map(float, xlim)
@@ -88,7 +90,12 @@ def plot_activation(
             rising = False
         if not rising:
             raise ValueError(f"plot_activation: xlim must be two rising numbers, got {xlim!r}; write (-4, 4).")
-    knots = list(kinks) if kinks is not None else list(entry.knots(**parameters)) if entry else []
+    if kinks is None:
+        kinks = entry.knots(**parameters) if entry else ()
+    try:
+        knots = [float(k) for k in kinks]
+    except (TypeError, ValueError):
+        raise TypeError(f"plot_activation: kinks must be numbers, got {kinks!r}; write (0.0,).") from None
 
     def value(x: Array) -> Array:
         return function(x, **parameters)
@@ -123,6 +130,23 @@ def plot_activation(
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize="small")
     return axes
+
+
+def _check(function: Callable[..., Array], parameters: dict[str, Any], ax: object) -> None:
+    """Raise an error for what cannot be drawn."""
+    if ax is not None and not hasattr(ax, "axhline"):
+        raise TypeError(f"plot_activation: ax must be matplotlib axes, got {ax!r}; pass plt.gca(), or leave it out.")
+    shape, cause = None, None
+    try:
+        shape = jax.eval_shape(functools.partial(function, **parameters), jnp.zeros(())).shape
+    except ValueError as error:
+        cause = error
+    if shape != ():
+        name = getattr(function, "__name__", repr(function))
+        raise ValueError(
+            f"plot_activation: {name} must take a number to a number; "
+            f"pass lambda x: {name}(jnp.stack([x, 0]))[0] or such."
+        ) from cause
 
 
 def _range(value: Curve, facts: Facts | None, knots: list[float]) -> tuple[float, float]:

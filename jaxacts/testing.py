@@ -18,12 +18,15 @@ from typing import Any, Literal
 
 from jax import Array
 
-from ._mechanism import entry_of, unknown_name
+from ._mechanism import check_flag, entry_of, unknown_name
 
 try:
+    from rich.console import Console
+    from rich.progress import track
+
     from ._contract import CLAUSES, Case, NotApplicableError
 except ModuleNotFoundError as error:
-    raise ImportError('jaxacts.testing needs mpmath; install it with pip install "jaxacts[test]".') from error
+    raise ImportError('jaxacts.testing needs mpmath and rich; install it with pip install "jaxacts[test]".') from error
 
 __all__ = ["CLAUSES", "Case", "NotApplicableError", "Outcome", "Report", "check_activation"]
 
@@ -77,6 +80,7 @@ def check_activation(
     parameters: Mapping[str, Any] | None = None,
     elementwise: bool | None = None,
     without: Collection[str] = (),
+    progress: bool | None = None,
 ) -> Report:
     r"""Check a function against the contract of this library.
 
@@ -88,14 +92,16 @@ def check_activation(
         parameters: the arguments after ``x``, by keyword; those that are floats or arrays are differentiated.
         elementwise: whether each element depends on itself alone. By default a decorated function does if it declares a
             slope or facts, and any other function does.
-        without: names of clauses to leave out, such as ``"docstring"``, which asks for the sections of this library.
+        without: names of clauses to leave out.
+        progress: whether to show a bar; by default where the output is a terminal.
 
     Returns:
         A :class:`Report`, which is true if no clause failed. ``print`` it, or ``assert report, report``.
 
     Raises:
-        TypeError: ``function`` or ``reference`` is not callable, ``parameters`` is no mapping, or ``without`` a string.
-        ValueError: ``without`` has a name that no clause has.
+        TypeError: ``function`` or ``reference`` is not callable, ``parameters`` is no mapping, ``elementwise`` no bool,
+            or ``without`` not several names.
+        ValueError: ``without`` has a name that no clause has, or has them all.
 
     Note:
         A clause that needs facts or a reference that are not there is reported as not applicable. The whole takes
@@ -124,11 +130,18 @@ def check_activation(
         raise TypeError(
             f"check_activation: reference must be a function, got {type(reference).__name__}; pass mpmath.tanh or such."
         )
-    if isinstance(without, str):
-        raise TypeError(f"check_activation: without must be several names, got {without!r}; pass [{without!r}].")
+    if elementwise is not None:
+        check_flag("check_activation", "elementwise", elementwise)
+    if isinstance(without, str) or not isinstance(without, Collection):  # pyright: ignore[reportUnnecessaryIsInstance] (untyped callers)
+        raise TypeError(
+            f"check_activation: without must be several names, got {without!r}; pass ['docstring'] or such."
+        )
     for name in without:
         if name not in CLAUSES:
             raise unknown_name("check_activation", "clause", name, CLAUSES)
+    clauses = {name: clause for name, clause in CLAUSES.items() if name not in without}
+    if not clauses:
+        raise ValueError("check_activation: without names every clause, and none is left to check; leave some.")
     given = dict(parameters or {})
     try:
         entry_of(function)
@@ -139,8 +152,10 @@ def check_activation(
         case = Case.of(function, reference, **given)
     if elementwise is not None:
         case = replace(case, elementwise=elementwise)
-    clauses = {name: clause for name, clause in CLAUSES.items() if name not in without}
-    return Report(case.name, tuple(_outcome(name, clause, case) for name, clause in clauses.items()))
+    console = Console(stderr=True)
+    shown = console.is_terminal if progress is None else progress
+    names = track(clauses, f"checking {case.name}", console=console, transient=console.is_terminal, disable=not shown)
+    return Report(case.name, tuple(_outcome(name, clauses[name], case) for name in names))
 
 
 def _outcome(name: str, clause: Callable[[Case], None], case: Case) -> Outcome:

@@ -157,6 +157,42 @@ def test_wrong_declarations(given, message) -> None:
         ja.activation(**given)(gate)
 
 
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"image": 3.0}, TypeError, "Facts: image must be two numbers, got 3.0; write (-1.0, 1.0)"),
+        ({"image": (0, "a")}, TypeError, "Facts: image must be two numbers, got (0, 'a')"),
+        ({"image": (1, 0)}, ValueError, "Facts: image must be (infimum, supremum), got (1, 0); swap them"),
+        ({"left": 0.0}, TypeError, "Facts: left must be two numbers, got 0.0; write Line(0, -1)"),
+        ({"right": (1, 0, 0)}, TypeError, "Facts: right must be two numbers, got (1, 0, 0)"),
+        ({"lipschitz": "a"}, TypeError, "Facts: lipschitz must be a number, got 'a'"),
+        ({"lipschitz": -1.0}, ValueError, "Facts: lipschitz bounds the absolute slope, got -1.0"),
+    ],
+)
+def test_wrong_facts(given, error, message) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        ja.Facts(**given)
+
+
+def test_facts_may_be_few() -> None:
+    assert ja.Facts() == ja.Facts(None, None, None, None)
+    assert ja.Facts(left=(0, 1)).left.intercept == 1
+
+
+@pytest.mark.parametrize(
+    ("knots", "slopes", "options", "error", "message"),
+    [
+        (0.0, (0.0, 1.0), {}, TypeError, "Pieces: knots must be a tuple of numbers or arrays, got 0.0; write (0.0,)"),
+        (("a",), (0.0, 1.0), {}, TypeError, "Pieces: knots must be a tuple of numbers or arrays, got ('a',)"),
+        ((0.0,), (0.0, None), {}, TypeError, "Pieces: slopes must be a tuple of numbers or arrays, got (0.0, None)"),
+        ((0.0,), (0.0, 1.0), {"tie": "right"}, ValueError, "Pieces: tie must be 'least' or 'left', got 'right'"),
+    ],
+)
+def test_wrong_pieces(knots, slopes, options, error, message) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        ja.Pieces(knots, slopes, **options)
+
+
 def test_arguments_must_be_named() -> None:
     with pytest.raises(TypeError, match=r"activation: <lambda> must name all its arguments, got \(\*xs\); write them"):
         ja.activation()(lambda *xs: xs[0])

@@ -77,8 +77,23 @@ def test_any_function_of_a_number() -> None:
 def test_not_a_function() -> None:
     with pytest.raises(TypeError, match="plot_activation: expected a function, got 'relu'"):
         plot_activation("relu")
-    with pytest.raises(ValueError, match="softmax: x needs at least one axis, got a scalar"):
-        plot_activation(jaxacts.softmax)
+
+
+@pytest.mark.parametrize(("function", "name"), [(jaxacts.softmax, "softmax"), (lambda x: x * jnp.ones(3), "<lambda>")])
+def test_not_a_function_of_a_number(function: Any, name: str) -> None:
+    with pytest.raises(ValueError, match=f"plot_activation: {name} must take a number to a number; pass lambda"):
+        plot_activation(function)
+
+
+@pytest.mark.parametrize("kinks", ["a", 3, [None]])
+def test_wrong_kinks(kinks: Any) -> None:
+    with pytest.raises(TypeError, match="plot_activation: kinks must be numbers, got"):
+        plot_activation(jaxacts.relu, kinks=kinks)
+
+
+def test_wrong_axes() -> None:
+    with pytest.raises(TypeError, match="plot_activation: ax must be matplotlib axes, got 3; pass"):
+        plot_activation(jaxacts.relu, ax=3)
 
 
 def test_range_without_asymptotes() -> None:

@@ -195,13 +195,53 @@ def test_bad_arguments() -> None:
         check_activation(jnp.tanh, parameters=[0.5])
     with pytest.raises(ValueError, match="check_activation: unknown clause 'docstrings'; did you mean 'docstring'"):
         check_activation(jnp.tanh, without=("docstrings",))
-    with pytest.raises(TypeError, match=r"without must be several names, got 'docstring'; pass \['docstring'\]"):
-        check_activation(jnp.tanh, without="docstring")
+    for wrong in ("docstring", 3):
+        with pytest.raises(TypeError, match=rf"without must be several names, got {wrong!r}; pass \['docstring'\]"):
+            check_activation(jnp.tanh, without=wrong)
+    with pytest.raises(ValueError, match="check_activation: without names every clause, and none is left"):
+        check_activation(jnp.tanh, without=CLAUSES)
+    with pytest.raises(TypeError, match="check_activation: elementwise must be True or False, got 'no'"):
+        check_activation(jnp.tanh, elementwise="no")
 
 
-def test_infinity_is_not_judged_without_facts() -> None:
-    report = check_activation(lambda x: x / (1 + jnp.exp(-x)))
-    assert report["non_finite"].result == "not applicable"
+def test_a_bar_shows_which_clause_runs(capsys) -> None:
+    check_activation(jnp.tanh, without=CLAUSES.keys() - {"pickling"}, progress=True)
+    assert "checking tanh" in capsys.readouterr().err
+    check_activation(jnp.tanh, without=CLAUSES.keys() - {"pickling"})
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("function", "result"),
+    [
+        (lambda x: x / (1 + jnp.exp(-x)), "failed"),  # settles at 0, but is NaN at -inf
+        (lambda x: x + jnp.sin(x), "failed"),  # doubles with x, but is NaN at inf
+        (lambda x: jnp.where(jnp.abs(x) > 1e4, x * 0, x), "failed"),
+        (jnp.tanh, "passed"),
+        (lambda x: x**3, "passed"),
+        (jnp.sin, "not applicable"),
+        (lambda x: jnp.arcsinh(x), "not applicable"),
+    ],
+)
+def test_infinity_where_no_asymptote_is_declared(function, result) -> None:
+    outcome = check_activation(function, without=CLAUSES.keys() - {"non_finite"})["non_finite"]
+    assert outcome.result == result, outcome
+
+
+def test_docstrings_of_others_name_the_arguments() -> None:
+    def scaled_tanh(x, scale, shift=0.0):
+        """Hyperbolic tangent times ``scale``."""
+        return scale * jnp.tanh(x + shift)
+
+    def judged() -> str:
+        report = check_activation(scaled_tanh, parameters={"scale": 1.0}, without=CLAUSES.keys() - {"docstring"})
+        return report["docstring"].detail
+
+    assert judged() == "the docstring does not name the arguments shift"
+    scaled_tanh.__doc__ += "\n\nArgs:\n    shift: moves it."
+    assert judged().startswith("The first line of the docstring is a sentence")
+    scaled_tanh.__doc__ = "scale and shift"
+    assert judged() == "the first line is no sentence"
 
 
 @activation(slope=lambda x: 3 * x * x)
@@ -222,7 +262,7 @@ def test_what_is_not_declared_is_not_judged() -> None:
     assert report, report
     assert {c: report[c].result for c in ("asymptotes", "non_finite", "lipschitz", "image")} == {
         "asymptotes": "not applicable",
-        "non_finite": "not applicable",
+        "non_finite": "passed",
         "lipschitz": "not applicable",
         "image": "passed",
     }

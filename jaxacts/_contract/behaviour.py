@@ -16,8 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxacts._mechanism import Pieces, with_kink_slope
-from jaxacts._mechanism.decorator import kink_choice
+from jaxacts._mechanism import Pieces, kink_choice, with_kink_slope
 
 from .case import DTYPES, Case, NotApplicableError
 
@@ -231,12 +230,17 @@ def pickling(case: Case) -> None:
 
 
 def docstring(case: Case) -> None:
-    """The docstring has every section, in the order of the house, a title line, and names every argument."""
+    """The first line of the docstring is a sentence and every argument is named; here every section is there."""
     text = inspect.getdoc(case.function) or ""
+    assert text.partition("\n")[0].endswith("."), "the first line is no sentence"
+    _, *parameters = inspect.signature(case.function).parameters
+    if not getattr(case.function, "__module__", "").startswith("jaxacts."):
+        unnamed = [n for n in parameters if not re.search(rf"\b{n}\b", text)]
+        assert not unnamed, f"the docstring does not name the arguments {', '.join(unnamed)}"
+        return
     places = [text.find(section) for section in SECTIONS]
     missing = [section for section, place in zip(SECTIONS, places, strict=True) if place < 0]
     assert not missing, f"sections missing from the docstring: {', '.join(missing)}"
     assert places == sorted(places), f"the sections are out of order; the order is {', '.join(SECTIONS)}"
-    assert text.partition("\n")[0].endswith("."), "the first line is no sentence"
-    undocumented = [n for n in inspect.signature(case.function).parameters if f"{n}:" not in text]
+    undocumented = [n for n in ("x", *parameters) if f"{n}:" not in text]
     assert not undocumented, f"arguments without a line under Args: {', '.join(undocumented)}"

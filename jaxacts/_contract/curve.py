@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import DTypeLike
 
-from jaxacts._mechanism.decorator import kink_choice
+from jaxacts._mechanism import Facts, kink_choice
 from jaxacts._mechanism.pieces import choice_rule
 
 from .case import DTYPES, Case, NotApplicableError
@@ -142,24 +143,39 @@ def asymptotes(case: Case) -> None:
 def non_finite(case: Case) -> None:
     """±inf gives the limit in value and slope, NaN gives NaN in both (but the slope of a declared straight line)."""
     _elementwise(case)
-    facts = case.facts if case.entry is not None and case.entry.declared is not None else None
-    lipschitz = facts and facts.lipschitz
-    sides = () if facts is None else ((-jnp.inf, facts.left), (jnp.inf, facts.right))
-    lines = [(x, line) for x, line in sides if line is not None]
-    straight = len(lines) == 2 and lines[0][1] == lines[1][1] and lines[0][1].slope == lipschitz
+    facts = case.facts if case.entry is not None and case.entry.declared is not None else Facts()
+    lines = {-math.inf: facts.left, math.inf: facts.right}
+    straight = facts.left is not None and facts.left == facts.right and facts.left.slope == facts.lipschitz
+    judged = False
     for dtype in DTYPES:
         nan = jnp.asarray(jnp.nan, dtype)
         assert jnp.isnan(case.f(nan)), f"f(NaN) = {case.f(nan)} in {jnp.dtype(dtype).name}"
         assert straight or jnp.isnan(case.slope(nan)), (
             f"the slope at NaN is {case.slope(nan)} in {jnp.dtype(dtype).name}"
         )
-        for x, line in lines:
-            limit = math.copysign(math.inf, x * line.slope) if line.slope else line.intercept
-            got = case.f(jnp.asarray(x, dtype)), case.slope(jnp.asarray(x, dtype))
-            expected = jnp.asarray(limit, dtype), jnp.asarray(line.slope, dtype)
-            assert got == expected, f"f({x}), f'({x}) = {got} in {jnp.dtype(dtype).name}, the limits are {expected}"
-    if not lines:
-        raise NotApplicableError("NaN gives NaN, but what ±inf should give is not declared: no asymptotes")
+        for x, line in lines.items():
+            value, slope = (float(f(jnp.asarray(x, dtype))) for f in (case.f, case.slope))
+            limit = _limit(case, x, dtype) if line is None else line.slope * x if line.slope else line.intercept
+            if limit is None:
+                continue
+            judged = True
+            expected = float(jnp.asarray(limit, dtype)), None if line is None else float(jnp.asarray(line.slope, dtype))
+            right = value == expected[0] and (not math.isnan(slope) if line is None else slope == expected[1])
+            assert right, (
+                f"f({x}), f'({x}) = {value}, {slope} in {jnp.dtype(dtype).name}, the limits are {expected[0]}, "
+                f"{'some number' if line is None else expected[1]}"
+            )
+    if not judged:
+        raise NotApplicableError("NaN gives NaN, but what ±inf should give is neither declared nor seen")
+
+
+def _limit(case: Case, side: float, dtype: DTypeLike) -> float | None:
+    """The limit at ±inf where large numbers show it: the value stays the same, or doubles with x."""
+    half = float(jnp.finfo(dtype).max) / 2
+    near, far = (float(case.f(jnp.asarray(math.copysign(x, side), dtype))) for x in (half / 2, half))
+    if near == far:
+        return far
+    return math.copysign(math.inf, far) if far == 2 * near else None
 
 
 def finite_derivatives(case: Case) -> None:

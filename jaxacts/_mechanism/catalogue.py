@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,44 +17,11 @@ from jax import Array
 
 from .dtypes import as_array, as_floating
 from .errors import bind, unknown_name
+from .facts import Facts, FactsOf, Kink
 from .pieces import Pieces
 from .rule import SlopeFormula
 
-__all__ = ["Activation", "Facts", "Kink", "Line", "catalogue", "entry_of", "get"]
-
-
-class Line(NamedTuple):
-    """The line ``slope * x + intercept``."""
-
-    slope: float
-    intercept: float
-
-
-class Kink(NamedTuple):
-    """A point where the slope jumps, with the slopes on both sides and the one taken there."""
-
-    at: float
-    left: float
-    right: float
-    taken: float
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Claims about a curve that cannot be read off its formula by a program; each is checked by the contract.
-
-    ``image`` is (infimum, supremum) of the values over the real line, ``left`` and ``right`` are the asymptotes at -inf
-    and +inf, ``lipschitz`` is the supremum of the absolute slope. None stands for what there is not, or what is not
-    known in closed form.
-    """
-
-    image: tuple[float, float] | None
-    left: Line | None
-    right: Line | None
-    lipschitz: float | None
-
-
-FactsOf: TypeAlias = Facts | Callable[..., Facts]
+__all__ = ["Activation", "catalogue", "entry_of", "get"]
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,15 @@ from .dtypes import down
 from .rounding import settled, times
 from .scaling import scale
 
-__all__ = ["Choice", "Pieces", "apply", "choice_rule", "is_nan", "least", "materialise"]
+__all__ = ["REAL", "Choice", "Pieces", "apply", "choice_rule", "is_nan", "least", "materialise"]
 
 Choice: TypeAlias = Literal["left", "right"] | float | None
 """Which slope to take at a kink: one side, a weight of the right side in [0, 1], or None for the least in magnitude."""
 
 Slope: TypeAlias = Array | float
+
+REAL = int | float | Array | np.ndarray | np.generic
+"""A number or an array of them."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,15 @@ class Pieces:
     limits: tuple[tuple[Slope, Slope], ...] = ()
 
     def __post_init__(self) -> None:
-        for field in ("knots", "slopes"):
+        for field, example in (("knots", "(0.0,)"), ("slopes", "(0.0, 1.0)")):
             given = getattr(self, field)
+            if not isinstance(given, tuple | list) or not all(isinstance(v, REAL) for v in given):
+                raise TypeError(
+                    f"Pieces: {field} must be a tuple of numbers or arrays, got {given!r}; write {example}."
+                )
             object.__setattr__(self, field, tuple(float(v) if isinstance(v, int) else v for v in given))
+        if self.tie not in ("least", "left"):
+            raise ValueError(f"Pieces: tie must be 'least' or 'left', got {self.tie!r}; leave it out for 'least'.")
         if len(self.slopes) != len(self.knots) + 1:
             raise ValueError(
                 f"Pieces: {len(self.knots)} knots need {len(self.knots) + 1} slopes, got {len(self.slopes)}."

@@ -1,0 +1,71 @@
+"""The choice of another slope at the kinks, and how it reaches the function under jit."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from jax import Array
+from jax.core import Tracer
+
+from .catalogue import entry_of
+from .pieces import Choice
+
+__all__ = ["chosen", "kink_choice", "with_kink_slope"]
+
+F = TypeVar("F", bound=Callable[..., Array])
+
+chosen: contextvars.ContextVar[Choice] = contextvars.ContextVar("kink choice", default=None)
+"""The choice that holds while a function is called."""
+
+
+def with_kink_slope(function: F, choice: Choice) -> F:
+    """The same activation with another slope at its kinks.
+
+    Args:
+        function: an activation of this library, or a variant of one (its own choice is replaced).
+        choice: ``"left"``, ``"right"``, or the weight in [0, 1] of the right slope in the convex combination of both;
+            None gives the default back (the least in magnitude).
+
+    Returns:
+        A function with the signature and values of ``function``; only its derivative at the kinks differs.
+
+    Raises:
+        TypeError: ``function`` is no activation.
+        ValueError: ``choice`` is none of those.
+
+    Example:
+        >>> import jax, jaxacts
+        >>> [float(jax.grad(jaxacts.with_kink_slope(jaxacts.relu, c))(0.0)) for c in ("left", "right", 0.5)]
+        [0.0, 1.0, 0.5]
+
+    References:
+        Bertoin et al. 2021, "Numerical influence of ReLU'(0) on backpropagation",
+        https://arxiv.org/abs/2106.12915
+    """
+    base = entry_of(function, "with_kink_slope").function
+    if isinstance(choice, Array | np.ndarray | np.generic) and not isinstance(choice, Tracer) and choice.ndim == 0:
+        choice = choice.item()
+    weight = isinstance(choice, int | float) and not isinstance(choice, bool) and 0 <= choice <= 1
+    if not weight and not (choice is None or (isinstance(choice, str) and choice in ("left", "right"))):
+        raise ValueError(f"with_kink_slope: choice must be 'left', 'right' or a weight from 0 to 1, got {choice!r}.")
+    variant: Any = functools.update_wrapper(functools.partial(_call_with, choice, base), base, updated=())
+    return variant
+
+
+def kink_choice(function: Callable[..., Array]) -> Choice:
+    """What ``with_kink_slope`` chose for this function."""
+    if isinstance(function, functools.partial) and function.func is _call_with:
+        return function.args[0]
+    return None
+
+
+def _call_with(choice: Choice, function: Callable[..., Array], /, *args: Any, **kwargs: Any) -> Array:
+    token = chosen.set(choice)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        chosen.reset(token)

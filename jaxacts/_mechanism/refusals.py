@@ -1,0 +1,92 @@
+"""What ``@activation`` and the functions that it makes refuse, with the names of those who would be surprised."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.core import Tracer
+
+from .dtypes import as_array
+from .errors import bind
+from .facts import Facts
+from .pieces import REAL, Pieces
+
+__all__ = ["check_declaration", "checked", "explain"]
+
+
+def check_declaration(
+    name: str, signature: inspect.Signature, slope: Any, partials: Any, facts: Any, static: Any, typical: Any
+) -> None:
+    """Raise an error for what the decorator cannot take."""
+
+    def expect(right: bool, argument: str, expected: str, got: Any, remedy: str) -> None:
+        if not right:
+            raise TypeError(f"activation: {argument} of {name} must be {expected}, got {got!r}; {remedy}.")
+
+    expect(slope is None or callable(slope), "slope", "a function", slope, "write slope=lambda x: ...")
+    kinds = {p.name: p.kind for p in signature.parameters.values()}
+    if {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} & {*kinds.values()}:
+        raise TypeError(f"activation: {name} must name all its arguments, got {signature}; write them out.")
+    for argument, given in (("partials", partials), ("typical", typical)):
+        expect(given is None or isinstance(given, Mapping), argument, "a mapping", given, "write {'alpha': ...}")
+    for parameter, partial in (partials or {}).items():
+        remedy = "write a function of the arguments of the formula"
+        expect(callable(partial), f"partials[{parameter!r}]", "a function", partial, remedy)
+    remedy = "write facts=jaxacts.Facts(...)"
+    expect(facts is None or isinstance(facts, Facts) or callable(facts), "facts", "Facts or a function", facts, remedy)
+    remedy = "give slope as well, or leave them out"
+    expect(not partials or callable(slope), "partials", "left out where slope is", tuple(partials or ()), remedy)
+    names = tuple(signature.parameters)[1:]
+    for argument, given in (("static", static), ("typical", typical or ())):
+        remedy = f"take them from {names}"
+        known = isinstance(given, Iterable) and not isinstance(given, str) and all(n in names for n in given)
+        expect(known, argument, "names of arguments after the first", given, remedy)
+    for what, function in {"slope": slope, **{f"partial by {n}": p for n, p in (partials or {}).items()}}.items():
+        try:
+            if function:
+                inspect.signature(function).bind(*(n for n in kinds if n not in static), **dict.fromkeys(static))
+        except TypeError as error:
+            raise TypeError(
+                f"activation: the {what} of {name} must take what {name}{signature} takes: {error}."
+            ) from None
+        except ValueError:  # some functions written in C do not tell
+            pass
+
+
+def checked(name: str, what: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with an error where it does not return a real array for every element of x."""
+
+    def judged(x: Array, *parameters: Array, **static: Any) -> Any:
+        y = function(x, *parameters, **static)
+        if isinstance(y, Pieces) and what != "formula":
+            return y
+        array = isinstance(y, REAL | complex)
+        shape = np.shape(y) if array else None
+        fits = shape == x.shape or (shape == () and what != "formula")
+        if not fits or jnp.iscomplexobj(y):
+            got = f"{jnp.result_type(y)} of shape {shape}" if array else type(y).__name__
+            raise TypeError(
+                f"{name}: the {what} must return real numbers of the shape {x.shape} of x, got {got}; "
+                f"leave slope out for functions of whole arrays."
+            )
+        return y
+
+    return judged
+
+
+def explain(name: str, signature: inspect.Signature, static: tuple[str, ...], args: Any, kwargs: Any) -> None:
+    """Raise a better error than jit's for what is no array (a string, a list) or no constant (a list, an array)."""
+    for argument, value in bind(name, signature, args, kwargs).items():
+        if argument not in static:
+            if value is not None:
+                as_array(name, argument, value)
+        elif not isinstance(value, Hashable) or isinstance(value, Array):
+            kind, remedy = type(value).__name__, "pass a number, a bool or a tuple"
+            if isinstance(value, Tracer):
+                kind, remedy = "a traced value", "name it in the static_argnames of jax.jit"
+            raise TypeError(f"{name}: {argument} must be a Python constant, got {kind}; {remedy}.")
