@@ -18,9 +18,10 @@ from flax.linen.dtypes import promote_dtype  # pyright: ignore[reportUnknownVari
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
-from jaxacts._mechanism import check_number, checked_axis, checked_int, compute_dtype
+from jaxacts._mechanism import check_flag, check_number, checked_axis, checked_int, compute_dtype, entry_of
 from jaxacts._mechanism.dtypes import as_floating
-from jaxacts.activations import maxout
+from jaxacts._mechanism.errors import check_domain
+from jaxacts.activations import maxout, rrelu
 from jaxacts.initializers import constant, lecun_normal
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "maxout_init",
     "maxout_shapes",
     "moved",
+    "random_slopes",
     "shape_along",
 ]
 
@@ -102,8 +104,15 @@ def moved(running: Array, batch: Array, momentum: float) -> Array:
 
 def check_slopes(module: str, lower: float, upper: float) -> None:
     """A ValueError if ``lower`` is above ``upper``, as far as they are numbers."""
-    if isinstance(lower, numbers.Real) and isinstance(upper, numbers.Real) and not lower <= upper:
-        raise ValueError(f"{module}: lower must not be greater than upper, got {lower} and {upper}; swap them.")
+    check_domain(module, entry_of(rrelu).domain, {"lower": lower, "upper": upper})
+
+
+def random_slopes(
+    module: str, x: ArrayLike, lower: float, upper: float, deterministic: bool, key: Callable[[], Array]
+) -> Array:
+    """RReLU with a key that is asked for only where slopes are drawn."""
+    check_flag(module, "deterministic", deterministic)
+    return rrelu(x, None if deterministic else key(), lower, upper, deterministic=deterministic)
 
 
 def check_statistics(module: str, momentum: float, epsilon: float) -> None:

@@ -21,7 +21,7 @@ except ImportError as error:
 
 from jaxacts import _modules
 from jaxacts._modules import Init, Initial, Shape
-from jaxacts.activations import dice, prelu, rrelu
+from jaxacts.activations import dice, prelu
 from jaxacts.initializers import ones, zeros
 
 __all__ = ["Dice", "Maxout", "PReLU", "RReLU"]
@@ -147,9 +147,10 @@ class RReLU(nn.Module):
             rng: the key to draw with, instead of one from the stream.
         """
         _modules.check_slopes(type(self).__name__, self.lower, self.upper)
-        if nn.merge_param("deterministic", self.deterministic, deterministic):
-            return rrelu(x, lower=self.lower, upper=self.upper, deterministic=True)
-        return rrelu(x, self._key() if rng is None else rng, self.lower, self.upper)
+        deterministic = nn.merge_param("deterministic", self.deterministic, deterministic)
+        return _modules.random_slopes(
+            type(self).__name__, x, self.lower, self.upper, deterministic, lambda: self._key() if rng is None else rng
+        )
 
     def _key(self) -> Array:
         try:

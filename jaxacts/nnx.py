@@ -22,7 +22,7 @@ except ImportError as error:
 from jaxacts import _modules
 from jaxacts._mechanism import checked_int
 from jaxacts._modules import Initial, Shape
-from jaxacts.activations import dice, prelu, rrelu
+from jaxacts.activations import dice, prelu
 from jaxacts.initializers import ones, zeros
 
 __all__ = ["Dice", "Maxout", "PReLU", "RReLU"]
@@ -198,9 +198,9 @@ class RReLU(nnx.Module):
             deterministic: take the mean slope; goes before the attribute.
             rngs: a key or where to take one from; goes before the stream of the module.
         """
-        if self.deterministic if deterministic is None else deterministic:
-            return rrelu(x, lower=self.lower, upper=self.upper, deterministic=True)
-        return rrelu(x, self._key(self.rngs if rngs is None else rngs), self.lower, self.upper)
+        fixed = self.deterministic if deterministic is None else deterministic
+        source = self.rngs if rngs is None else rngs
+        return _modules.random_slopes(type(self).__name__, x, self.lower, self.upper, fixed, lambda: self._key(source))
 
     def _key(self, rngs: nnx.Rngs | nnx.RngStream | Array | None) -> Array:
         if rngs is None:

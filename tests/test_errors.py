@@ -80,6 +80,17 @@ KEY = jax.random.key(0)
         ),
         (lambda: ja.rrelu(1.0, 0), TypeError, "rrelu: key must be a random key, got dtype int32; make one with"),
         (lambda: ja.rrelu(1.0, "k"), TypeError, "rrelu: key must be an array or number, got str"),
+        (lambda: ja.celu(1.0, 0.0), ValueError, r"celu: needs alpha > 0, got alpha=0.0; pass numbers for which that"),
+        (
+            lambda: ja.celu(1.0, alpha=np.float32(-1)),
+            ValueError,
+            r"celu: needs alpha > 0, got alpha=np.float32\(-1.0\);",
+        ),
+        (lambda: jax.jit(lambda x: ja.squareplus(x, -4))(1.0), ValueError, r"squareplus: needs b >= 0, got b=-4;"),
+        (lambda: ja.hard_tanh(1.0, 2), ValueError, "hard_tanh: needs min <= max, got min=2, max=1.0;"),
+        (lambda: ja.rrelu(1.0, KEY, upper=0), ValueError, "rrelu: needs lower <= upper, got lower=0.125, upper=0;"),
+        (lambda: ja.dice(1.0, 0.2, 0.0, -1.0), ValueError, "dice: needs variance >= 0, got variance=-1.0;"),
+        (lambda: ja.catalogue()["celu"].facts(alpha=-1.0), ValueError, "celu: needs alpha > 0, got alpha=-1.0;"),
         (lambda: ja.dice(1.0, 0.2, 0.0, 1.0, -1.0), ValueError, "dice: epsilon must be from 0 to inf, got -1.0"),
         (lambda: ja.dice(1.0, 0.2, 0.0, 1.0, "a"), TypeError, "dice: epsilon must be from 0 to inf, got 'a'"),
         (lambda: ja.rrelu(1.0, jax.random.split(KEY, 3)), ValueError, r"rrelu: key must be a single .* shape \(3,\)"),
@@ -138,6 +149,12 @@ def test_decorates_functions_of_an_array(formula, message) -> None:
         ({"static": ("x",)}, "static of gate must be names of arguments after the first, got ('x',)"),
         ({"typical": {"b": 1.0}}, "typical of gate must be names of arguments after the first, got {'b': 1.0}"),
         ({"typical": 1.0}, "typical of gate must be a mapping, got 1.0"),
+        ({"domain": "a > 0"}, "domain of gate must be a mapping, got 'a > 0'"),
+        ({"domain": {"a > 0": 0}}, "domain['a > 0'] of gate must be a function, got 0"),
+        (
+            {"domain": {"b > 0": lambda b: b > 0}},
+            "domain of gate must be names of arguments after the first, got ['b']",
+        ),
         ({"static": 3}, "static of gate must be names of arguments after the first, got 3"),
         (
             {"slope": lambda x: x, "partials": {"a": lambda x, a: x}},
@@ -172,6 +189,17 @@ def test_wrong_declarations(given, message) -> None:
 def test_wrong_facts(given, error, message) -> None:
     with pytest.raises(error, match=re.escape(message)):
         ja.Facts(**given)
+
+
+def test_domains_look_at_numbers_alone() -> None:
+    @ja.activation(slope=lambda x, a: a, partials={"a": lambda x, a: x}, domain={"a > 0": lambda a: a > 0})
+    def scaled(x, a=1.0):
+        return a * x
+
+    with pytest.raises(ValueError, match=r"scaled: needs a > 0, got a=-2; pass numbers for which that holds\."):
+        scaled(1.0, -2)
+    assert scaled(3.0) == 3
+    assert scaled(3.0, jnp.float32(-2)) == jax.jit(scaled)(3.0, -2.0) == -6
 
 
 def test_facts_may_be_few() -> None:

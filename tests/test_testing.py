@@ -239,7 +239,7 @@ def test_docstrings_of_others_name_the_arguments() -> None:
 
     assert judged() == "the docstring does not name the arguments shift"
     scaled_tanh.__doc__ += "\n\nArgs:\n    shift: moves it."
-    assert judged().startswith("The first line of the docstring is a sentence")
+    assert judged().startswith("The docstring begins with a sentence")
     scaled_tanh.__doc__ = "scale and shift"
     assert judged() == "the first line is no sentence"
 

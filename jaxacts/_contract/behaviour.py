@@ -230,7 +230,7 @@ def pickling(case: Case) -> None:
 
 
 def docstring(case: Case) -> None:
-    """The first line of the docstring is a sentence and every argument is named; here every section is there."""
+    """The docstring begins with a sentence and names every argument (and has all sections in this library)."""
     text = inspect.getdoc(case.function) or ""
     assert text.partition("\n")[0].endswith("."), "the first line is no sentence"
     _, *parameters = inspect.signature(case.function).parameters

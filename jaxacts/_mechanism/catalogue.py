@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from .dtypes import as_array, as_floating
-from .errors import bind, unknown_name
+from .errors import Domain, bind, check_domain, unknown_name
 from .facts import Facts, FactsOf, Kink
 from .pieces import Pieces
 from .rule import SlopeFormula
@@ -29,7 +29,7 @@ class Activation:
     """One entry of the catalogue.
 
     ``parameters`` are the array arguments after ``x``, ``static`` the keyword options, ``typical`` the values used in
-    plots and benchmarks for parameters that have no default.
+    plots and benchmarks for parameters that have no default, ``domain`` the conditions on parameters.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Activation:
     slope: SlopeFormula | None = None
     declared: FactsOf | None = None
     typical: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    domain: Domain = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def family(self) -> str:
@@ -64,6 +65,7 @@ class Activation:
     def arguments(self, **given: Any) -> dict[str, Any]:
         """All arguments after ``x``: the given ones, then the typical ones, then the defaults."""
         _, *rest = bind(self.name, inspect.signature(self.function), (None,), {**self.typical, **given}).items()
+        check_domain(self.name, self.domain, dict(rest))
         return dict(rest)
 
     def facts(self, **given: Any) -> Facts:

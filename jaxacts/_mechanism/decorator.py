@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 
 from .catalogue import Activation
 from .dtypes import as_floating, broadcast
-from .errors import bind
+from .errors import Domain, bind, check_domain
 from .facts import FactsOf
 from .kinks import chosen
 from .pieces import Choice
@@ -45,6 +45,7 @@ def activation(
     facts: FactsOf | None = None,
     static: tuple[str, ...] = (),
     typical: Mapping[str, Any] | None = None,
+    domain: Domain | None = None,
 ) -> Callable[[Formula[P]], Public[P]]:
     r"""Make a formula into an activation: jitted, dtype-keeping, with one derivative rule per array argument.
 
@@ -61,6 +62,8 @@ def activation(
         facts: the declared :class:`jaxacts.Facts`, or a function from the arguments after ``x`` to them.
         static: the names of arguments that are Python values (axes, flags): a new one compiles anew.
         typical: parameter values for plots and benchmarks where the signature has no default.
+        domain: conditions on the parameters, such as ``{"alpha > 0": lambda alpha: alpha > 0}``: a call with Python
+            numbers that break one raises a ValueError. Arrays of JAX, traced or not, are not looked at.
 
     Returns:
         A decorator. The decorated function keeps its name, signature and docstring, and can be pickled.
@@ -86,7 +89,7 @@ def activation(
         if not signature.parameters:
             raise TypeError(f"activation: {name} must take an array as its first argument; write def {name}(x).")
         first, *rest = signature.parameters
-        check_declaration(name, signature, slope, partials, facts, static, typical)
+        check_declaration(name, signature, slope, partials, facts, static, typical, domain)
         ours = formula.__module__.startswith("jaxacts.")
         slopes = {n: p if ours else checked(name, f"partial by {n}", p) for n, p in (partials or {}).items()}
         parameters = tuple(n for n in rest if n not in static) if slope else tuple(slopes)
@@ -116,6 +119,8 @@ def activation(
         jitted = jax.jit(traced, static_argnums=places, static_argnames=static)
 
         def call(*args: Any, **kwargs: Any) -> Array:
+            if domain and len(args) + len(kwargs) > 1:
+                check_domain(name, domain, bind(name, signature, args, kwargs))
             try:
                 return jitted(chosen.get(), *args, **kwargs)
             except (TypeError, ValueError, OverflowError) as error:
@@ -127,7 +132,9 @@ def activation(
         public.__signature__ = signature.replace(
             parameters=[p.replace(annotation="ArrayLike") if n == first else p for n, p in signature.parameters.items()]
         )
-        public.__activation__ = Activation(name, public, parameters, static, by_x, facts, dict(typical or {}))
+        public.__activation__ = Activation(
+            name, public, parameters, static, by_x, facts, dict(typical or {}), dict(domain or {})
+        )
         return public
 
     return decorate

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable, Mapping
-from typing import Any
+import numbers
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
-__all__ = ["bind", "missing", "nearest", "unknown_name"]
+__all__ = ["Domain", "bind", "check_domain", "missing", "nearest", "unknown_name"]
+
+Domain: TypeAlias = Mapping[str, Callable[..., bool]]
+"""Conditions on arguments: in words, and as a function of those that each concerns."""
 
 
 def bind(function: str, signature: inspect.Signature, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,6 +23,15 @@ def bind(function: str, signature: inspect.Signature, args: Any, kwargs: Mapping
         raise TypeError(f"{function}: {error}; the signature is {function}{inspect.Signature(bare)}.") from None
     bound.apply_defaults()
     return bound.arguments
+
+
+def check_domain(function: str, domain: Domain, arguments: Mapping[str, Any]) -> None:
+    """A ValueError where Python or NumPy numbers break a condition; arrays of JAX, traced or not, are not looked at."""
+    for condition, holds in domain.items():
+        concerned = {n: arguments[n] for n in inspect.signature(holds).parameters}
+        if all(isinstance(v, numbers.Real) for v in concerned.values()) and not holds(**concerned):
+            got = ", ".join(f"{n}={v!r}" for n, v in concerned.items())
+            raise ValueError(f"{function}: needs {condition}, got {got}; pass numbers for which that holds.")
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

@@ -20,7 +20,14 @@ __all__ = ["check_declaration", "checked", "explain"]
 
 
 def check_declaration(
-    name: str, signature: inspect.Signature, slope: Any, partials: Any, facts: Any, static: Any, typical: Any
+    name: str,
+    signature: inspect.Signature,
+    slope: Any,
+    partials: Any,
+    facts: Any,
+    static: Any,
+    typical: Any,
+    domain: Any,
 ) -> None:
     """Raise an error for what the decorator cannot take."""
 
@@ -32,7 +39,7 @@ def check_declaration(
     kinds = {p.name: p.kind for p in signature.parameters.values()}
     if {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} & {*kinds.values()}:
         raise TypeError(f"activation: {name} must name all its arguments, got {signature}; write them out.")
-    for argument, given in (("partials", partials), ("typical", typical)):
+    for argument, given in (("partials", partials), ("typical", typical), ("domain", domain)):
         expect(given is None or isinstance(given, Mapping), argument, "a mapping", given, "write {'alpha': ...}")
     for parameter, partial in (partials or {}).items():
         remedy = "write a function of the arguments of the formula"
@@ -42,7 +49,11 @@ def check_declaration(
     remedy = "give slope as well, or leave them out"
     expect(not partials or callable(slope), "partials", "left out where slope is", tuple(partials or ()), remedy)
     names = tuple(signature.parameters)[1:]
-    for argument, given in (("static", static), ("typical", typical or ())):
+    for condition, holds in (domain or {}).items():
+        remedy = "write a function of the arguments that it concerns"
+        expect(callable(holds), f"domain[{condition!r}]", "a function", holds, remedy)
+    concerned = [n for holds in (domain or {}).values() for n in inspect.signature(holds).parameters]
+    for argument, given in (("static", static), ("typical", typical or ()), ("domain", concerned)):
         remedy = f"take them from {names}"
         known = isinstance(given, Iterable) and not isinstance(given, str) and all(n in names for n in given)
         expect(known, argument, "names of arguments after the first", given, remedy)

@@ -46,7 +46,7 @@ def _elu(x: Array, alpha: ArrayLike) -> Array:
 @activation(
     slope=lambda x, alpha: Pieces((0.0,), (decay(negative_part(x)).times(alpha), 1.0), limits=((alpha, 1.0),)),
     partials={"alpha": lambda x, alpha: expm1_negative(x)},
-    facts=lambda alpha: Facts((-alpha, inf), Line(0, -alpha), Line(1, 0), lipschitz=max(1.0, alpha)),
+    facts=lambda alpha: Facts((min(-alpha, 0), inf), Line(0, -alpha), Line(1, 0), lipschitz=max(1.0, alpha, -alpha)),
 )
 def elu(x: Array, alpha: ArrayLike = 1.0) -> Array:
     r"""Exponential linear unit: the identity to the right, a saturating exponential to the left.
@@ -57,18 +57,19 @@ def elu(x: Array, alpha: ArrayLike = 1.0) -> Array:
 
     Args:
         x: array of any shape and real dtype.
-        alpha: minus the limit at :math:`-\infty`, :math:`\alpha \ge 0`, broadcasts against ``x``; differentiable.
+        alpha: minus the limit at :math:`-\infty`, broadcasts against ``x``; differentiable.
 
     Returns:
-        Array of the common shape and the dtype of ``x``, in :math:`(-\alpha, \infty)`.
+        Array of the common shape and the dtype of ``x``, in :math:`(-\alpha, \infty)` for :math:`\alpha \ge 0`.
 
     Raises:
         TypeError: an argument is complex or no array.
         ValueError: the shapes do not broadcast.
 
     Note:
-        For :math:`\alpha \ne 1` a kink at 0, where the slope is the lesser of :math:`\alpha` and 1 (always
-        :math:`\alpha` in jax.nn and torch). The default 1 is that of the paper's experiments, jax, torch and keras.
+        For :math:`\alpha \ne 1` a kink at 0, where the slope is the lesser of :math:`\alpha` and 1, and 0 for a
+        negative :math:`\alpha` (always :math:`\alpha` in jax.nn and torch). The default 1 is that of the paper's
+        experiments, jax, torch and keras.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
@@ -141,6 +142,7 @@ def _celu_by_alpha(x: Array, alpha: Array) -> Array:
     ),
     partials={"alpha": _celu_by_alpha},
     facts=lambda alpha: Facts((-alpha, inf), Line(0, -alpha), Line(1, 0), lipschitz=1.0),
+    domain={"alpha > 0": lambda alpha: alpha > 0},
 )
 def celu(x: Array, alpha: ArrayLike = 1.0) -> Array:
     r"""Continuously differentiable exponential linear unit: ELU whose slope is 1 at 0 for every alpha.
@@ -158,7 +160,7 @@ def celu(x: Array, alpha: ArrayLike = 1.0) -> Array:
 
     Raises:
         TypeError: an argument is complex or no array.
-        ValueError: the shapes do not broadcast.
+        ValueError: the shapes do not broadcast, or ``alpha`` is a number that is not positive.
 
     Note:
         No kinks. The default 1 is that of jax and torch, where it equals :func:`elu`.
@@ -214,6 +216,7 @@ def softplus(x: Array) -> Array:
     slope=hyperbola_slope,
     partials={"b": lambda x, b: 0.25 / hyperbola_root(x, b)},
     facts=Facts(image=(0, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.0),
+    domain={"b >= 0": lambda b: b >= 0},
 )
 def squareplus(x: Array, b: ArrayLike = 4) -> Array:
     r"""Algebraic softplus: a hyperbola, with no exponential to compute.
@@ -224,17 +227,18 @@ def squareplus(x: Array, b: ArrayLike = 4) -> Array:
 
     Args:
         x: array of any shape and real dtype.
-        b: how round the corner is, :math:`b > 0`, broadcasts against ``x``; differentiable.
+        b: how round the corner is, :math:`b \ge 0`, broadcasts against ``x``; differentiable.
 
     Returns:
         Array of the common shape and the dtype of ``x``, in :math:`(0, \infty)`.
 
     Raises:
         TypeError: an argument is complex or no array.
-        ValueError: the shapes do not broadcast.
+        ValueError: the shapes do not broadcast, or ``b`` is a negative number.
 
     Note:
-        No kinks for :math:`b > 0`. The default 4 is that of jax; it gives the second derivative of softplus at 0.
+        No kinks for :math:`b > 0`, and ReLU for 0. The default 4 is that of jax; it gives the second derivative of
+        softplus at 0.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

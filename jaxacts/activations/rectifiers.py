@@ -220,7 +220,11 @@ def prelu(x: Array, negative_slope: ArrayLike) -> Array:
     return _leaky(x, negative_slope)
 
 
-@activation(static=("deterministic",), typical={"deterministic": True})
+@activation(
+    static=("deterministic",),
+    typical={"deterministic": True},
+    domain={"lower <= upper": lambda lower, upper: lower <= upper},
+)
 def rrelu(
     x: Array,
     key: Array | None = None,
@@ -247,7 +251,8 @@ def rrelu(
 
     Raises:
         TypeError: ``x`` is complex or no array, ``key`` is no key, or ``deterministic`` no bool.
-        ValueError: there is no ``key`` and ``deterministic`` is False, or there are several.
+        ValueError: there is no ``key`` and ``deterministic`` is False, or there are several, or ``lower`` and ``upper``
+            are numbers and ``lower`` is the greater.
 
     Note:
         Kink at 0, where the slope is the drawn one. The defaults are those of torch; the paper divides by a number
