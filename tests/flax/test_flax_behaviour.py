@@ -314,7 +314,7 @@ REFUSED = {
         lambda: jaxacts.linen.Maxout(4, param_dtype=jnp.complex64).init(KEY, X),
         lambda: jaxacts.nnx.Maxout(3, 4, param_dtype=jnp.complex64, rngs=nnx.Rngs(0)),
     ],
-    "RReLU: lower must not be greater than upper, got 0.5 and 0.1; swap them.": [
+    "RReLU: needs lower <= upper, got lower=0.5, upper=0.1; pass numbers for which that holds.": [
         lambda: jaxacts.linen.RReLU(0.5, 0.1, deterministic=True).apply({}, X),
         lambda: jaxacts.nnx.RReLU(0.5, 0.1),
     ],
@@ -322,6 +322,10 @@ REFUSED = {
     "RReLU: there is no stream 'rrelu' in rngs; pass nnx.Rngs(rrelu=0).": [
         lambda: jaxacts.nnx.RReLU(rngs=nnx.Rngs(params=0)),
         lambda: jaxacts.nnx.RReLU()(X, rngs=nnx.Rngs(params=0)),
+    ],
+    "RReLU: deterministic must be True or False, got 'no'; pass a Python bool.": [
+        lambda: jaxacts.linen.RReLU(deterministic="no").apply({}, X),
+        lambda: jaxacts.nnx.RReLU()(X, deterministic="no"),
     ],
     "Dice: momentum must be from 0 to 1, got 5.0; 0.99 is usual.": [
         lambda: jaxacts.linen.Dice(momentum=5.0, use_running_average=True).init(KEY, X),
