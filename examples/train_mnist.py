@@ -181,7 +181,7 @@ def plot_curves(results: Sequence[Result], path: Path) -> None:
     )
     seeds = results[0].test_accuracy.shape[1]
     band = f"mean over {seeds} seeds, band from the lowest to the highest seed" if seeds > 1 else "one seed"
-    figure.suptitle(f"MNIST (5,000 digits): {band}")
+    figure.suptitle(f"MNIST (4,000 digits, tested on 1,000): {band}")
     figure.savefig(path, dpi=150)
 
 

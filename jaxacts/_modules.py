@@ -55,6 +55,8 @@ def initializer(module: str, argument: str, initial: object, dtype: DTypeLike) -
         return initial
     if isinstance(initial, numbers.Real):
         return constant(float(initial))
+    if isinstance(initial, Array) and initial.ndim == 0:
+        return constant(initial)
     raise TypeError(
         f"{module}: {argument} must be a number or an initializer, got {type(initial).__name__}; "
         f"for given values pass jaxacts.initializers.constant(values)."

@@ -95,14 +95,16 @@ def plot_activation(
     try:
         knots = [float(k) for k in kinks]
     except (TypeError, ValueError):
-        raise TypeError(f"plot_activation: kinks must be numbers, got {kinks!r}; write (0.0,).") from None
+        knots = [math.nan]
+    if not all(map(math.isfinite, knots)):
+        raise TypeError(f"plot_activation: kinks must be finite numbers, got {kinks!r}; write (0.0,).")
 
     def value(x: Array) -> Array:
         return function(x, **parameters)
 
     slope: Curve = jax.grad(value)
     orders: list[Curve] = [value, slope, jax.grad(slope)][: 3 if curvature else 2]
-    facts = entry.facts(**parameters) if entry and entry.elementwise else None
+    facts = entry.facts(**parameters) if entry and entry.declared else None
     low, high = _range(jax.vmap(value), facts, knots) if xlim is None else map(float, xlim)
     # Beside each knot a point just before and one just after it, so that a jump there is a gap in the curve.
     margin = 1e-5 * (high - low)
@@ -138,14 +140,14 @@ def _check(function: Callable[..., Array], parameters: dict[str, Any], ax: objec
         raise TypeError(f"plot_activation: ax must be matplotlib axes, got {ax!r}; pass plt.gca(), or leave it out.")
     shape, cause = None, None
     try:
-        shape = jax.eval_shape(functools.partial(function, **parameters), jnp.zeros(())).shape
+        shape = getattr(jax.eval_shape(functools.partial(function, **parameters), jnp.zeros(())), "shape", None)
     except ValueError as error:
         cause = error
     if shape != ():
         name = getattr(function, "__name__", repr(function))
         raise ValueError(
-            f"plot_activation: {name} must take a number to a number; "
-            f"pass lambda x: {name}(jnp.stack([x, 0]))[0] or such."
+            f"plot_activation: {name} must take a number to a number with these parameters; "
+            f"wrap it, as in lambda x: jaxacts.softmax(jnp.stack([x, 0]))[0]."
         ) from cause
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 from jax import Array
 
 from ._mechanism import check_flag, entry_of, unknown_name
@@ -105,7 +106,7 @@ def check_activation(
 
     Note:
         A clause that needs facts or a reference that are not there is reported as not applicable. The whole takes
-        10 to 30 seconds.
+        5 to 30 seconds.
 
     Example:
         >>> import jax.numpy as jnp, mpmath
@@ -146,7 +147,7 @@ def check_activation(
     try:
         entry_of(function)
     except TypeError:
-        arrays = tuple(n for n, v in given.items() if isinstance(v, float | Array))
+        arrays = tuple(n for n, v in given.items() if isinstance(v, float | Array | np.floating | np.ndarray))
         case = Case(function, given, arrays, reference)
     else:
         case = Case.of(function, reference, **given)

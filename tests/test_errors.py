@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import jaxacts as ja
+from jaxacts._mechanism import entry_of
 
 KEY = jax.random.key(0)
 
@@ -87,7 +89,8 @@ KEY = jax.random.key(0)
             r"celu: needs alpha > 0, got alpha=np.float32\(-1.0\);",
         ),
         (lambda: jax.jit(lambda x: ja.squareplus(x, -4))(1.0), ValueError, r"squareplus: needs b >= 0, got b=-4;"),
-        (lambda: ja.hard_tanh(1.0, 2), ValueError, "hard_tanh: needs min <= max, got min=2, max=1.0;"),
+        (lambda: ja.celu(1.0, np.array([1, -1])), ValueError, r"celu: needs alpha > 0, got alpha=array\(\[ 1, -1\]\);"),
+        (lambda: ja.hard_tanh(1.0, 1), ValueError, "hard_tanh: needs min < max, got min=1, max=1.0;"),
         (lambda: ja.rrelu(1.0, KEY, upper=0), ValueError, "rrelu: needs lower <= upper, got lower=0.125, upper=0;"),
         (lambda: ja.dice(1.0, 0.2, 0.0, -1.0), ValueError, "dice: needs variance >= 0, got variance=-1.0;"),
         (lambda: ja.catalogue()["celu"].facts(alpha=-1.0), ValueError, "celu: needs alpha > 0, got alpha=-1.0;"),
@@ -130,6 +133,10 @@ def test_entries_refuse_what_is_no_number(ask: str) -> None:
     ("formula", "message"),
     [
         (3, "activation: expected a function to decorate, got int; write it above a def"),
+        (
+            functools.partial(jnp.power, 2),
+            "activation: expected a function to decorate, got partial; write it above a def",
+        ),
         (lambda: 1, r"activation: <lambda> must take an array as its first argument"),
     ],
 )
@@ -179,6 +186,7 @@ def test_wrong_declarations(given, message) -> None:
     [
         ({"image": 3.0}, TypeError, "Facts: image must be two numbers, got 3.0; write (-1.0, 1.0)"),
         ({"image": (0, "a")}, TypeError, "Facts: image must be two numbers, got (0, 'a')"),
+        ({"image": (float("nan"), 0)}, ValueError, "Facts: image must be (infimum, supremum), got (nan, 0)"),
         ({"image": (1, 0)}, ValueError, "Facts: image must be (infimum, supremum), got (1, 0); swap them"),
         ({"left": 0.0}, TypeError, "Facts: left must be two numbers, got 0.0; write Line(0, -1)"),
         ({"right": (1, 0, 0)}, TypeError, "Facts: right must be two numbers, got (1, 0, 0)"),
@@ -191,6 +199,10 @@ def test_wrong_facts(given, error, message) -> None:
         ja.Facts(**given)
 
 
+def scaled_by_default(x, a=-1.0):
+    return a * x
+
+
 def test_domains_look_at_numbers_alone() -> None:
     @ja.activation(slope=lambda x, a: a, partials={"a": lambda x, a: x}, domain={"a > 0": lambda a: a > 0})
     def scaled(x, a=1.0):
@@ -199,12 +211,27 @@ def test_domains_look_at_numbers_alone() -> None:
     with pytest.raises(ValueError, match=r"scaled: needs a > 0, got a=-2; pass numbers for which that holds\."):
         scaled(1.0, -2)
     assert scaled(3.0) == 3
+    assert jnp.isnan(scaled(3.0, float("nan")))
+    with pytest.raises(ValueError, match="activation: scaled: needs a > 0, got a=-1.0; pass"):
+        ja.activation(slope=lambda x, a: a, partials={"a": lambda x, a: x}, domain={"a > 0": lambda a: a > 0})(
+            scaled_by_default
+        )
     assert scaled(3.0, jnp.float32(-2)) == jax.jit(scaled)(3.0, -2.0) == -6
 
 
 def test_facts_may_be_few() -> None:
     assert ja.Facts() == ja.Facts(None, None, None, None)
     assert ja.Facts(left=(0, 1)).left.intercept == 1
+    assert hash(ja.Facts(image=[0, 1])) == hash(ja.Facts(image=(0, 1)))
+
+
+def test_facts_are_those_of_one_curve() -> None:
+    for ask in ("facts", "kinks", "knots"):
+        with pytest.raises(ValueError, match=r"elu: facts, .* one curve, got alpha of shape \(2,\); ask for each"):
+            getattr(ja.catalogue()["elu"], ask)(alpha=jnp.ones(2))
+    broken = ja.activation(slope=lambda x: 1.0, facts=lambda: 3)(lambda x: 1 * x)
+    with pytest.raises(TypeError, match="<lambda>: facts must return Facts, got 3; write jaxacts.Facts"):
+        entry_of(broken).facts()
 
 
 @pytest.mark.parametrize(
@@ -213,12 +240,32 @@ def test_facts_may_be_few() -> None:
         (0.0, (0.0, 1.0), {}, TypeError, "Pieces: knots must be a tuple of numbers or arrays, got 0.0; write (0.0,)"),
         (("a",), (0.0, 1.0), {}, TypeError, "Pieces: knots must be a tuple of numbers or arrays, got ('a',)"),
         ((0.0,), (0.0, None), {}, TypeError, "Pieces: slopes must be a tuple of numbers or arrays, got (0.0, None)"),
+        ((np.float32(1), 0.0), (0.0, 1.0, 2.0), {}, ValueError, "Pieces: the knots must increase, and be finite, got"),
+        ((0.0, float("nan"), 1.0), (0.0,) * 4, {}, ValueError, "Pieces: the knots must increase, and be finite, got"),
+        ((float("inf"),), (0.0, 1.0), {}, ValueError, "Pieces: the knots must increase, and be finite, got (inf,)"),
+        (
+            (0.0,),
+            (0.0, 1.0),
+            {"limits": "a"},
+            TypeError,
+            "Pieces: limits must be a pair of slopes for each knot, got 'a'",
+        ),
+        ((0.0,), (0.0, 1.0), {"limits": ((0,),)}, TypeError, "Pieces: limits must be a pair of slopes for each knot,"),
+        ((0.0,), (0.0, 1.0), {"limits": ((0, 1),) * 2}, ValueError, "Pieces: 1 knots need 1 limits, got 2"),
         ((0.0,), (0.0, 1.0), {"tie": "right"}, ValueError, "Pieces: tie must be 'least' or 'left', got 'right'"),
     ],
 )
 def test_wrong_pieces(knots, slopes, options, error, message) -> None:
     with pytest.raises(error, match=re.escape(message)):
         ja.Pieces(knots, slopes, **options)
+
+
+def test_parameters_must_be_positional() -> None:
+    with pytest.raises(
+        TypeError,
+        match=r"activation: the array parameters of <lambda> must be positional too, got \['k'\]; leave the \*",
+    ):
+        ja.activation(slope=lambda x, k: k, partials={"k": lambda x, k: x})(lambda x, *, k: k * x)
 
 
 def test_arguments_must_be_named() -> None:

@@ -170,7 +170,7 @@ def test_kinks_are_as_short_as_they_were_given() -> None:
 def test_pieces_must_fit() -> None:
     with pytest.raises(ValueError, match="Pieces: 2 knots need 3 slopes, got 2"):
         Pieces((0.0, 1.0), (0.0, 1.0))
-    with pytest.raises(ValueError, match="Pieces: the knots must increase, got"):
+    with pytest.raises(ValueError, match="Pieces: the knots must increase, and be finite, got"):
         Pieces((1.0, 0.0), (0.0, 1.0, 2.0))
 
 

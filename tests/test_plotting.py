@@ -79,21 +79,29 @@ def test_not_a_function() -> None:
         plot_activation("relu")
 
 
-@pytest.mark.parametrize(("function", "name"), [(jaxacts.softmax, "softmax"), (lambda x: x * jnp.ones(3), "<lambda>")])
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [(jaxacts.softmax, "softmax"), (lambda x: x * jnp.ones(3), "<lambda>"), (lambda x: (x, x), "<lambda>")],
+)
 def test_not_a_function_of_a_number(function: Any, name: str) -> None:
-    with pytest.raises(ValueError, match=f"plot_activation: {name} must take a number to a number; pass lambda"):
+    with pytest.raises(ValueError, match=f"plot_activation: {name} must take a number to a number with these"):
         plot_activation(function)
 
 
-@pytest.mark.parametrize("kinks", ["a", 3, [None]])
+@pytest.mark.parametrize("kinks", ["a", 3, [None], [math.nan], [math.inf]])
 def test_wrong_kinks(kinks: Any) -> None:
-    with pytest.raises(TypeError, match="plot_activation: kinks must be numbers, got"):
+    with pytest.raises(TypeError, match="plot_activation: kinks must be finite numbers, got"):
         plot_activation(jaxacts.relu, kinks=kinks)
 
 
 def test_wrong_axes() -> None:
     with pytest.raises(TypeError, match="plot_activation: ax must be matplotlib axes, got 3; pass"):
         plot_activation(jaxacts.relu, ax=3)
+
+
+def test_a_slope_without_facts() -> None:
+    square = jaxacts.activation(slope=lambda x: jaxacts.Pieces((0.0,), (0.0, 2 * x)))(lambda x: jnp.maximum(x, 0) ** 2)
+    assert plot_activation(square).get_xlim() == (-4, 4)
 
 
 def test_range_without_asymptotes() -> None:

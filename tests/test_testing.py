@@ -193,6 +193,20 @@ def test_not_a_function() -> None:
         check_activation("relu")
 
 
+def test_an_overflow_in_float64_too_is_none() -> None:
+    assert judge(cube, "finite_derivatives"), "x³"
+    assert not judge(naive_softplus, "finite_derivatives"), "log(1 + exp(x))"
+
+
+@pytest.mark.parametrize("scale", [np.float32(0.5), np.array(0.5), jnp.float32(0.5)])
+def test_numbers_of_all_kinds_are_differentiated(scale) -> None:
+    def scaled(x, scale):
+        return scale * x
+
+    report = judge(scaled, "parameter_slopes", reference=lambda x, scale: scale * x, parameters={"scale": scale})
+    assert report["parameter_slopes"].result == "passed", report
+
+
 def test_bad_arguments() -> None:
     with pytest.raises(TypeError, match="check_activation: reference must be a function, got str"):
         check_activation(jnp.tanh, reference="tanh")
@@ -244,6 +258,8 @@ def test_docstrings_of_others_name_the_arguments() -> None:
     assert judged() == "the docstring does not name the arguments shift"
     scaled_tanh.__doc__ += "\n\nArgs:\n    shift: moves it."
     assert judged().startswith("The docstring begins with a sentence")
+    scaled_tanh.__doc__ = None
+    assert judged() == "there is no docstring"
     scaled_tanh.__doc__ = "scale and shift"
     assert judged() == "the first line is no sentence"
 

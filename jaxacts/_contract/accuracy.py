@@ -41,8 +41,8 @@ def _compare(what: str, got: Array, exact: Exact, xs: Reals, limit: float, floor
     worst = int(np.argmax(np.where(np.isnan(error), np.inf, error)))
     at = xs[worst] if len(xs) == len(error) else f"index {worst}"
     assert error[worst] <= limit, (
-        f"{what} in {got.dtype}: {error[worst]:.4g} ulp off at x = {at!r}, where it gives "
-        f"{np.asarray(got, float).ravel()[worst]!r} and {exact.high[worst]!r} is exact; {limit:g} ulp are allowed"
+        f"{what} in {got.dtype}: {error[worst]:.4g} ulp off at x = {at}, where it gives "
+        f"{np.asarray(got, float).ravel()[worst]} and {exact.high[worst]} is exact; {limit:g} ulp are allowed"
     )
 
 

@@ -232,6 +232,7 @@ def pickling(case: Case) -> None:
 def docstring(case: Case) -> None:
     """The docstring begins with a sentence and names every argument (and has all sections in this library)."""
     text = inspect.getdoc(case.function) or ""
+    assert text, "there is no docstring"
     assert text.partition("\n")[0].endswith("."), "the first line is no sentence"
     _, *parameters = inspect.signature(case.function).parameters
     if not getattr(case.function, "__module__", "").startswith("jaxacts."):

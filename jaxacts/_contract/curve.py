@@ -178,8 +178,16 @@ def _limit(case: Case, side: float, dtype: DTypeLike) -> float | None:
     return math.copysign(math.inf, far) if far == 2 * near else None
 
 
+def _wide(case: Case, xs: Reals, dtype: DTypeLike) -> Reals:
+    """The values by the reference, or else in float64, where a value that this dtype cannot hold is no fault."""
+    if case.reference is not None:
+        return evaluate(case.reference, True, xs, case.exact_arguments(dtype)).high
+    with jax.enable_x64(True):
+        return _numbers(case.f(jnp.asarray(xs)))
+
+
 def finite_derivatives(case: Case) -> None:
-    """A finite input gives a finite value and three finite derivatives, unless the reference overflows too."""
+    """A finite input gives a finite value and three finite derivatives, unless the value overflows in float64 too."""
     _elementwise(case)
     orders: list[Callable[[Array], Array]] = [case.f]
     for _ in range(3):
@@ -210,7 +218,7 @@ def finite_derivatives(case: Case) -> None:
         x = jnp.asarray([s * p for p in points for s in (1, -1)], dtype)
         for order, y in enumerate(jax.jit(lambda x: [g(x) for g in orders])(x)):
             bad = np.flatnonzero(~np.isfinite(_numbers(y)))
-            if case.reference is not None:
-                exact = evaluate(case.reference, True, _numbers(x[bad]), case.exact_arguments(dtype)).high
+            if bad.size:
+                exact = _wide(case, _numbers(x[bad]), dtype)
                 bad = bad[~(np.abs(exact) > float(info.max))]
             assert not bad.size, f"derivative {order} at x = {x[bad[0]]} is {y[bad[0]]} in {jnp.dtype(dtype).name}"

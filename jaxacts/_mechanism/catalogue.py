@@ -71,11 +71,23 @@ class Activation:
     def facts(self, **given: Any) -> Facts:
         """The declared facts at these parameters (at the typical ones where not given)."""
         if self.declared is None:
-            raise ValueError(f"{self.name}: has no declared facts.")
+            raise ValueError(f"{self.name}: has no declared facts; give facts to jaxacts.activation where it is yours.")
+        arguments = self._of_one_curve(given)
+        facts: Any = self.declared(**arguments) if callable(self.declared) else self.declared
+        if not isinstance(facts, Facts):
+            raise TypeError(f"{self.name}: facts must return Facts, got {facts!r}; write jaxacts.Facts(...).")
+        return facts
+
+    def _of_one_curve(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All arguments after ``x``, where each parameter has to be one number."""
         arguments = self.arguments(**given)
         for name in self.parameters:
-            as_array(self.name, name, arguments[name])
-        return self.declared(**arguments) if callable(self.declared) else self.declared
+            if shape := as_array(self.name, name, arguments[name]).shape:
+                raise ValueError(
+                    f"{self.name}: facts, kinks and knots are those of one curve, got {name} of shape {shape}; "
+                    f"ask for each of its values by itself."
+                )
+        return arguments
 
     def kinks(self, **given: Any) -> tuple[Kink, ...]:
         """The points where the slope jumps, computed from the slope formula, in rising order."""
@@ -98,9 +110,10 @@ class Activation:
         return () if pieces is None else tuple(float(k) for k in pieces.knots)
 
     def _pieces(self, **given: Any) -> Pieces | None:
-        arguments = self.arguments(**given)
         if self.slope is None:
+            self.arguments(**given)
             return None
+        arguments = self._of_one_curve(given)
         static = {n: arguments[n] for n in self.static}
         with jax.ensure_compile_time_eval():
             parameters = [

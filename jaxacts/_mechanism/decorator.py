@@ -63,7 +63,7 @@ def activation(
         static: the names of arguments that are Python values (axes, flags): a new one compiles anew.
         typical: parameter values for plots and benchmarks where the signature has no default.
         domain: conditions on the parameters, such as ``{"alpha > 0": lambda alpha: alpha > 0}``: a call with Python
-            numbers that break one raises a ValueError. Arrays of JAX, traced or not, are not looked at.
+            numbers or arrays of NumPy that break one raises a ValueError; those of JAX are not looked at.
 
     Returns:
         A decorator. The decorated function keeps its name, signature and docstring, and can be pickled.
@@ -81,7 +81,7 @@ def activation(
         raise TypeError("activation: takes keywords alone; write @jaxacts.activation(slope=...), with parentheses.")
 
     def decorate(formula: Formula[P]) -> Public[P]:
-        if not callable(formula):
+        if not callable(formula) or not hasattr(formula, "__name__"):
             raise TypeError(
                 f"activation: expected a function to decorate, got {type(formula).__name__}; write it above a def."
             )
@@ -94,7 +94,10 @@ def activation(
         slopes = {n: p if ours else checked(name, f"partial by {n}", p) for n, p in (partials or {}).items()}
         parameters = tuple(n for n in rest if n not in static) if slope else tuple(slopes)
         if slope and parameters != tuple(slopes):
-            raise TypeError(f"{name}: partials must name the array parameters {parameters}, got {tuple(slopes)}.")
+            raise TypeError(
+                f"activation: partials of {name} must name the array parameters {parameters}, got {tuple(slopes)}; "
+                f"give the derivative by each, and name in static what is no array."
+            )
         untyped: Callable[..., Array] = formula if ours or slope is None else checked(name, "formula", formula)
         by_x = slope
         if slope and not ours:  # ours hold at ±inf by themselves

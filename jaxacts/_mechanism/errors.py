@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import numbers
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
+
+import numpy as np
 
 __all__ = ["Domain", "bind", "check_domain", "missing", "nearest", "unknown_name"]
 
@@ -25,11 +28,20 @@ def bind(function: str, signature: inspect.Signature, args: Any, kwargs: Mapping
     return bound.arguments
 
 
+@functools.cache
+def _arguments(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
+
+
 def check_domain(function: str, domain: Domain, arguments: Mapping[str, Any]) -> None:
-    """A ValueError where Python or NumPy numbers break a condition; arrays of JAX, traced or not, are not looked at."""
+    """A ValueError where numbers, or arrays of NumPy, break a condition.
+
+    Arrays of JAX, traced or not, are not looked at, and NaN breaks none.
+    """
     for condition, holds in domain.items():
-        concerned = {n: arguments[n] for n in inspect.signature(holds).parameters}
-        if all(isinstance(v, numbers.Real) for v in concerned.values()) and not holds(**concerned):
+        concerned = {n: arguments[n] for n in _arguments(holds)}
+        known = all(isinstance(v, numbers.Real | np.ndarray) for v in concerned.values())
+        if known and not np.all(holds(**concerned)) and not any(np.any(v != v) for v in concerned.values()):
             got = ", ".join(f"{n}={v!r}" for n, v in concerned.items())
             raise ValueError(f"{function}: needs {condition}, got {got}; pass numbers for which that holds.")
 

@@ -59,9 +59,8 @@ class Facts:
                 continue
             if not isinstance(given, tuple | list) or len(given) != 2 or not all(map(_is_number, given)):
                 raise TypeError(f"Facts: {name} must be two numbers, got {given!r}; write {example}.")
-            if name != "image":
-                object.__setattr__(self, name, Line(*given))
-        if self.image is not None and self.image[0] > self.image[1]:
+            object.__setattr__(self, name, tuple(given) if name == "image" else Line(*given))
+        if self.image is not None and not self.image[0] <= self.image[1]:
             raise ValueError(f"Facts: image must be (infimum, supremum), got {self.image}; swap them.")
         if self.lipschitz is not None and not _is_number(self.lipschitz):
             raise TypeError(f"Facts: lipschitz must be a number, got {self.lipschitz!r}; write 1.0.")

@@ -51,7 +51,10 @@ def with_kink_slope(function: F, choice: Choice) -> F:
         choice = choice.item()
     weight = isinstance(choice, int | float) and not isinstance(choice, bool) and 0 <= choice <= 1
     if not weight and not (choice is None or (isinstance(choice, str) and choice in ("left", "right"))):
-        raise ValueError(f"with_kink_slope: choice must be 'left', 'right' or a weight from 0 to 1, got {choice!r}.")
+        raise ValueError(
+            f"with_kink_slope: choice must be 'left', 'right' or a weight from 0 to 1, got {choice!r}; "
+            f"None gives the default back."
+        )
     variant: Any = functools.update_wrapper(functools.partial(_call_with, choice, base), base, updated=())
     return variant
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from itertools import pairwise
+from typing import Any, Literal, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
@@ -62,10 +63,14 @@ class Pieces:
             raise ValueError(
                 f"Pieces: {len(self.knots)} knots need {len(self.knots) + 1} slopes, got {len(self.slopes)}."
             )
-        numbers = [k for k in self.knots if isinstance(k, float)]
-        if numbers != sorted(numbers):
-            raise ValueError(f"Pieces: the knots must increase, got {self.knots}; give them, and the slopes, in order.")
-        limits = self.limits or tuple(zip(self.slopes, self.slopes[1:], strict=False))
+        numbers = [float(k) for k in self.knots if isinstance(k, float | np.generic)]
+        if not all(a < b < math.inf for a, b in pairwise([-math.inf, *numbers])):
+            raise ValueError(f"Pieces: the knots must increase, and be finite, got {self.knots}; give them in order.")
+        limits: Any = self.limits or tuple(pairwise(self.slopes))
+        if not isinstance(limits, tuple | list) or not all(isinstance(p, tuple | list) and len(p) == 2 for p in limits):
+            raise TypeError(
+                f"Pieces: limits must be a pair of slopes for each knot, got {limits!r}; write ((0.0, 1.0),)."
+            )
         if len(limits) != len(self.knots):
             raise ValueError(f"Pieces: {len(self.knots)} knots need {len(self.knots)} limits, got {len(limits)}.")
         object.__setattr__(self, "limits", limits)

@@ -68,6 +68,8 @@ def _overflow(x: Array) -> float:
 def hyperbola_slope(x: Array, b: Array) -> Array:
     """(1 + x/r)/2 with r = sqrt(s), s = x² + b, as b/(2·(s + r·|x|)) on the left and 1 less that on the right.
 
+    At 0 both are 1/2, and for b = 0 the left one is the least slope.
+
     What the rounding of that sum loses is made good in the quotient, as in the value, where it does not overflow.
     """
     a = magnitude(x)
@@ -76,10 +78,10 @@ def hyperbola_slope(x: Array, b: Array) -> Array:
     total = s + rest
     if coarse():
         tail = 0.5 * (b / total)
-        return where(x < 0, tail, 1 - tail)
+        return where(x <= 0, tail, 1 - tail)
     q, lost = b / total, where(a > _overflow(x), 0, (total - s) - rest)
     tail = q + q * (q * lost / _positive(b))
-    return where(x < 0, 0.0, 1.0) + tail * where(x < 0, 0.5, -0.5)
+    return where(x <= 0, 0.0, 1.0) + tail * where(x <= 0, 0.5, -0.5)
 
 
 @hyperbola_slope.defjvp

@@ -237,8 +237,8 @@ def squareplus(x: Array, b: ArrayLike = 4) -> Array:
         ValueError: the shapes do not broadcast, or ``b`` is a negative number.
 
     Note:
-        No kinks for :math:`b > 0`, and ReLU for 0. The default 4 is that of jax; it gives the second derivative of
-        softplus at 0.
+        No kinks for :math:`b > 0`; for 0 it is ReLU, whose kink is not in the catalogue. The default 4 is that of jax;
+        it gives the second derivative of softplus at 0.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

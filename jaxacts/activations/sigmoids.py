@@ -170,7 +170,7 @@ def soft_sign(x: Array) -> Array:
         "max": lambda x, min, max: Pieces((max,), (0.0, 1.0)),
     },
     facts=lambda min, max: Facts((min, max), Line(0, min), Line(0, max), lipschitz=1.0),
-    domain={"min <= max": lambda min, max: min <= max},
+    domain={"min < max": lambda min, max: min < max},
 )
 def hard_tanh(x: Array, min: ArrayLike = -1.0, max: ArrayLike = 1.0) -> Array:
     r"""Piecewise linear tanh: the identity between two bounds, constant outside.
@@ -182,14 +182,14 @@ def hard_tanh(x: Array, min: ArrayLike = -1.0, max: ArrayLike = 1.0) -> Array:
     Args:
         x: array of any shape and real dtype.
         min: the lower bound :math:`a`, broadcasts against ``x``; differentiable.
-        max: the upper bound :math:`b \ge a`, broadcasts against ``x``; differentiable.
+        max: the upper bound :math:`b > a`, broadcasts against ``x``; differentiable.
 
     Returns:
         Array of the common shape and the dtype of ``x``, in :math:`[a, b]`.
 
     Raises:
         TypeError: an argument is complex or no array.
-        ValueError: the shapes do not broadcast, or both bounds are numbers and ``min`` is the greater.
+        ValueError: the shapes do not broadcast, or both bounds are numbers and ``min`` is not the lesser.
 
     Note:
         Kinks at both bounds, where the slope is 0, as in torch (1 in jax.nn). The derivatives by ``min`` and ``max``

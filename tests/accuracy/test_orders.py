@@ -81,6 +81,8 @@ def test_squareplus_far_out(dtype: str, b: float) -> None:
 def test_squareplus_without_a_curve(dtype) -> None:
     x = jnp.asarray([-60000, -1.5, -2e-38, 0, 2e-38, 1e-4, 1.5, 60000], dtype)
     np.testing.assert_array_equal(np.asarray(jaxacts.squareplus(x, 0.0), float), np.maximum(np.asarray(x, float), 0))
+    slope = jax.vmap(jax.grad(lambda x: jaxacts.squareplus(x, 0.0)))(jnp.asarray([-1.5, -0.0, 0.0, 1.5], dtype))
+    np.testing.assert_array_equal(np.float32(slope), [0, 0, 0, 1])
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
