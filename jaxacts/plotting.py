@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from ._mechanism import Facts, entry_of
+from ._mechanism import Activation, Facts, entry_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,7 @@ def plot_activation(
         entry = None
     else:
         parameters = entry.arguments(**parameters)
-    _check(function, parameters, ax)
+    _check(function, entry, parameters, ax)
     if xlim is not None:
         try:
             low, high = map(float, xlim)
@@ -93,7 +93,7 @@ def plot_activation(
     if kinks is None:
         kinks = entry.knots(**parameters) if entry else ()
     try:
-        knots = [float(k) for k in kinks]
+        knots = [math.nan] if isinstance(kinks, str) else [float(k) for k in kinks]
     except (TypeError, ValueError):
         knots = [math.nan]
     if not all(map(math.isfinite, knots)):
@@ -134,19 +134,20 @@ def plot_activation(
     return axes
 
 
-def _check(function: Callable[..., Array], parameters: dict[str, Any], ax: object) -> None:
+def _check(function: Callable[..., Array], entry: Activation | None, parameters: dict[str, Any], ax: object) -> None:
     """Raise an error for what cannot be drawn."""
     if ax is not None and not hasattr(ax, "axhline"):
         raise TypeError(f"plot_activation: ax must be matplotlib axes, got {ax!r}; pass plt.gca(), or leave it out.")
-    shape, cause = None, None
+    name, cause = getattr(function, "__name__", repr(function)), None
     try:
-        shape = getattr(jax.eval_shape(functools.partial(function, **parameters), jnp.zeros(())), "shape", None)
+        got = jax.eval_shape(functools.partial(function, **parameters), jnp.zeros(()))
     except ValueError as error:
-        cause = error
-    if shape != ():
-        name = getattr(function, "__name__", repr(function))
+        if entry is None or entry.elementwise:
+            raise
+        got, cause = "none for a number", error
+    if getattr(got, "shape", None) != ():
         raise ValueError(
-            f"plot_activation: {name} must take a number to a number with these parameters; "
+            f"plot_activation: {name} must take a number to a number, got {got}; "
             f"wrap it, as in lambda x: jaxacts.softmax(jnp.stack([x, 0]))[0]."
         ) from cause
 

@@ -100,8 +100,8 @@ def check_activation(
         A :class:`Report`, which is true if no clause failed. ``print`` it, or ``assert report, report``.
 
     Raises:
-        TypeError: ``function`` or ``reference`` is not callable, ``parameters`` is no mapping, ``elementwise`` no bool,
-            or ``without`` not several names.
+        TypeError: ``function`` or ``reference`` is not callable, ``parameters`` is no mapping, ``elementwise`` or
+            ``progress`` no bool, or ``without`` not several names.
         ValueError: ``without`` has a name that no clause has, or has them all.
 
     Note:
@@ -131,8 +131,9 @@ def check_activation(
         raise TypeError(
             f"check_activation: reference must be a function, got {type(reference).__name__}; pass mpmath.tanh or such."
         )
-    if elementwise is not None:
-        check_flag("check_activation", "elementwise", elementwise)
+    for argument, flag in (("elementwise", elementwise), ("progress", progress)):
+        if flag is not None:
+            check_flag("check_activation", argument, flag)
     if isinstance(without, str) or not isinstance(without, Collection):  # pyright: ignore[reportUnnecessaryIsInstance] (untyped callers)
         raise TypeError(
             f"check_activation: without must be several names, got {without!r}; pass ['docstring'] or such."

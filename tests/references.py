@@ -92,7 +92,7 @@ REFERENCES: dict[str, Reference] = {
         lambda x, alpha: x if x > 0 else alpha * mp.expm1(x / alpha), ({}, {"alpha": 0.5}, {"alpha": 3.0})
     ),
     "dice": Reference(dice, ({}, {"alpha": 0.0, "mean": 0.0, "variance": 4.0}, {"mean": -0.75, "variance": 0.25})),
-    "elu": Reference(elu, ({}, {"alpha": 0.5}, {"alpha": 2.0}, {"alpha": -0.5})),
+    "elu": Reference(elu, ({}, {"alpha": 0.5}, {"alpha": 2.0}, {"alpha": -1.5})),
     "gelu": Reference(gelu, ({"approximate": True}, {"approximate": False})),
     "glu": Reference(glu),
     "hard_sigmoid": Reference(hard_sigmoid),

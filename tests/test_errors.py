@@ -157,10 +157,11 @@ def test_decorates_functions_of_an_array(formula, message) -> None:
         ({"typical": {"b": 1.0}}, "typical of gate must be names of arguments after the first, got {'b': 1.0}"),
         ({"typical": 1.0}, "typical of gate must be a mapping, got 1.0"),
         ({"domain": "a > 0"}, "domain of gate must be a mapping, got 'a > 0'"),
-        ({"domain": {"a > 0": 0}}, "domain['a > 0'] of gate must be a function, got 0"),
+        ({"domain": {"a > 0": 0}}, "domain['a > 0'] of gate must be a function of some of ('a',), got 0"),
+        ({"domain": {"a": bool}}, "domain['a'] of gate must be a function of some of ('a',), got <class 'bool'>"),
         (
             {"domain": {"b > 0": lambda b: b > 0}},
-            "domain of gate must be names of arguments after the first, got ['b']",
+            "domain['b > 0'] of gate must be a function of some of ('a',), got <",
         ),
         ({"static": 3}, "static of gate must be names of arguments after the first, got 3"),
         (
@@ -191,6 +192,9 @@ def test_wrong_declarations(given, message) -> None:
         ({"left": 0.0}, TypeError, "Facts: left must be two numbers, got 0.0; write Line(0, -1)"),
         ({"right": (1, 0, 0)}, TypeError, "Facts: right must be two numbers, got (1, 0, 0)"),
         ({"lipschitz": "a"}, TypeError, "Facts: lipschitz must be a number, got 'a'"),
+        ({"lipschitz": np.complex64(1)}, TypeError, "Facts: lipschitz must be a number, got np.complex64(1+0j)"),
+        ({"left": (np.ones(2), 0)}, TypeError, "Facts: left must be two numbers, got (array([1., 1.]), 0)"),
+        ({"lipschitz": float("nan")}, ValueError, "Facts: lipschitz bounds the absolute slope, got nan"),
         ({"lipschitz": -1.0}, ValueError, "Facts: lipschitz bounds the absolute slope, got -1.0"),
     ],
 )
@@ -212,11 +216,25 @@ def test_domains_look_at_numbers_alone() -> None:
         scaled(1.0, -2)
     assert scaled(3.0) == 3
     assert jnp.isnan(scaled(3.0, float("nan")))
-    with pytest.raises(ValueError, match="activation: scaled: needs a > 0, got a=-1.0; pass"):
+    with pytest.raises(ValueError, match=r"activation: scaled_by_default: needs a > 0, got a=-1\.0; pass"):
         ja.activation(slope=lambda x, a: a, partials={"a": lambda x, a: x}, domain={"a > 0": lambda a: a > 0})(
             scaled_by_default
         )
     assert scaled(3.0, jnp.float32(-2)) == jax.jit(scaled)(3.0, -2.0) == -6
+
+
+def test_pieces_of_arrays_and_lists() -> None:
+    expected = ja.Pieces((0.0, 1.0), (0.0, 1.0, 2.0))
+    for given in (np.array, list, lambda v: (float(w) for w in v)):
+        pieces = ja.Pieces(given([0.0, 1.0]), given([0.0, 1.0, 2.0]))
+        assert (pieces.knots, pieces.slopes) == (expected.knots, expected.slopes)
+
+
+def test_domains_hold_at_their_ends() -> None:
+    assert float(ja.rrelu(-1.0, KEY, 0.25, 0.25)) == -0.25
+    assert float(ja.squareplus(-1.0, 0)) == 0
+    assert float(ja.dice(1.0, 0.25, 0.0, 0.0, 0.0)) == 1
+    assert float(ja.hard_tanh(3.0, 2.0, jnp.float32(1.0))) >= 1  # what an array of JAX holds is not looked at
 
 
 def test_facts_may_be_few() -> None:
@@ -230,7 +248,7 @@ def test_facts_are_those_of_one_curve() -> None:
         with pytest.raises(ValueError, match=r"elu: facts, .* one curve, got alpha of shape \(2,\); ask for each"):
             getattr(ja.catalogue()["elu"], ask)(alpha=jnp.ones(2))
     broken = ja.activation(slope=lambda x: 1.0, facts=lambda: 3)(lambda x: 1 * x)
-    with pytest.raises(TypeError, match="<lambda>: facts must return Facts, got 3; write jaxacts.Facts"):
+    with pytest.raises(TypeError, match=r"<lambda>: facts must return Facts, got 3; write jaxacts\.Facts"):
         entry_of(broken).facts()
 
 
@@ -238,6 +256,13 @@ def test_facts_are_those_of_one_curve() -> None:
     ("knots", "slopes", "options", "error", "message"),
     [
         (0.0, (0.0, 1.0), {}, TypeError, "Pieces: knots must be a tuple of numbers or arrays, got 0.0; write (0.0,)"),
+        (
+            (np.str_("a"),),
+            (0.0, 1.0),
+            {},
+            TypeError,
+            "Pieces: knots must be a tuple of numbers or arrays, got (np.str_",
+        ),
         (("a",), (0.0, 1.0), {}, TypeError, "Pieces: knots must be a tuple of numbers or arrays, got ('a',)"),
         ((0.0,), (0.0, None), {}, TypeError, "Pieces: slopes must be a tuple of numbers or arrays, got (0.0, None)"),
         ((np.float32(1), 0.0), (0.0, 1.0, 2.0), {}, ValueError, "Pieces: the knots must increase, and be finite, got"),

@@ -338,8 +338,10 @@ for name, a in [("relu", ()), ("leaky_relu", (0.25,)), ("gelu", ()), ("elu", (0.
         second = lambda x, *a: jax.grad(lambda x: (first(x, *a) ** 2).sum())(x)
         same = lambda got, want: np.testing.assert_allclose(np.float32(got), np.float32(want), rtol=close, atol=close)
         same(sharded(f, x, *a), f(x, *a))
+        eager = name in ("relu", "leaky_relu") and dtype == "float32"  # where each operation runs by itself
+        run = (lambda f: f) if eager else jax.jit
         for g in (first, second):
-            same(jax.jit(lambda x, *a: sharded(g, x, *a))(x, *a), jax.jit(g)(x, *a))
+            same(run(lambda x, *a: sharded(g, x, *a))(x, *a), run(g)(x, *a))
         placed = jax.jit(first)(jax.device_put(x, jax.NamedSharding(mesh, P("i"))), *a)
         same(placed, first(x, *a))
         assert len(placed.sharding.device_set) == 8, placed.sharding
@@ -349,7 +351,7 @@ for name, a in [("relu", ()), ("leaky_relu", (0.25,)), ("gelu", ()), ("elu", (0.
             for g in (by_slope, mixed):
                 on_mesh = jax.shard_map(g, mesh=mesh, in_specs=(P("i"), P()), out_specs=P())
                 expected = jax.jit(g)(x, *a)
-                same(jax.jit(on_mesh)(x, *a), expected)
+                same(run(on_mesh)(x, *a), expected)
                 with jax.set_mesh(explicit):
                     same(jax.jit(g)(jax.device_put(x, P("i")), jax.device_put(a[0], P())), expected)
 print("same")

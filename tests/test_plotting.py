@@ -84,11 +84,11 @@ def test_not_a_function() -> None:
     [(jaxacts.softmax, "softmax"), (lambda x: x * jnp.ones(3), "<lambda>"), (lambda x: (x, x), "<lambda>")],
 )
 def test_not_a_function_of_a_number(function: Any, name: str) -> None:
-    with pytest.raises(ValueError, match=f"plot_activation: {name} must take a number to a number with these"):
+    with pytest.raises(ValueError, match=f"plot_activation: {name} must take a number to a number, got .*; wrap it"):
         plot_activation(function)
 
 
-@pytest.mark.parametrize("kinks", ["a", 3, [None], [math.nan], [math.inf]])
+@pytest.mark.parametrize("kinks", ["a", "12", 3, [None], [math.nan], [math.inf]])
 def test_wrong_kinks(kinks: Any) -> None:
     with pytest.raises(TypeError, match="plot_activation: kinks must be finite numbers, got"):
         plot_activation(jaxacts.relu, kinks=kinks)
@@ -97,6 +97,20 @@ def test_wrong_kinks(kinks: Any) -> None:
 def test_wrong_axes() -> None:
     with pytest.raises(TypeError, match="plot_activation: ax must be matplotlib axes, got 3; pass"):
         plot_activation(jaxacts.relu, ax=3)
+
+
+def test_errors_of_the_function_itself_come_through() -> None:
+    def refuses(x: Any, k: float) -> Any:
+        raise ValueError("refuses: k must be positive")
+
+    with pytest.raises(ValueError, match="refuses: k must be positive"):
+        plot_activation(refuses, k=-1.0)
+    assert plot_activation(lambda x, k: k * x, k=2.0).get_xlim() == (-4, 4)
+
+
+def test_kinks_on_the_left() -> None:
+    axes = plot_activation(lambda x: jnp.where(x > -1, 2 * x + 1, x), kinks=[-1.0])
+    assert _dots(axes, filled=False) == {(-1, 2)}
 
 
 def test_a_slope_without_facts() -> None:

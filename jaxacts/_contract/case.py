@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from jaxacts._mechanism import Activation, Facts, entry_of
+from jaxacts._mechanism import Activation, Facts, Kink, entry_of
 
 from .exact import Reals
 
@@ -65,12 +65,29 @@ class Case:
     def facts(self) -> Facts:
         if self.entry is None or self.entry.declared is None:
             raise NotApplicableError("no facts are declared")
+        self._expect_one_curve()
         return self.entry.facts(**self.arguments)
+
+    @property
+    def kinks(self) -> tuple[Kink, ...]:
+        """Where the slope jumps, as far as its formula tells."""
+        if self.entry is None:
+            return ()
+        self._expect_one_curve()
+        return self.entry.kinks(**self.arguments)
 
     @cached_property
     def knots(self) -> tuple[float, ...]:
         """Where the formula switches, as far as its slope formula tells."""
-        return self.entry.knots(**self.arguments) if self.entry else ()
+        return self.entry.knots(**self.arguments) if self.entry and not self._arrays else ()
+
+    @property
+    def _arrays(self) -> list[str]:
+        return [n for n in self.parameters if np.ndim(self.arguments[n])]
+
+    def _expect_one_curve(self) -> None:
+        if self._arrays:
+            raise NotApplicableError(f"facts and kinks are those of one curve, and {self._arrays[0]} is an array")
 
     def points(self, dtype: DTypeLike) -> Reals:
         """Inputs that matter: dense around 0, both tails, all magnitudes, both sides of every knot (not the knots)."""

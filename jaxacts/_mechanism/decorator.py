@@ -68,6 +68,10 @@ def activation(
     Returns:
         A decorator. The decorated function keeps its name, signature and docstring, and can be pickled.
 
+    Raises:
+        TypeError: when it decorates, an argument is none of these, or does not fit the signature.
+        ValueError: a default value breaks a condition of ``domain``.
+
     Example:
         >>> import jax, jax.numpy as jnp, jaxacts
         >>> @jaxacts.activation(slope=lambda x: jaxacts.Pieces((0.0,), (0.0, 2 * x)))
@@ -88,7 +92,7 @@ def activation(
         name, signature = formula.__name__, inspect.signature(formula)
         if not signature.parameters:
             raise TypeError(f"activation: {name} must take an array as its first argument; write def {name}(x).")
-        first, *rest = signature.parameters
+        first, *rest = defaults = {p.name: p.default for p in signature.parameters.values()}
         check_declaration(name, signature, slope, partials, facts, static, typical, domain)
         ours = formula.__module__.startswith("jaxacts.")
         slopes = {n: p if ours else checked(name, f"partial by {n}", p) for n, p in (partials or {}).items()}
@@ -123,7 +127,7 @@ def activation(
 
         def call(*args: Any, **kwargs: Any) -> Array:
             if domain and len(args) + len(kwargs) > 1:
-                check_domain(name, domain, bind(name, signature, args, kwargs))
+                check_domain(name, domain, {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs})
             try:
                 return jitted(chosen.get(), *args, **kwargs)
             except (TypeError, ValueError, OverflowError) as error:

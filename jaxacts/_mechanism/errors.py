@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-import numbers
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -28,6 +27,9 @@ def bind(function: str, signature: inspect.Signature, args: Any, kwargs: Mapping
     return bound.arguments
 
 
+_KNOWN = (int, float, np.generic, np.ndarray)
+
+
 @functools.cache
 def _arguments(function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(inspect.signature(function).parameters)
@@ -39,8 +41,8 @@ def check_domain(function: str, domain: Domain, arguments: Mapping[str, Any]) ->
     Arrays of JAX, traced or not, are not looked at, and NaN breaks none.
     """
     for condition, holds in domain.items():
-        concerned = {n: arguments[n] for n in _arguments(holds)}
-        known = all(isinstance(v, numbers.Real | np.ndarray) for v in concerned.values())
+        concerned = {n: arguments.get(n) for n in _arguments(holds)}
+        known = all(isinstance(v, _KNOWN) for v in concerned.values())
         if known and not np.all(holds(**concerned)) and not any(np.any(v != v) for v in concerned.values()):
             got = ", ".join(f"{n}={v!r}" for n, v in concerned.items())
             raise ValueError(f"{function}: needs {condition}, got {got}; pass numbers for which that holds.")

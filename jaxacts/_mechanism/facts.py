@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from .pieces import REAL
+from .pieces import is_real
 
 __all__ = ["Facts", "FactsOf", "Kink", "Line"]
 
@@ -75,4 +75,4 @@ FactsOf: TypeAlias = Facts | Callable[..., Facts]
 
 def _is_number(value: object) -> bool:
     """Whether it is one real number, in an array or not."""
-    return isinstance(value, REAL) and np.ndim(value) == 0
+    return is_real(value) and np.ndim(value) == 0  # pyright: ignore[reportArgumentType] (it is an array or a number)

@@ -8,7 +8,7 @@ tangent``, which keeps one byte an element where every piece is constant.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
@@ -24,15 +24,12 @@ from .dtypes import down
 from .rounding import settled, times
 from .scaling import scale
 
-__all__ = ["REAL", "Choice", "Pieces", "apply", "choice_rule", "is_nan", "least", "materialise"]
+__all__ = ["Choice", "Pieces", "apply", "choice_rule", "is_nan", "is_real", "least", "materialise"]
 
 Choice: TypeAlias = Literal["left", "right"] | float | None
 """Which slope to take at a kink: one side, a weight of the right side in [0, 1], or None for the least in magnitude."""
 
 Slope: TypeAlias = Array | float
-
-REAL = int | float | Array | np.ndarray | np.generic
-"""A number or an array of them."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,10 @@ class Pieces:
     ``tie="left"`` takes the left slope at every knot whatever its size: for slopes that are known only when the
     function runs, where finding the smaller one would cost a second mask. ``limits`` has the slopes to the left and to
     the right of each knot where these are known; else the smaller one is found element by element.
+
+    Raises:
+        TypeError: ``knots`` or ``slopes`` are no numbers or arrays, or ``limits`` no pairs.
+        ValueError: there is not one slope more than there are knots, the knots do not increase, or ``tie`` is unknown.
     """
 
     knots: tuple[Slope, ...]
@@ -52,11 +53,12 @@ class Pieces:
     def __post_init__(self) -> None:
         for field, example in (("knots", "(0.0,)"), ("slopes", "(0.0, 1.0)")):
             given = getattr(self, field)
-            if not isinstance(given, tuple | list) or not all(isinstance(v, REAL) for v in given):
+            values = tuple(given) if isinstance(given, Iterable) else (None,)
+            if not all(map(is_real, values)):
                 raise TypeError(
                     f"Pieces: {field} must be a tuple of numbers or arrays, got {given!r}; write {example}."
                 )
-            object.__setattr__(self, field, tuple(float(v) if isinstance(v, int) else v for v in given))
+            object.__setattr__(self, field, tuple(float(v) if isinstance(v, int) else v for v in values))
         if self.tie not in ("least", "left"):
             raise ValueError(f"Pieces: tie must be 'least' or 'left', got {self.tie!r}; leave it out for 'least'.")
         if len(self.slopes) != len(self.knots) + 1:
@@ -79,6 +81,13 @@ class Pieces:
         """The slope taken at each knot."""
         rule = choice_rule("left" if choice is None and self.tie == "left" else choice)
         return [rule(left, right) for left, right in self.limits]
+
+
+def is_real(value: Any) -> bool:
+    """Whether it is a real number, or an array of them."""
+    if isinstance(value, Array | np.ndarray | np.generic):
+        return jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)
+    return isinstance(value, int | float)
 
 
 def least(left: Slope, right: Slope) -> Slope:

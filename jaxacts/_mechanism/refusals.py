@@ -14,7 +14,7 @@ from jax.core import Tracer
 from .dtypes import as_array
 from .errors import bind, check_domain
 from .facts import Facts
-from .pieces import REAL, Pieces
+from .pieces import Pieces
 
 __all__ = ["check_declaration", "checked", "explain"]
 
@@ -52,10 +52,10 @@ def check_declaration(
     expect(not partials or callable(slope), "partials", "left out where slope is", tuple(partials or ()), remedy)
     names = tuple(signature.parameters)[1:]
     for condition, holds in (domain or {}).items():
-        remedy = "write a function of the arguments that it concerns"
-        expect(callable(holds), f"domain[{condition!r}]", "a function", holds, remedy)
-    concerned = [n for holds in (domain or {}).values() for n in inspect.signature(holds).parameters]
-    for argument, given in (("static", static), ("typical", typical or ()), ("domain", concerned)):
+        remedy = "write a def or a lambda whose arguments are those that it concerns"
+        fits = inspect.isfunction(holds) and all(n in names for n in inspect.signature(holds).parameters)
+        expect(fits, f"domain[{condition!r}]", f"a function of some of {names}", holds, remedy)
+    for argument, given in (("static", static), ("typical", typical or ())):
         remedy = f"take them from {names}"
         known = isinstance(given, Iterable) and not isinstance(given, str) and all(n in names for n in given)
         expect(known, argument, "names of arguments after the first", given, remedy)
@@ -79,7 +79,7 @@ def checked(name: str, what: str, function: Callable[..., Any]) -> Callable[...,
         y = function(x, *parameters, **static)
         if isinstance(y, Pieces) and what != "formula":
             return y
-        array = isinstance(y, REAL | complex)
+        array = isinstance(y, Array | np.ndarray | np.generic | int | float | complex)
         shape = np.shape(y) if array else None
         fits = shape == x.shape or (shape == () and what != "formula")
         if not fits or jnp.iscomplexobj(y):
