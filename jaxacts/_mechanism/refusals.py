@@ -1,4 +1,4 @@
-"""What ``@activation`` and the functions that it makes refuse, with the names of those who would be surprised."""
+"""What ``@activation`` and the functions that it makes refuse, and in which words."""
 
 from __future__ import annotations
 
