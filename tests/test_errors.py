@@ -92,7 +92,6 @@ KEY = jax.random.key(0)
         (lambda: ja.celu(1.0, np.array([1, -1])), ValueError, r"celu: needs alpha > 0, got alpha=array\(\[ 1, -1\]\);"),
         (lambda: ja.hard_tanh(1.0, 1), ValueError, "hard_tanh: needs min < max, got min=1, max=1.0;"),
         (lambda: ja.rrelu(1.0, KEY, upper=0), ValueError, "rrelu: needs lower <= upper, got lower=0.125, upper=0;"),
-        (lambda: ja.dice(1.0, 0.2, 0.0, -1.0), ValueError, "dice: needs variance >= 0, got variance=-1.0;"),
         (lambda: ja.catalogue()["celu"].facts(alpha=-1.0), ValueError, "celu: needs alpha > 0, got alpha=-1.0;"),
         (lambda: ja.dice(1.0, 0.2, 0.0, 1.0, -1.0), ValueError, "dice: epsilon must be from 0 to inf, got -1.0"),
         (lambda: ja.dice(1.0, 0.2, 0.0, 1.0, "a"), TypeError, "dice: epsilon must be from 0 to inf, got 'a'"),

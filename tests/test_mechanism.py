@@ -188,7 +188,7 @@ def test_a_slope_is_nan_where_x_is(dtype) -> None:
 
 
 def test_partials_must_name_the_parameters() -> None:
-    with pytest.raises(TypeError, match=r"f: partials must name the array parameters \('a',\)"):
+    with pytest.raises(TypeError, match=r"activation: partials of f must name the array parameters \('a',\)"):
 
         @ja.activation(slope=lambda x, a: a, partials={})
         def f(x, a):

@@ -97,7 +97,6 @@ def _facts(alpha: float, mean: float, variance: float, epsilon: float) -> Facts:
     facts=_facts,
     static=("epsilon",),
     typical={"alpha": 0.25, "mean": 0.0, "variance": 1.0},
-    domain={"variance >= 0": lambda variance: variance >= 0},
 )
 def dice(x: Array, alpha: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsilon: float = 1e-8) -> Array:
     r"""Data-adaptive PReLU: the corner sits at the mean of the data and is as soft as their spread.
@@ -118,7 +117,7 @@ def dice(x: Array, alpha: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsil
 
     Raises:
         TypeError: an argument is complex or no array, or ``epsilon`` no number.
-        ValueError: the shapes do not broadcast, or ``variance`` or ``epsilon`` is a negative number.
+        ValueError: the shapes do not broadcast, or ``epsilon`` is negative.
 
     Note:
         No kinks while :math:`v + \epsilon > 0`; with both 0 it is PReLU. The Flax modules keep the running statistics.
