@@ -229,7 +229,23 @@ def test_array_parameters_have_no_facts() -> None:
     assert [outcome.result for outcome in report] == ["not applicable"] * 3, report
 
 
-def test_a_bar_shows_which_clause_runs(capsys) -> None:
+def test_only_a_straight_line_may_have_a_slope_at_nan() -> None:
+    def bump(x):
+        return x + 1 / jnp.cosh(x)
+
+    facts = Facts(None, Line(1, 0), Line(1, 0), 1.5)
+    swallows = activation(slope=lambda x: jnp.where(x == x, 1 - jnp.tanh(x) / jnp.cosh(x), 1.0), facts=facts)(bump)
+    assert judge(swallows, "non_finite")["non_finite"].detail == "the slope at NaN is 1.0 in float32"
+
+
+def test_a_bar_shows_where_the_output_is_a_terminal(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    judge(jnp.tanh, "pickling")
+    assert "checking tanh" in capsys.readouterr().err
+
+
+def test_a_bar_shows_which_clause_runs(capsys, monkeypatch) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     judge(jnp.tanh, "pickling", progress=True)
     assert "checking tanh" in capsys.readouterr().err
     judge(jnp.tanh, "pickling")
