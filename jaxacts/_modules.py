@@ -113,6 +113,7 @@ def random_slopes(
     module: str, x: ArrayLike, lower: float, upper: float, deterministic: bool, key: Callable[[], Array]
 ) -> Array:
     """RReLU with a key that is asked for only where slopes are drawn."""
+    check_slopes(module, lower, upper)
     check_flag(module, "deterministic", deterministic)
     return rrelu(x, None if deterministic else key(), lower, upper, deterministic=deterministic)
 

@@ -146,7 +146,6 @@ class RReLU(nn.Module):
             deterministic: take the mean slope; give it here or to the constructor.
             rng: the key to draw with, instead of one from the stream.
         """
-        _modules.check_slopes(type(self).__name__, self.lower, self.upper)
         deterministic = nn.merge_param("deterministic", self.deterministic, deterministic)
         return _modules.random_slopes(
             type(self).__name__, x, self.lower, self.upper, deterministic, lambda: self._key() if rng is None else rng

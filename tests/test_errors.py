@@ -290,6 +290,8 @@ def test_parameters_must_be_positional() -> None:
         match=r"activation: the array parameters of <lambda> must be positional too, got \['k'\]; leave the \*",
     ):
         ja.activation(slope=lambda x, k: k, partials={"k": lambda x, k: x})(lambda x, *, k: k * x)
+    assert ja.activation()(lambda x, *, k=2.0: k * x)(3.0, k=4.0) == 12
+    assert ja.activation(slope=lambda x, k: k + 0 * x, static=("k",))(lambda x, *, k=2: k * x)(3.0, k=4) == 12
 
 
 def test_arguments_must_be_named() -> None:

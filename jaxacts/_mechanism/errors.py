@@ -42,7 +42,7 @@ def check_domain(function: str, domain: Domain, arguments: Mapping[str, Any]) ->
     """
     for condition, holds in domain.items():
         concerned = {n: arguments.get(n) for n in _arguments(holds)}
-        if not all([isinstance(v, _KNOWN) for v in concerned.values()]):  # noqa: C419 (a list is faster)
+        if not all(isinstance(v, _KNOWN) for v in concerned.values()):
             continue
         right = holds(**concerned)
         if right is True:  # np.all takes as long as a call of the activation

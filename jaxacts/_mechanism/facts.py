@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -73,6 +73,6 @@ class Facts:
 FactsOf: TypeAlias = Facts | Callable[..., Facts]
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: Any) -> bool:
     """Whether it is one real number, in an array or not."""
-    return is_real(value) and np.ndim(value) == 0  # pyright: ignore[reportArgumentType] (it is an array or a number)
+    return is_real(value) and np.ndim(value) == 0

@@ -41,8 +41,6 @@ def check_declaration(
         raise TypeError(f"activation: {name} must name all its arguments, got {signature}; write them out.")
     for argument, given in (("partials", partials), ("typical", typical), ("domain", domain)):
         expect(given is None or isinstance(given, Mapping), argument, "a mapping", given, "write {'alpha': ...}")
-    hidden = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY and p.name not in static]
-    expect(not hidden, "the array parameters", "positional too", hidden, "leave the * out, or name them in static")
     for parameter, partial in (partials or {}).items():
         remedy = "write a function of the arguments of the formula"
         expect(callable(partial), f"partials[{parameter!r}]", "a function", partial, remedy)
@@ -59,6 +57,9 @@ def check_declaration(
         remedy = f"take them from {names}"
         known = isinstance(given, Iterable) and not isinstance(given, str) and all(n in names for n in given)
         expect(known, argument, "names of arguments after the first", given, remedy)
+    hidden = [n for n, kind in kinds.items() if kind is inspect.Parameter.KEYWORD_ONLY and n not in static]
+    remedy = "leave the * out, or name them in static"
+    expect(not (slope and hidden), "the array parameters", "positional too", hidden, remedy)
     check_domain(f"activation: {name}", domain or {}, {p.name: p.default for p in signature.parameters.values()})
     for what, function in {"slope": slope, **{f"partial by {n}": p for n, p in (partials or {}).items()}}.items():
         try:
