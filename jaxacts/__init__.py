@@ -4,7 +4,7 @@ import importlib
 import types
 
 from . import activations, initializers
-from ._mechanism import (
+from ._core import (
     Activation,
     Facts,
     Kink,
@@ -16,7 +16,7 @@ from ._mechanism import (
     keep_pre_activations,
     with_kink_slope,
 )
-from ._mechanism import errors as _errors
+from ._core import errors as _errors
 from .activations import *
 
 __version__ = "0.1.0"

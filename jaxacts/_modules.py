@@ -18,9 +18,9 @@ from flax.linen.dtypes import promote_dtype  # pyright: ignore[reportUnknownVari
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
-from jaxacts._mechanism import check_flag, check_number, checked_axis, checked_int, compute_dtype, entry_of
-from jaxacts._mechanism.dtypes import as_floating
-from jaxacts._mechanism.errors import check_domain
+from jaxacts._core import check_flag, check_number, checked_axis, checked_int, compute_dtype, entry_of
+from jaxacts._core.dtypes import as_floating
+from jaxacts._core.errors import check_domain
 from jaxacts.activations import maxout, rrelu
 from jaxacts.initializers import constant, lecun_normal
 

@@ -20,7 +20,7 @@ except ImportError as error:
     raise ImportError('jaxacts.nnx needs flax; install it with pip install "jaxacts[flax]".') from error
 
 from jaxacts import _modules
-from jaxacts._mechanism import checked_int
+from jaxacts._core import checked_int
 from jaxacts._modules import Initial, Shape
 from jaxacts.activations import dice, prelu
 from jaxacts.initializers import ones, zeros

@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from ._mechanism import Activation, Facts, entry_of
+from ._core import Activation, Facts, entry_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from jax import Array
 
-from ._mechanism import check_flag, entry_of, unknown_name
+from ._core import check_flag, entry_of, unknown_name
 
 try:
     from rich.console import Console

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import jaxacts as ja
-from jaxacts._mechanism import entry_of
+from jaxacts._core import entry_of
 
 KEY = jax.random.key(0)
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxacts._mechanism import Pieces, kink_choice, with_kink_slope
+from jaxacts._core import Pieces, kink_choice, with_kink_slope
 
 from .case import DTYPES, Case, NotApplicableError
 

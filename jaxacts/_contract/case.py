@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from jaxacts._mechanism import Activation, Facts, Kink, entry_of
+from jaxacts._core import Activation, Facts, Kink, entry_of
 
 from .exact import Reals
 

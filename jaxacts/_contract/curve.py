@@ -11,8 +11,8 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from jaxacts._mechanism import Facts, Line, kink_choice
-from jaxacts._mechanism.pieces import choice_rule
+from jaxacts._core import Facts, Line, kink_choice
+from jaxacts._core.pieces import choice_rule
 
 from .case import DTYPES, Case, NotApplicableError
 from .exact import Reals, evaluate, ulp

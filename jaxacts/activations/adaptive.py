@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._mechanism import Facts, Line, activation, check_number
-from jaxacts._numerics import (
+from jaxacts._core import Facts, Line, activation, check_number
+from jaxacts._kernels import (
     Decay,
     clip,
     decay_of_quotient,

@@ -15,8 +15,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._mechanism import Facts, Line, Pieces, activation
-from jaxacts._numerics import (
+from jaxacts._core import Facts, Line, Pieces, activation
+from jaxacts._kernels import (
     decay,
     decay_of_quotient,
     expm1_negative,
@@ -29,7 +29,7 @@ from jaxacts._numerics import (
     sigmoid,
     where,
 )
-from jaxacts._numerics import softplus as _softplus
+from jaxacts._kernels import softplus as _softplus
 
 __all__ = ["celu", "elu", "selu", "softplus", "squareplus"]
 

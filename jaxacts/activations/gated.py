@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._mechanism import activation, checked_axis
-from jaxacts._numerics import decay, finite, sigmoid, where
+from jaxacts._core import activation, checked_axis
+from jaxacts._kernels import decay, finite, sigmoid, where
 
 __all__ = ["glu"]
 

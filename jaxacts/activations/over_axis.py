@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._mechanism import activation, as_mask, checked_axis, checked_int, compute_dtype, down, scale, up
+from jaxacts._core import activation, as_mask, checked_axis, checked_int, compute_dtype, down, scale, up
 
 __all__ = ["log_softmax", "maxout", "softmax"]
 

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._mechanism import Facts, Line, Pieces, activation, check_flag, compute_dtype
-from jaxacts._numerics import negative_part, product, where
+from jaxacts._core import Facts, Line, Pieces, activation, check_flag, compute_dtype
+from jaxacts._kernels import negative_part, product, where
 
 __all__ = ["abs", "identity", "leaky_relu", "prelu", "relu", "relu6", "rrelu", "sparse_plus"]
 

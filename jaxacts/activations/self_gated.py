@@ -12,8 +12,8 @@ from math import inf
 import jax.numpy as jnp
 from jax import Array
 
-from jaxacts._mechanism import Facts, Line, Pieces, activation, check_flag
-from jaxacts._numerics import (
+from jaxacts._core import Facts, Line, Pieces, activation, check_flag
+from jaxacts._kernels import (
     MISH_GATE,
     MISH_ROOT,
     SILU_ROOT,

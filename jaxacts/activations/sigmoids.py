@@ -13,10 +13,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._mechanism import Facts, Line, Pieces, activation
-from jaxacts._numerics import clip, inverse_square, magnitude, sigmoid_slope, softplus, tanh_slope, where
-from jaxacts._numerics import sigmoid as _sigmoid
-from jaxacts._numerics import tanh as _tanh
+from jaxacts._core import Facts, Line, Pieces, activation
+from jaxacts._kernels import clip, inverse_square, magnitude, sigmoid_slope, softplus, tanh_slope, where
+from jaxacts._kernels import sigmoid as _sigmoid
+from jaxacts._kernels import tanh as _tanh
 
 __all__ = ["hard_sigmoid", "hard_tanh", "log_sigmoid", "sigmoid", "soft_sign", "sparse_sigmoid", "tanh"]
 

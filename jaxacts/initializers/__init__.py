@@ -35,7 +35,7 @@ compare equal when their arguments do, and pickle. What holds for all:
 
 from __future__ import annotations
 
-from jaxacts._mechanism import errors as _errors
+from jaxacts._core import errors as _errors
 from jaxacts.initializers._basic import constant, normal, ones, truncated_normal, uniform, zeros
 from jaxacts.initializers._critical import Critical, correlation_map, critical, variance_map
 from jaxacts.initializers._defaults import layer_default

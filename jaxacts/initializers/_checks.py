@@ -13,7 +13,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import DTypeLike
 
-from jaxacts._mechanism.errors import unknown_name
+from jaxacts._core.errors import unknown_name
 
 __all__ = [
     "Axes",

@@ -20,7 +20,7 @@ from jax import Array
 from jax.core import Tracer
 from numpy.typing import NDArray
 
-from jaxacts._mechanism.catalogue import catalogue, entry_of
+from jaxacts._core.catalogue import catalogue, entry_of
 
 __all__ = ["REACH", "Curve", "Floats", "curve_of", "nodes", "normal_density"]
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxacts._mechanism.catalogue import catalogue
+from jaxacts._core.catalogue import catalogue
 from jaxacts.initializers._graph import KEEPS_ELEMENTS, PRODUCTS, Graph, Op, Use
 
 __all__ = ["GATE", "Signal", "Trail", "follow"]

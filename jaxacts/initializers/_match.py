@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, TypeAlias
 from jax import Array
 from jax.sharding import NamedSharding
 
-from jaxacts._mechanism.catalogue import catalogue
-from jaxacts._mechanism.errors import unknown_name
+from jaxacts._core.catalogue import catalogue
+from jaxacts._core.errors import unknown_name
 from jaxacts.initializers import _checks
 from jaxacts.initializers._curve import curve_of
 from jaxacts.initializers._fans import FAN

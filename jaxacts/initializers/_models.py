@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.core import Tracer
 
-from jaxacts._mechanism.errors import nearest
+from jaxacts._core.errors import nearest
 from jaxacts.initializers import _checks
 
 __all__ = ["Model", "all_zero", "folded", "opened", "table"]

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxacts._mechanism.catalogue import catalogue
+from jaxacts._core.catalogue import catalogue
 from jaxacts.initializers._curve import Floats
 from jaxacts.initializers._follow import Signal, Trail
 

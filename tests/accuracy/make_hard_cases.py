@@ -1,4 +1,4 @@
-"""Regenerate ``jaxacts/_numerics/hard_cases.py``: ``python tests/accuracy/make_hard_cases.py``.
+"""Regenerate ``jaxacts/_kernels/hard_cases.py``: ``python tests/accuracy/make_hard_cases.py``.
 
 A 16-bit input is a hard case if its exact value (or slope) is within 0.6 units (bfloat16: 4) of float32's last place of
 the middle between two 16-bit numbers, or if the arithmetic with or without fused multiply-add comes out on the wrong
@@ -23,9 +23,9 @@ from subjects import SUBJECTS, Subject, by, forward
 from wide import PARTIALS, Reals
 
 import jaxacts
-from jaxacts._mechanism.rounding import step
-from jaxacts._numerics import hard_cases
-from jaxacts._numerics.hard_cases import HARD_CASES, Ranges, Sides
+from jaxacts._core.rounding import step
+from jaxacts._kernels import hard_cases
+from jaxacts._kernels.hard_cases import HARD_CASES, Ranges, Sides
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from references import REFERENCES

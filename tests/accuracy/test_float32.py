@@ -17,7 +17,7 @@ import pytest
 from subjects import INFLECTIONS, SUBJECTS, Subject, backward, curvature, forward
 from verify import PARTS, errors
 
-from jaxacts._numerics import series
+from jaxacts._kernels import series
 
 BOUNDS = {"value": 2.0, "slope": 3.0, "second derivative": 8.0}
 LARGEST = (-1.837826, -1.236358, -1.009995e-4, -3.25056, -6.570323, -6.735036e-6, -1.51811, -15.98464, -0.1116873)

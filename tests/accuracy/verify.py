@@ -59,7 +59,7 @@ def machine() -> dict[str, str]:
 
 def code() -> str:
     """Tells one state of the arithmetic from another, so that parts of two are not mixed."""
-    files = sorted(p for name in ("_numerics", "_mechanism", "activations") for p in (PACKAGE / name).glob("*.py"))
+    files = sorted(p for name in ("_kernels", "_core", "activations") for p in (PACKAGE / name).glob("*.py"))
     return hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()[:12]
 
 

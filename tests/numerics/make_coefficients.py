@@ -1,4 +1,4 @@
-"""Regenerate the polynomial coefficients of ``jaxacts/_numerics``.
+"""Regenerate the polynomial coefficients of ``jaxacts/_kernels``.
 
 Run ``python tests/numerics/make_coefficients.py``; it prints the tuples as they stand in the kernels, with the largest
 error of each polynomial itself (before any rounding of the arithmetic).

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from make_coefficients import FITS, cubic_gate, gelu_slope, logistic, mish_gate, root, slope
 
-from jaxacts._numerics import cubic, exponential, normal, series
-from jaxacts._numerics import logistic as logistic_kernels
+from jaxacts._kernels import cubic, exponential, normal, series
+from jaxacts._kernels import logistic as logistic_kernels
 
 BOUNDS = {
     "_EXP_COARSE": 2.0,

@@ -18,7 +18,7 @@ from jax import Array, lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from jaxacts._numerics import vary_alike
+from jaxacts._kernels import vary_alike
 
 from .dtypes import compute_dtype, down, up
 

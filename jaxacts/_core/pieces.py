@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxacts._numerics import where
-from jaxacts._numerics.hard_cases import Sides
+from jaxacts._kernels import where
+from jaxacts._kernels.hard_cases import Sides
 
 from .dtypes import down
 from .rounding import settled, times

@@ -2,7 +2,7 @@
 
 The arithmetic in float32 is within a few units of its last place, which decides the rounding except for inputs
 whose exact result lies that close to the middle between two 16-bit numbers. Those are few and known
-(:mod:`jaxacts._numerics.hard_cases`); their result is moved off the middle, to the side on which the exact one lies.
+(:mod:`jaxacts._kernels.hard_cases`); their result is moved off the middle, to the side on which the exact one lies.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.typing import ArrayLike, DTypeLike
 
-from jaxacts._numerics import vary_alike, where
-from jaxacts._numerics.hard_cases import Ranges, Sides
+from jaxacts._kernels import vary_alike, where
+from jaxacts._kernels.hard_cases import Ranges, Sides
 
 __all__ = ["narrow", "settled", "times"]
 

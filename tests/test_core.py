@@ -18,7 +18,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 import jaxacts as ja
 from jaxacts import Kink, Pieces, with_kink_slope
-from jaxacts._mechanism.rounding import narrow
+from jaxacts._core.rounding import narrow
 
 REQUIRED_SLOPES = [
     *(("relu", at, {}, 0.0) for at in (0.0, -0.0)),

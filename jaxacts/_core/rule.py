@@ -18,8 +18,8 @@ import numpy as np
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
-from jaxacts._numerics import finite, significand
-from jaxacts._numerics.hard_cases import Sides, sides_of
+from jaxacts._kernels import finite, significand
+from jaxacts._kernels.hard_cases import Sides, sides_of
 
 from .dtypes import compute_dtype, down, up
 from .pieces import Choice, Pieces, apply, materialise
