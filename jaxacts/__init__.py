@@ -11,13 +11,11 @@ from ._core import (
     Line,
     Pieces,
     activation,
-    catalogue,
-    get,
-    keep_pre_activations,
     with_kink_slope,
 )
 from ._core import errors as _errors
 from .activations import *
+from .lookup import catalogue, get
 
 __version__ = "0.1.0"
 
@@ -32,7 +30,6 @@ __all__ = [
     "catalogue",
     "get",
     "initializers",
-    "keep_pre_activations",
     "with_kink_slope",
 ]
 __all__ += activations.__all__

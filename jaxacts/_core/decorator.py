@@ -1,4 +1,4 @@
-"""``@activation``: from a documented formula and its slopes to a jitted function with all that the house promises."""
+"""``@activation``: from a documented formula and its slopes to a jitted function with one rule for derivatives and dtypes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec
 
 import jax
+import numpy as np
 from jax import Array
-from jax.ad_checkpoint import checkpoint_name
 from jax.typing import ArrayLike
 
-from .catalogue import Activation
 from .dtypes import as_floating, broadcast
+from .entry import Activation
 from .errors import Domain, bind, check_domain
 from .facts import FactsOf
 from .kinks import chosen
@@ -21,27 +21,20 @@ from .pieces import Choice
 from .refusals import check_declaration, checked, explain
 from .rule import SlopeFormula, at_finite_numbers, elementwise
 
-__all__ = ["activation", "keep_pre_activations"]
+__all__ = ["activation"]
 
 P = ParamSpec("P")
 Formula = Callable[Concatenate[Array, P], Array]
 Public = Callable[Concatenate[ArrayLike, P], Array]
 
-_PRE_ACTIVATION = "pre_activation"
-
-keep_pre_activations = jax.checkpoint_policies.save_only_these_names(_PRE_ACTIVATION)
-"""Policy for ``jax.checkpoint``: of a block, keep the inputs of the activations alone.
-
-Every elementwise activation names its input ``"pre_activation"``. With ``jax.checkpoint(block,
-policy=jaxacts.keep_pre_activations)`` the backward pass computes the activation anew for the product that follows, and
-its slope, from that one array. The policies of jax work too.
-"""
+_ARRAYS = (Array, np.ndarray, np.generic)
 
 
 def activation(
     *misplaced: Any,
     slope: SlopeFormula | None = None,
     partials: Mapping[str, SlopeFormula] | None = None,
+    refined: Mapping[str, SlopeFormula] | None = None,
     facts: FactsOf | None = None,
     static: tuple[str, ...] = (),
     typical: Mapping[str, Any] | None = None,
@@ -59,6 +52,9 @@ def activation(
             composed of operations whose derivatives are right already, and it sees its arguments as they come.
         partials: for each array parameter its derivative, by name, in the order of the signature; they see ``x`` as it
             comes, ±inf included.
+        refined: forms that take the place of the formula (``"value"``), the slope (``"slope"``) or a partial derivative
+            (the name of its parameter) where ``x`` is of float32 or float64 and not a Python number. Below 32 bits the
+            plain forms are accurate enough, and faster.
         facts: the declared :class:`jaxacts.Facts`, or a function from the arguments after ``x`` to them.
         static: the names of arguments that are Python values (axes, flags): a new one compiles anew.
         typical: parameter values for plots and benchmarks where the signature has no default.
@@ -93,25 +89,26 @@ def activation(
         if not signature.parameters:
             raise TypeError(f"activation: {name} must take an array as its first argument; write def {name}(x).")
         first, *rest = defaults = {p.name: p.default for p in signature.parameters.values()}
-        check_declaration(name, signature, slope, partials, facts, static, typical, domain)
+        check_declaration(name, signature, slope, partials, facts, static, typical, domain, refined)
         ours = formula.__module__.startswith("jaxacts.")
         slopes = {n: p if ours else checked(name, f"partial by {n}", p) for n, p in (partials or {}).items()}
         parameters = tuple(n for n in rest if n not in static) if slope else tuple(slopes)
         if slope and parameters != tuple(slopes):
             raise TypeError(
                 f"activation: partials of {name} must name the array parameters {parameters}, got {tuple(slopes)}; "
-                f"give the derivative by each, and name in static what is no array."
+                f"give the derivative by each, and name in static what is not an array."
             )
         untyped: Callable[..., Array] = formula if ours or slope is None else checked(name, "formula", formula)
         by_x = slope
         if slope and not ours:  # ours hold at ±inf by themselves
             by_x = at_finite_numbers(checked(name, "slope", slope))
-        core = elementwise(name if ours else None, untyped, by_x, slopes) if by_x else None
+        cores = elementwise(name if ours else None, untyped, by_x, slopes, refined or {}) if by_x else None
 
-        def traced(choice: Choice, *args: Any, **kwargs: Any) -> Array:
+        def traced(key: tuple[Choice, bool], *args: Any, **kwargs: Any) -> Array:
+            choice, by_x_alone = key
             bound = bind(name, signature, args, kwargs)
             bound[first] = as_floating(name, first, bound[first])
-            if core is None:
+            if cores is None:
                 token = chosen.set(choice)
                 try:
                     return untyped(**bound)
@@ -119,7 +116,7 @@ def activation(
                     chosen.reset(token)
             names = (first, *parameters)
             x, *others = broadcast(name, names, [as_floating(name, n, bound[n]) for n in names])
-            return core(tuple((n, bound[n]) for n in static), choice, checkpoint_name(x, _PRE_ACTIVATION), *others)
+            return cores[by_x_alone](tuple((n, bound[n]) for n in static), choice, x, *others)
 
         traced.__name__ = traced.__qualname__ = name
         places = (0, *(1 + i for i, n in enumerate(signature.parameters) if n in static))
@@ -128,8 +125,10 @@ def activation(
         def call(*args: Any, **kwargs: Any) -> Array:
             if domain and len(args) + len(kwargs) > 1:
                 check_domain(name, domain, {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs})
+            # What a Python number is cannot be differentiated by, so that it needs no term in the derivative rule.
+            by_x_alone = not any(isinstance(v, _ARRAYS) for v in (*args[1:], *kwargs.values())) if parameters else True
             try:
-                return jitted(chosen.get(), *args, **kwargs)
+                return jitted((chosen.get(), by_x_alone), *args, **kwargs)
             except (TypeError, ValueError, OverflowError) as error:
                 if not str(error).startswith(name):
                     explain(name, signature, static, args, kwargs)

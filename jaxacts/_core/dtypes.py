@@ -15,8 +15,6 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from .rounding import narrow
-
 __all__ = [
     "as_array",
     "as_floating",
@@ -32,17 +30,24 @@ __all__ = [
 ]
 
 
+_UNSUITABLE = {
+    jnp.dtype(jnp.float8_e8m0fnu): "has neither sign nor zero",
+    jnp.dtype(jnp.float4_e2m1fn): "XLA does not compute with",
+}
+
+
 def as_floating(function: str, argument: str, value: object) -> Array:
     """``value`` as a real floating array, or a TypeError that names the function and the argument."""
     array = as_array(function, argument, value)
-    if array.dtype == jnp.float8_e8m0fnu:
+    if array.dtype in _UNSUITABLE:
         raise TypeError(
-            f"{function}: {argument} is of dtype {array.dtype}, which has neither sign nor zero; use another."
+            f"{function}: {argument} is of dtype {array.dtype}, which {_UNSUITABLE[array.dtype]}; use another."
         )
     if jnp.issubdtype(array.dtype, jnp.floating):
         return array
     if jnp.issubdtype(array.dtype, jnp.integer) or array.dtype == jnp.bool_:
-        return array.astype(jnp.result_type(float))
+        # Times 1.0 a Python integer stays weakly typed.
+        return array * 1.0 if jax.typeof(array).weak_type else array.astype(jnp.result_type(float))
     remedy = f"apply {function} to the real and imaginary parts, or to the modulus"
     if not jnp.issubdtype(array.dtype, jnp.complexfloating):
         remedy = "convert it to a floating dtype"
@@ -53,9 +58,11 @@ def as_array(function: str, argument: str, value: Any) -> Array:
     """``value`` as an array, or an error that names function and argument if it is neither an array nor a number."""
     if not isinstance(value, Array | bool | int | float | complex) and not hasattr(value, "dtype"):
         raise TypeError(
-            f"{function}: {argument} must be an array or number, got {type(value).__name__}; "
+            f"{function}: {argument} must be an array or a number, got {type(value).__name__}; "
             f"convert it with jnp.asarray first."
         )
+    if isinstance(value, Array):
+        return value  # jnp.asarray would make float32 of a float64 array while 64-bit types are off
     try:
         return jnp.asarray(value)
     except OverflowError:
@@ -75,13 +82,14 @@ def compute_dtype(dtype: DTypeLike) -> DTypeLike:
 
 
 def up(value: Array, dtype: DTypeLike) -> Array:
-    """``value`` in the compute dtype of ``dtype``."""
-    return jax.lax.convert_element_type(value, compute_dtype(dtype))
+    """``value`` in the compute dtype of ``dtype``; if that is its own, also as weakly typed as it is."""
+    wide = compute_dtype(dtype)
+    return value if value.dtype == wide else jax.lax.convert_element_type(value, wide)
 
 
 def down(value: Array, dtype: DTypeLike) -> Array:
     """The one rounding: a result of the compute dtype in the dtype of the input."""
-    return narrow(jnp.asarray(value), dtype)
+    return value if value.dtype == dtype else jax.lax.convert_element_type(value, dtype)
 
 
 def broadcast(function: str, names: tuple[str, ...], arrays: list[Array]) -> list[Array]:

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-from .catalogue import entry_of
+from .entry import entry_of
 from .pieces import Choice
 
 __all__ = ["chosen", "kink_choice", "with_kink_slope"]

@@ -2,13 +2,13 @@
 
 A slope formula returns :class:`Pieces` where it jumps. From the pieces follow the slope at each knot (the subgradient
 of least magnitude, unless the caller chose otherwise), the list of kinks, and the linear map ``tangent -> slope *
-tangent``, which keeps one byte an element where every piece is constant.
+tangent``, which keeps masks alone where every piece is constant.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
@@ -17,14 +17,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxacts._kernels import where
-from jaxacts._kernels.hard_cases import Sides
+from .dtypes import down, up
 
-from .dtypes import down
-from .rounding import settled, times
-from .scaling import scale
-
-__all__ = ["Choice", "Pieces", "apply", "choice_rule", "is_nan", "is_real", "least", "materialise"]
+__all__ = [
+    "Choice",
+    "Pieces",
+    "as_array",
+    "choice_rule",
+    "is_real",
+    "least",
+    "piecewise_constant",
+    "times_tangent",
+]
 
 Choice: TypeAlias = Literal["left", "right"] | float | None
 """Which slope to take at a kink: one side, a weight of the right side in [0, 1], or None for the least in magnitude."""
@@ -108,8 +112,11 @@ def choice_rule(choice: Choice) -> Callable[[Slope, Slope], Slope]:
     return lambda left, right: (1.0 - weight) * left + weight * right
 
 
-def is_nan(x: Array) -> Array:
-    return x != x
+def piecewise_constant(pieces: Pieces, arguments: Sequence[Array]) -> bool:
+    """Whether each slope is a number, or a parameter (one of ``arguments`` after x) that is smaller than ``x``."""
+    x, *parameters = arguments
+    small = [p for p in parameters if p.size == 1 or p.size < x.size]
+    return all(isinstance(s, float) or any(s is p for p in small) for s in pieces.slopes)
 
 
 def _runs(x: Array, pieces: Pieces, choice: Choice) -> Iterator[tuple[Array | None, Slope]]:
@@ -128,37 +135,43 @@ def _same(a: Slope, b: Slope) -> bool:
     return a is b or (isinstance(a, float) and isinstance(b, float) and a == b)
 
 
-def materialise(x: Array, slope: Array | Pieces, choice: Choice) -> Array:
+def as_array(x: Array, slope: Array | Pieces, choice: Choice) -> Array:
     """The slope as an array of the shape of ``x``; NaN where ``x`` is."""
     if not isinstance(slope, Pieces):
         return slope
     (_, out), *later = _runs(x, slope, choice)
     for begins, value in later:
         assert begins is not None
-        out = where(begins, value, out)
-    return where(is_nan(x), math.nan, out)
+        out = jnp.where(begins, value, out)
+    return jnp.where(x != x, math.nan, out)
 
 
-def apply(
-    x: Array, slope: Array | Pieces, tangent: Array, choice: Choice, parameters: list[Array], hard: Sides | None
-) -> Array:
-    """``slope · tangent`` in the dtype of ``tangent``, keeping one array of that dtype for its transpose.
+def times_tangent(x: Array, pieces: Pieces, tangent: Array, choice: Choice) -> Array:
+    """``slope · tangent`` for constant slopes, which keeps a mask for each distinct slope but one.
 
-    One byte an element does where every piece is a number or one of the ``parameters`` that is not as large as ``x``,
-    and nothing for a straight line of slope 1.
+    Where ``x`` is NaN it has the slope of the first piece, as in jax.nn: NaN there would cost one mask more.
     """
-    if isinstance(slope, Pieces) and not slope.knots and _same(slope.slopes[0], 1.0):
-        return tangent
-    small = [p for p in parameters if p.size == 1 or p.size < x.size]
-    if not isinstance(slope, Pieces) or not all(
-        isinstance(s, float) or any(s is p for p in small) for s in slope.slopes
-    ):
-        return times(down(settled(materialise(x, slope, choice), x, hard, tangent.dtype), tangent.dtype), tangent)
-    code, table = np.uint8(0), list[Slope]()
-    for begins, value in _runs(x, slope, choice):
+    (_, first), *later = _runs(x, pieces, choice)
+    table: list[Slope] = [first]
+    masks: list[Array] = []
+    ends = [~begins for begins, _ in later[1:] if begins is not None]
+    for (begins, value), end in zip(later, [*ends, None], strict=True):
+        assert begins is not None
+        here = begins if end is None else begins & end
         index = next((i for i, known in enumerate(table) if _same(known, value)), len(table))
         if index == len(table):
             table.append(value)
-        code = code if begins is None else where(begins, np.uint8(index), code)
-    code = where(is_nan(x), np.uint8(len(table)), code)
-    return scale(code, tangent, [*table, math.nan])
+            masks.append(here)
+        elif index:
+            masks[index - 1] |= here
+    out = _scaled(tangent, table[0])
+    for mask, value in zip(masks, table[1:], strict=True):
+        out = jnp.where(mask, _scaled(tangent, value), out)
+    return out
+
+
+def _scaled(tangent: Array, slope: Slope) -> Array:
+    """The product, rounded once to the dtype of the tangent."""
+    if isinstance(slope, float) and slope in (0.0, 1.0):
+        return tangent if slope else jnp.zeros_like(tangent)
+    return down(up(tangent, tangent.dtype) * slope, tangent.dtype)

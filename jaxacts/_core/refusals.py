@@ -28,6 +28,7 @@ def check_declaration(
     static: Any,
     typical: Any,
     domain: Any,
+    refined: Any,
 ) -> None:
     """Raise an error for what the decorator cannot take."""
 
@@ -39,7 +40,7 @@ def check_declaration(
     kinds = {p.name: p.kind for p in signature.parameters.values()}
     if {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} & {*kinds.values()}:
         raise TypeError(f"activation: {name} must name all its arguments, got {signature}; write them out.")
-    for argument, given in (("partials", partials), ("typical", typical), ("domain", domain)):
+    for argument, given in (("partials", partials), ("typical", typical), ("domain", domain), ("refined", refined)):
         expect(given is None or isinstance(given, Mapping), argument, "a mapping", given, "write {'alpha': ...}")
     for parameter, partial in (partials or {}).items():
         remedy = "write a function of the arguments of the formula"
@@ -48,6 +49,10 @@ def check_declaration(
     expect(facts is None or isinstance(facts, Facts) or callable(facts), "facts", "Facts or a function", facts, remedy)
     remedy = "give slope as well, or leave them out"
     expect(not partials or callable(slope), "partials", "left out where slope is", tuple(partials or ()), remedy)
+    known = ("value", "slope", *(partials or {}))
+    remedy = f"name some of {known}, and give slope as well"
+    right = not refined or (callable(slope) and all(n in known and callable(f) for n, f in refined.items()))
+    expect(right, "refined", "functions by what they take the place of", refined, remedy)
     names = tuple(signature.parameters)[1:]
     for condition, holds in (domain or {}).items():
         remedy = "write a def or a lambda whose arguments are those that it concerns"
@@ -55,8 +60,8 @@ def check_declaration(
         expect(fits, f"domain[{condition!r}]", f"a function of some of {names}", holds, remedy)
     for argument, given in (("static", static), ("typical", typical or ())):
         remedy = f"take them from {names}"
-        known = isinstance(given, Iterable) and not isinstance(given, str) and all(n in names for n in given)
-        expect(known, argument, "names of arguments after the first", given, remedy)
+        listed = isinstance(given, Iterable) and not isinstance(given, str) and all(n in names for n in given)
+        expect(listed, argument, "names of arguments after the first", given, remedy)
     hidden = [n for n, kind in kinds.items() if kind is inspect.Parameter.KEYWORD_ONLY and n not in static]
     remedy = "leave the * out, or name them in static"
     expect(not (slope and hidden), "the array parameters", "positional too", hidden, remedy)

@@ -4,82 +4,56 @@ from __future__ import annotations
 
 from math import inf, sqrt
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation, check_number
-from jaxacts._kernels import (
-    Decay,
-    clip,
-    decay_of_quotient,
-    exact_product,
-    exact_sum,
-    finite,
-    opaque,
-    product,
-    where,
-)
+from jaxacts._kernels import dice as _dice
+from jaxacts._kernels.elementary import derivative, finite, magnitude
 
 __all__ = ["dice"]
 
 
-def _standardized(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float) -> tuple[Array, Array, Decay]:
-    """z = (x - mean)/s with s = sqrt(variance + epsilon), then s, and exp(-|z|); z is 0 at the mean, even if s is 0.
-
-    Difference, sum, root and quotient are all carried to twice the precision: far from the mean an error of z would be
-    multiplied by z.
-    """
-    centred, centred_low = exact_sum(finite(x), jnp.broadcast_to(-jnp.asarray(mean, x.dtype), x.shape))
-    v = jnp.broadcast_to(jnp.asarray(variance, x.dtype), x.shape)
-    total, total_low = exact_sum(v, opaque(epsilon, v))
-    s = jnp.sqrt(total)
-    square, square_low = exact_product(s, s)
-    s_low = where(s == 0, 0, (total - square - square_low + total_low) / (2 * s))
-    z = where(centred == 0, 0, centred / s)
-    e = decay_of_quotient(centred, s, centred_low, s_low)
-    near = ~((s == 0) | (jnp.abs(z) >= 1e4))  # also where one of them is NaN, so that the exponential is
-    step, curve = (v if isinstance(v, float) else where(near, v, 0) for v in (e.s, e.c))
-    return z, s, Decay(where(near, e.power, where(centred == 0, 1 / e.unit, 0)), step, curve, e.unit)
+def _z(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float) -> tuple[Array, Array]:
+    """(x - mean)/s, which is 0 at the mean even if s is 0, and s = sqrt(variance + epsilon)."""
+    s = jnp.sqrt(variance + epsilon)
+    centred = finite(x) - mean
+    return jnp.where(centred == 0, 0, centred / s), s
 
 
-def _upper_tail(x: Array, z: Array, e: Decay) -> Array:
-    """x·σ(-z)."""
-    return where(z < 0, finite(x), e.times(finite(x))) / (1 + e.value)
+@derivative(lambda z: -jnp.tanh(z / 2) * _sigmoid_slope(z))
+def _sigmoid_slope(z: Array) -> Array:
+    """p·(1 - p) for p = σ(z)."""
+    e = jnp.exp(-magnitude(z))
+    return e / (1 + e * (2 + e))
 
 
-def _steepness(x: Array, s: Array, e: Decay) -> Array:
-    """x·exp(-|z|)/s, 0 where s or the exponential is."""
-    return e.times(where((s == 0) | (e.power == 0), 0, x / s))
+def _steep(x: Array, z: Array, s: Array) -> Array:
+    """x·p·(1 - p)/s, 0 where s or p·(1 - p) is."""
+    bump = _sigmoid_slope(z)
+    return jnp.where((s == 0) | (bump == 0), 0, finite(x) * bump / s)
 
 
-def _bump(x: Array, s: Array, e: Decay) -> Array:
-    """x·σ(z)·σ(-z)/s."""
-    return _steepness(x, s, e) / jnp.square(1 + e.value)
-
-
-def _by_x(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
-    x = finite(x)
-    z, s, e = _standardized(x, mean, variance, epsilon)
-    n = e.value
-    left, right = alpha * (1 + n), 1 + n  # the bracket has a root on the left
-    bracket = where(z < 0, right, left) + (1 - alpha) * where((s == 0) | (e.power == 0), 0, x / s)
-    return (where(z < 0, left, right) + e.times(bracket)) / jnp.square(1 + n)
+def _slope(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
+    z, s = _z(x, mean, variance, epsilon)
+    return jax.lax.logistic(z) + alpha * jax.lax.logistic(-z) + (1 - alpha) * _steep(x, z, s)
 
 
 def _by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
-    z, _, e = _standardized(x, mean, variance, epsilon)
-    return _upper_tail(x, z, e)
+    z, _ = _z(x, mean, variance, epsilon)
+    return finite(x) * jax.lax.logistic(-z)
 
 
 def _by_mean(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
-    _, s, e = _standardized(x, mean, variance, epsilon)
-    return (alpha - 1) * _bump(x, s, e)
+    z, s = _z(x, mean, variance, epsilon)
+    return (alpha - 1) * _steep(x, z, s)
 
 
 def _by_variance(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
-    z, s, e = _standardized(x, mean, variance, epsilon)
-    return where(s == 0, 0, (alpha - 1) * _bump(x * clip(z, -1e4, 1e4), s, e) / (2 * s))
+    z, s = _z(x, mean, variance, epsilon)
+    return jnp.where(s == 0, 0, (alpha - 1) * _steep(x * jnp.clip(z, -1e4, 1e4), z, s) / (2 * s))
 
 
 def _facts(alpha: float, mean: float, variance: float, epsilon: float) -> Facts:
@@ -92,8 +66,15 @@ def _facts(alpha: float, mean: float, variance: float, epsilon: float) -> Facts:
 
 
 @activation(
-    slope=_by_x,
+    slope=_slope,
     partials={"alpha": _by_alpha, "mean": _by_mean, "variance": _by_variance},
+    refined={
+        "value": _dice.dice,
+        "slope": _dice.slope,
+        "alpha": _dice.by_alpha,
+        "mean": _dice.by_mean,
+        "variance": _dice.by_variance,
+    },
     facts=_facts,
     static=("epsilon",),
     typical={"alpha": 0.25, "mean": 0.0, "variance": 1.0},
@@ -132,6 +113,8 @@ def dice(x: Array, alpha: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsil
         Zhou et al. 2017, "Deep interest network for click-through rate prediction", https://arxiv.org/abs/1706.06978
     """
     check_number("dice", "epsilon", epsilon, 0, inf, 1e-8)
-    z, _, e = _standardized(x, mean, variance, epsilon)
-    outer = where(z < 0, product(x, alpha), x)
-    return outer + where(z < 0, 1 - alpha, alpha - 1) * e.times(finite(x)) / (1 + e.value)
+    z, _ = _z(x, mean, variance, epsilon)
+    p, rest = jax.lax.logistic(z), jax.lax.logistic(-z)
+    left = jnp.where(rest * alpha == 0, 0, finite(x) * (rest * alpha))
+    line = jnp.where(z < 0, x * alpha, x)
+    return jnp.where(jnp.isinf(x) & (line == line), line, finite(x) * p + left)

@@ -11,25 +11,15 @@ import math
 from math import inf
 
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, Pieces, activation
-from jaxacts._kernels import (
-    decay,
-    decay_of_quotient,
-    expm1_negative,
-    finite,
-    hyperbola,
-    hyperbola_root,
-    hyperbola_slope,
-    negative_part,
-    polynomial,
-    sigmoid,
-    where,
-)
+from jaxacts._kernels import elu as _elu
 from jaxacts._kernels import softplus as _softplus
+from jaxacts._kernels import squareplus as _squareplus
+from jaxacts._kernels.elementary import magnitude, negative_part
+from jaxacts._kernels.polynomial import polynomial
 
 __all__ = ["celu", "elu", "selu", "softplus", "squareplus"]
 
@@ -39,13 +29,15 @@ _SELU_SCALE = 1.0507009873554805
 _SELU_LEFT = _SELU_SCALE * _SELU_ALPHA
 
 
-def _elu(x: Array, alpha: ArrayLike) -> Array:
-    return where(x >= 0, x, expm1_negative(x) * alpha)
+def _elu_slope(x: Array, alpha: Array) -> Pieces:
+    half = jnp.exp(negative_part(x) / 2)  # exp(x) itself may vanish where alpha·exp(x) does not
+    return Pieces((0.0,), (alpha * half * half, 1.0), limits=((alpha, 1.0),))
 
 
 @activation(
-    slope=lambda x, alpha: Pieces((0.0,), (decay(negative_part(x)).times(alpha), 1.0), limits=((alpha, 1.0),)),
-    partials={"alpha": lambda x, alpha: expm1_negative(x)},
+    slope=_elu_slope,
+    partials={"alpha": lambda x, alpha: jnp.expm1(negative_part(x))},
+    refined={"value": _elu.elu, "alpha": _elu.elu_by_alpha},
     facts=lambda alpha: Facts((min(-alpha, 0), inf), Line(0, -alpha), Line(1, 0), lipschitz=max(1.0, alpha, -alpha)),
 )
 def elu(x: Array, alpha: ArrayLike = 1.0) -> Array:
@@ -80,13 +72,17 @@ def elu(x: Array, alpha: ArrayLike = 1.0) -> Array:
         Clevert et al. 2015, "Fast and accurate deep network learning by exponential linear units",
         https://arxiv.org/abs/1511.07289
     """
-    return _elu(x, alpha)
+    return jnp.where(x > 0, x, alpha * jnp.expm1(negative_part(x)))
+
+
+def _selu_slope(x: Array) -> Pieces:
+    half = jnp.exp(negative_part(x) / 2)
+    return Pieces((0.0,), (_SELU_LEFT * half * half, _SELU_SCALE), limits=((_SELU_LEFT, _SELU_SCALE),))
 
 
 @activation(
-    slope=lambda x: Pieces(
-        (0.0,), (decay(negative_part(x)).times(_SELU_LEFT), _SELU_SCALE), limits=((_SELU_LEFT, _SELU_SCALE),)
-    ),
+    slope=_selu_slope,
+    refined={"value": lambda x: _elu.selu(x, _SELU_SCALE, _SELU_LEFT)},
     facts=Facts(
         image=(-_SELU_LEFT, inf),
         left=Line(0, -_SELU_LEFT),
@@ -123,24 +119,29 @@ def selu(x: Array) -> Array:
     References:
         Klambauer et al. 2017, "Self-normalizing neural networks", https://arxiv.org/abs/1706.02515
     """
-    left = float(np.asarray(_SELU_LEFT, x.dtype))
-    y = expm1_negative(x)
-    return where(x >= 0, _SELU_SCALE * x, y * left + y * (_SELU_LEFT - left))
+    return jnp.where(x > 0, _SELU_SCALE * x, _SELU_LEFT * jnp.expm1(negative_part(x)))
+
+
+def _celu_slope(x: Array, alpha: Array) -> Pieces:
+    return Pieces((0.0,), (jnp.exp(negative_part(x) / alpha), 1.0), limits=((1.0, 1.0),))
 
 
 def _celu_by_alpha(x: Array, alpha: Array) -> Array:
     """expm1(r) - r·exp(r) at r = x/alpha < 0; near 0, where that cancels, minus the sum of r^k (k-1)/k! for k >= 2."""
-    r = negative_part(where(x < -1e4 * alpha, -1e4 * alpha, x) / alpha)
-    near = where(r > -1, r, 0)
-    series = near * near * polynomial([-(k - 1) / math.factorial(k) for k in range(20, 1, -1)], near)
-    return where(r > -1, series, expm1_negative(r) - r * decay(r).value)
+    r = jnp.maximum(negative_part(x) / alpha, -1e4)
+    near = jnp.maximum(r, -1)
+    series = near * near * polynomial([-(k - 1) / math.factorial(k) for k in range(12, 1, -1)], near)
+    return jnp.where(r > -1, series, jnp.expm1(r) - r * jnp.exp(r))
 
 
 @activation(
-    slope=lambda x, alpha: Pieces(
-        (0.0,), (decay_of_quotient(negative_part(finite(x)), alpha).value, 1.0), limits=((1.0, 1.0),)
-    ),
+    slope=_celu_slope,
     partials={"alpha": _celu_by_alpha},
+    refined={
+        "value": _elu.celu,
+        "slope": lambda x, alpha: Pieces((0.0,), (_elu.celu_decay(x, alpha), 1.0), limits=((1.0, 1.0),)),
+        "alpha": _elu.celu_by_alpha,
+    },
     facts=lambda alpha: Facts((-alpha, inf), Line(0, -alpha), Line(1, 0), lipschitz=1.0),
     domain={"alpha > 0": lambda alpha: alpha > 0},
 )
@@ -173,12 +174,18 @@ def celu(x: Array, alpha: ArrayLike = 1.0) -> Array:
     References:
         Barron 2017, "Continuously differentiable exponential linear units", https://arxiv.org/abs/1704.07483
     """
-    r = x / alpha
-    return where((x > 0) | (jnp.abs(r) < 1e-20), x, expm1_negative(r) * alpha)
+    return jnp.where(x > 0, x, alpha * jnp.expm1(negative_part(x) / alpha))
+
+
+def _softplus_slope(x: Array) -> Array:
+    """σ(x)."""
+    e = jnp.exp(-magnitude(x))
+    return jnp.where(x < 0, e, 1) / (1 + e)
 
 
 @activation(
-    slope=sigmoid,
+    slope=_softplus_slope,
+    refined={"value": _softplus.softplus},
     facts=Facts(image=(0, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.0),
 )
 def softplus(x: Array) -> Array:
@@ -209,12 +216,28 @@ def softplus(x: Array) -> Array:
         Dugas et al. 2001, "Incorporating second-order functional knowledge for better option pricing",
         https://papers.nips.cc/paper/1920
     """
-    return _softplus(x)
+    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+
+def _half_root(a: Array, b: Array) -> tuple[Array, Array, Array]:
+    """a/2, sqrt(a² + b)/2 and b/4, times a power of two that keeps the square of a large b from overflowing."""
+    k = jnp.where(b < 2.0**100, 0.5, 2.0**-33)
+    a, quarter = a * k, b * (k * k)
+    square = jnp.square(jnp.minimum(a, 2.0**63))  # beyond, b makes no difference
+    return a, jnp.maximum(a, jnp.sqrt(square + quarter)), quarter
+
+
+def _squareplus_slope(x: Array, b: Array) -> Array:
+    """(1 + x/r)/2 with r = sqrt(x² + b), on the left as b/(2r·(r + |x|))."""
+    a, r, quarter = _half_root(magnitude(x), b)
+    tail = quarter / jnp.where(r == 0, 1, r) / jnp.where(r == 0, 1, r + a) / 2
+    return jnp.where(x <= 0, tail, 1 - tail)
 
 
 @activation(
-    slope=hyperbola_slope,
-    partials={"b": lambda x, b: 0.25 / hyperbola_root(x, b)},
+    slope=_squareplus_slope,
+    partials={"b": lambda x, b: 0.25 / _squareplus.root(x, b)},
+    refined={"value": _squareplus.squareplus, "slope": _squareplus.squareplus_slope},
     facts=Facts(image=(0, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.0),
     domain={"b >= 0": lambda b: b >= 0},
 )
@@ -248,4 +271,8 @@ def squareplus(x: Array, b: ArrayLike = 4) -> Array:
     References:
         Barron 2021, "Squareplus: a softplus-like algebraic rectifier", https://arxiv.org/abs/2112.11687
     """
-    return hyperbola(x, jnp.asarray(b, x.dtype))
+    b = jnp.asarray(b, x.dtype)
+    a, r, quarter = _half_root(jnp.abs(x), b)
+    total = r + a
+    half = jnp.where(x < 0, quarter / jnp.where(total == 0, 1, total), total)
+    return half * jnp.where(b < 2.0**100, 1, 2.0**32)

@@ -2,37 +2,36 @@ r"""Gated linear units: one half of the features decides how much of the other h
 
 from __future__ import annotations
 
-import math
-
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import activation, checked_axis
-from jaxacts._kernels import decay, finite, sigmoid, where
+from jaxacts._kernels.elementary import finite, magnitude, negative_part
 
 __all__ = ["glu"]
 
 
-def _shifted(value: Array, gate: Array) -> tuple[Array, Array]:
-    """A value and a gate of the same product where exp(gate) is too small for float32 but the product may not be."""
-    far = gate < (-700.0 if gate.dtype == jnp.float64 else -90.0)
-    return where(far, finite(value) * math.exp(-64), finite(value)), where(far, gate + 64, gate)
+def _gate_slope(value: Array, gate: Array) -> Array:
+    """σ(gate)."""
+    e = jnp.exp(-magnitude(gate))
+    return jnp.where(gate < 0, e, 1) / (1 + e) + jnp.zeros_like(value)
 
 
 def _by_gate(value: Array, gate: Array) -> Array:
-    value, gate = _shifted(value, gate)
-    e = decay(gate)
-    return e.times(value) / jnp.square(1 + e.value)
+    """value·σ(gate)·σ(-gate), with exp(-|gate|) in two factors: it may vanish where the product does not."""
+    a = magnitude(gate)
+    half, e = jnp.exp(-a / 2), jnp.exp(-a)
+    return finite(value) * half / (1 + e * (2 + e)) * half
 
 
-@activation(slope=lambda value, gate: sigmoid(gate), partials={"gate": _by_gate})
+@activation(slope=_gate_slope, partials={"gate": _by_gate})
 def _gated(value: Array, gate: ArrayLike) -> Array:
     """value · σ(gate), rounded once; the backward pass keeps one array for each of the two."""
-    near, shifted = _shifted(value, jnp.broadcast_to(jnp.asarray(gate), value.shape))
-    e = decay(shifted)
-    passed = where(shifted < 0, e.times(near), near) / (1 + e.value)
-    return where(jnp.isinf(value) & (shifted > -jnp.inf), value, passed)
+    gate = jnp.asarray(gate)
+    half = jnp.exp(negative_part(gate) / 2)
+    passed = finite(value) * half / (1 + jnp.exp(-magnitude(gate))) * half
+    return jnp.where(jnp.isinf(value) & (gate > -jnp.inf), value, passed)
 
 
 @activation(static=("axis",))

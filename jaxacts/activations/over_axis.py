@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._core import activation, as_mask, checked_axis, checked_int, compute_dtype, down, scale, up
+from jaxacts._core import activation, as_mask, checked_axis, checked_int, down, up
 
 __all__ = ["log_softmax", "maxout", "softmax"]
 
@@ -28,7 +28,7 @@ def _masked(mask: Array | None, x: Array, fill: float) -> Array:
     return x if mask is None else jnp.where(mask, x, fill)
 
 
-def _shifted(x: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[Array, Array]:
+def _exponentials(x: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[Array, Array]:
     """x minus its maximum over the mask (where there is one), and the exponential of that (0 off the mask)."""
     largest = jnp.max(_masked(mask, x, -jnp.inf), axes, keepdims=True, initial=-jnp.inf)
     if mask is not None:
@@ -36,33 +36,60 @@ def _shifted(x: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[Array
     return x - largest, _masked(mask, jnp.exp(x - largest), 0)
 
 
-def _only(mask: Array | None, t: Array) -> Array:
-    """The tangent t where the mask is True, 0 elsewhere; the mask alone is kept."""
-    return t if mask is None else scale(mask.astype(jnp.uint8), t, (0.0, 1.0))
+def _is_first_maximum(x: Array, axes: tuple[int, ...]) -> Array:
+    """Whether an element is the first of the largest over the axes."""
+    sizes = [x.shape[a] for a in axes]
+    places = [jax.lax.broadcasted_iota(jnp.int32, x.shape, a) * math.prod(sizes[i + 1 :]) for i, a in enumerate(axes)]
+    place = functools.reduce(jnp.add, places, jnp.zeros(x.shape, jnp.int32))
+    largest = x == jnp.max(x, axes, keepdims=True, initial=-jnp.inf)
+    first = jnp.min(jnp.where(largest, place, math.prod(sizes)), axes, keepdims=True, initial=math.prod(sizes))
+    return place == first
 
 
-def _weighted_sum(p: Array, t: Array, axes: tuple[int, ...]) -> Array:
-    """The sum over the axes of the products p·t in their dtype, added up in the compute dtype and rounded once."""
-    return down(jnp.sum((p * t).astype(compute_dtype(t.dtype)), axes, keepdims=True), t.dtype)
+def _relative(t: Array, winner: Array, axes: tuple[int, ...]) -> Array:
+    """t less its value at the winner: a constant is no change, and what is 0 there does not cancel."""
+    return t - jnp.sum(jnp.where(winner, t, 0), axes, keepdims=True)
+
+
+def _balanced(y: Array, winner: Array, axes: tuple[int, ...]) -> Array:
+    """y, which sums to 0, with minus the sum of the others at the winner: 1 - p would have lost its digits there."""
+    return jnp.where(winner, -jnp.sum(jnp.where(winner, 0, y), axes, keepdims=True), y)
+
+
+@functools.partial(jax.checkpoint, static_argnums=(0,), prevent_cse=False)
+def _softmax_tangent(axes: tuple[int, ...], p: Array, t: Array) -> Array:
+    """(diag(p) - p·pᵀ)·t in the compute dtype; checkpointed, so that p is kept in its own dtype and nothing else."""
+    wide, winner = up(p, p.dtype), _is_first_maximum(p, axes)
+    u = _relative(up(t, p.dtype), winner, axes)
+    return down(_balanced(wide * (u - jnp.sum(wide * u, axes, keepdims=True)), winner, axes), p.dtype)
+
+
+@functools.partial(jax.checkpoint, static_argnums=(0,), prevent_cse=False)
+def _log_softmax_tangent(axes: tuple[int, ...], x: Array, mask: Array | None, t: Array) -> Array:
+    """(1 - 1·pᵀ)·t in the compute dtype, from x, which is kept."""
+    _, e = _exponentials(up(x, x.dtype), axes, mask)
+    total, winner = jnp.sum(e, axes, keepdims=True), _is_first_maximum(e, axes)
+    u = _relative(up(t, x.dtype), winner, axes)
+    mean = jnp.sum(e * u, axes, keepdims=True) / jnp.where(total == 0, 1, total)
+    return down(_masked(mask, u - mean, 0), x.dtype)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _softmax(axes: tuple[int, ...], x: Array, mask: Array | None) -> Array:
-    _, exponential = _shifted(up(x, x.dtype), axes, mask)
+    _, exponential = _exponentials(up(x, x.dtype), axes, mask)
     total = jnp.sum(exponential, axes, keepdims=True)
     return down(exponential / jnp.where(total == 0, 1, total), x.dtype)
 
 
 @_softmax.defjvp
 def _(axes: tuple[int, ...], primals: tuple[Array, Array | None], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
-    (x, mask), (t, _) = primals, tangents
-    p = _softmax(axes, x, mask)
-    return p, _only(mask, p * (t - _weighted_sum(p, t, axes)))
+    p = _softmax(axes, *primals)
+    return p, _softmax_tangent(axes, p, tangents[0])
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _log_softmax(axes: tuple[int, ...], x: Array, mask: Array | None) -> Array:
-    shifted, exponential = _shifted(up(x, x.dtype), axes, mask)
+    shifted, exponential = _exponentials(up(x, x.dtype), axes, mask)
     # The sum but for one maximum, which is exactly 1: log(1 + rest) keeps the digits that log(sum) has lost.
     at_maximum = exponential == 1
     rest = jnp.sum(jnp.where(at_maximum, 0, exponential), axes, keepdims=True)
@@ -72,8 +99,7 @@ def _log_softmax(axes: tuple[int, ...], x: Array, mask: Array | None) -> Array:
 
 @_log_softmax.defjvp
 def _(axes: tuple[int, ...], primals: tuple[Array, Array | None], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
-    (x, mask), (t, _) = primals, tangents
-    return _log_softmax(axes, x, mask), _only(mask, t - _weighted_sum(_softmax(axes, x, mask), t, axes))
+    return _log_softmax(axes, *primals), _log_softmax_tangent(axes, *primals, tangents[0])
 
 
 @activation(static=("axis",))
@@ -191,5 +217,4 @@ def maxout(x: Array, pieces: int, axis: int = -1) -> Array:
     grouped = x.reshape(*x.shape[:axis], length // pieces, pieces, *x.shape[axis + 1 :])
     winner = jnp.argmax(grouped, axis + 1, keepdims=True)
     first = jax.lax.broadcasted_iota(winner.dtype, grouped.shape, axis + 1) == winner
-    code = jnp.where(jnp.isnan(grouped), jnp.uint8(2), first.astype(jnp.uint8))
-    return jnp.sum(scale(code, grouped, (0.0, 1.0, math.nan)), axis + 1)
+    return jnp.sum(jnp.where(first, grouped, 0), axis + 1)

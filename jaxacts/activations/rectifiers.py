@@ -16,15 +16,12 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, Pieces, activation, check_flag, compute_dtype
-from jaxacts._kernels import negative_part, product, where
+from jaxacts._kernels.elementary import negative_part
 
 __all__ = ["abs", "identity", "leaky_relu", "prelu", "relu", "relu6", "rrelu", "sparse_plus"]
 
 
-@activation(
-    slope=lambda x: Pieces((), (1.0,)),
-    facts=Facts(image=(-inf, inf), left=Line(1, 0), right=Line(1, 0), lipschitz=1.0),
-)
+@activation(facts=Facts(image=(-inf, inf), left=Line(1, 0), right=Line(1, 0), lipschitz=1.0))
 def identity(x: Array) -> Array:
     r"""The straight line, for layers without an activation.
 
@@ -123,11 +120,13 @@ def relu6(x: Array) -> Array:
         Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10",
         https://www.cs.toronto.edu/~kriz/conv-cifar10-aug2010.pdf
     """
-    return where(x <= 0, 0.0, where(x >= 6, 6.0, x))
+    return jnp.clip(x, 0, 6)
 
 
 def _leaky(x: Array, negative_slope: ArrayLike) -> Array:
-    return where(x < 0, product(x, negative_slope), x)
+    # The slope 0 wins over -inf, as everywhere near it.
+    left = jnp.where(jnp.isinf(x) & (jnp.asarray(negative_slope) == 0), 0, x * negative_slope)
+    return jnp.where(x < 0, left, x)
 
 
 def _leaky_slope(x: Array, negative_slope: Array) -> Pieces:
@@ -351,4 +350,4 @@ def sparse_plus(x: Array) -> Array:
     References:
         Martins & Astudillo 2016, "From softmax to sparsemax", https://arxiv.org/abs/1602.02068
     """
-    return where(x >= 1, x, jnp.square(where(x < -1, -1.0, x) + 1) / 4)
+    return jnp.where(x >= 1, x, jnp.square(jnp.maximum(x, -1) + 1) / 4)

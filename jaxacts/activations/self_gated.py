@@ -7,53 +7,52 @@ exponential, so that value and slope keep their digits until they leave the rang
 
 from __future__ import annotations
 
+import math
 from math import inf
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxacts._core import Facts, Line, Pieces, activation, check_flag
-from jaxacts._kernels import (
-    MISH_GATE,
-    MISH_ROOT,
-    SILU_ROOT,
-    about_root,
-    bounded,
-    cubic_gate,
-    cubic_gate_slope,
-    decay,
-    derivative,
-    exact_sum,
-    gate_slope,
-    gelu_curve,
-    gelu_slope,
-    less,
-    near,
-    polynomial,
-    silu_curve,
-    vanished,
-    where,
-)
+from jaxacts._kernels import gelu as _gelu
+from jaxacts._kernels import gelu_tanh as _gelu_tanh
+from jaxacts._kernels import mish as _mish
+from jaxacts._kernels import silu as _silu
+from jaxacts._kernels.elementary import bounded, negative_part
 
 __all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
 
 
-@derivative(lambda x: _silu_curvature(x))
+def _gated(x: Array, y: Array) -> Array:
+    """x·σ(y) for y of the sign of x, with exp(y) in two factors: it may vanish where x·exp(y) does not."""
+    half = jnp.exp(jnp.minimum(y, 0) / 2)
+    return x * half / (1 + jnp.exp(-jnp.abs(y))) * half
+
+
+def _gated_slope(x: Array, w: Array, z: Array) -> Array:
+    """The slope of x·σ(y) for an odd y of x, with w = |y| and z = |x|·y'.
+
+    On the left e·(1 + e - z)/(1 + e)² and on the right (1 + e + z·e)/(1 + e)², with e = exp(-w).
+    """
+    left, e = x < 0, jnp.exp(-w)
+    half = jnp.exp(jnp.where(left, -w, 0) / 2)
+    return half * (jnp.where(left, 1 + e - z, 1 + e + z * e) / jnp.square(1 + e)) * half
+
+
+def _lowest(x: Array) -> Array:
+    """x with the least finite number for -inf, which times 0 is 0."""
+    return jnp.maximum(x, float(jnp.finfo(x.dtype).min))
+
+
 def _silu_slope(x: Array) -> Array:
-    a = bounded(x, vanished(x))
-    left = gate_slope(a, 0.0, a)
-    return about_root(x, SILU_ROOT, left, 1 - left)
-
-
-def _silu_curvature(x: Array) -> Array:
-    """σ(x)·σ(-x)·(2 - |x|·tanh(|x|/2)) with n = exp(-|x|)."""
-    e, a = decay(x), bounded(x, vanished(x))
-    n = e.value
-    return e.times((2 - a) + n * (2 + a)) / ((1 + n) * jnp.square(1 + n))
+    a = bounded(x, 1e4)
+    return _gated_slope(x, a, a)
 
 
 @activation(
     slope=_silu_slope,
+    refined={"value": _silu.silu, "slope": _silu.silu_slope},
     facts=Facts(image=(-0.278464542761073795, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.09983932012886692),
 )
 def silu(x: Array) -> Array:
@@ -85,7 +84,8 @@ def silu(x: Array) -> Array:
         Elfwing et al. 2017, "Sigmoid-weighted linear units for neural network function approximation",
         https://arxiv.org/abs/1702.03118
     """
-    return silu_curve(x)
+    x = _lowest(x)
+    return _gated(x, x)
 
 
 swish = silu
@@ -98,8 +98,31 @@ def _gelu_facts(approximate: bool) -> Facts:
     return Facts((least, inf), Line(0, 0), Line(1, 0), lipschitz=steepest)
 
 
+_DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
+_LINEAR = math.sqrt(8 / math.pi)
+_CUBE = 0.044715 * _LINEAR
+# XLA's erfc vanishes from -12.97 on, and gelu at -13.3: between them it is -φ(x)·(1 - 1/x² + ...), and so is its slope
+# divided by x.
+_ERFC_ENDS, _TAIL = -12.9, 0.99427
+
+
+def _gelu_slope(x: Array, approximate: bool) -> Array:
+    if approximate:
+        a = bounded(x, 40.0)
+        square = a * a
+        return _gated_slope(x, a * (_LINEAR + _CUBE * square), a * (_LINEAR + 3 * _CUBE * square))
+    x = jnp.clip(x, -40, 40)
+    half = jnp.exp(x * x / -4)
+    steep = x * half * _DENSITY_AT_0 * half
+    return jnp.where(x < _ERFC_ENDS, _TAIL * steep, jax.lax.erfc(-math.sqrt(0.5) * x) / 2 + steep)
+
+
 @activation(
-    slope=lambda x, approximate: cubic_gate_slope(x) if approximate else gelu_slope(x),
+    slope=_gelu_slope,
+    refined={
+        "value": lambda x, approximate: _gelu_tanh.gelu_tanh(x) if approximate else _gelu.gelu(x),
+        "slope": lambda x, approximate: _gelu_tanh.gelu_tanh_slope(x) if approximate else _gelu.gelu_slope(x),
+    },
     facts=_gelu_facts,
     static=("approximate",),
 )
@@ -137,43 +160,28 @@ def gelu(x: Array, approximate: bool = True) -> Array:
         Hendrycks & Gimpel 2016, "Gaussian error linear units", https://arxiv.org/abs/1606.08415
     """
     check_flag("gelu", "approximate", approximate)
-    return cubic_gate(x) if approximate else gelu_curve(x)
+    x = _lowest(x)
+    if approximate:
+        return _gated(x, x * (_LINEAR + _CUBE * (x * x)))
+    half = jnp.exp(x * x / -4)
+    tail = half * (-_TAIL * _DENSITY_AT_0) * half
+    return jnp.where(x < _ERFC_ENDS, tail, x / 2 * jax.lax.erfc(-math.sqrt(0.5) * x))
 
 
-def _mish_sum(x: Array, n: Array) -> Array:
-    """The denominator of tanh(log(1 + m)) = (m² + 2m)/(m² + 2m + 2), with m = n on the left and 1/n on the right."""
-    # Without fused multiply-add 1 + 2n(1 + n) has one rounding more, and the second derivative 1.3 units.
-    return where(x < 0, 2 + n * (2 + n), 1 + (2 * n + 2 * n * n))
-
-
-@derivative(lambda x: _mish_curvature(x))
 def _mish_slope(x: Array) -> Array:
-    """With n = exp(-|x|): n times a cubic in n less a correction on the left, 1 and a correction on the right."""
-    e = decay(x)
-    n, a = e.value, bounded(x, vanished(x))
-    left, left_low = exact_sum(1 - a, n * (n * (1 + n / 4) + (1.5 - a)))
-    left_low = left_low + e.lost(polynomial((0.75, 2, 1.5 - a), n))
-    right = n * n * (4 * (1 + n) * (a - n) - 2)
-    # 1 + m is (1 + n + n²/2)² on the left, (1 + 2n + 2n²)² on the right.
-    m = n * where(x < 0, polynomial((0.25, 1, 2, 2), n), polynomial((4, 8, 8, 4), n))
-    top = e.times(left, left_low)
-    far = where(x < 0, top, 1.0) + where(x < 0, -top * m, right) / (1 + m)
-    return about_root(x, MISH_ROOT, far, far)
-
-
-def _mish_curvature(x: Array) -> Array:
-    """With n = exp(-|x|): a cubic in n times 4n (4n² on the right) over the cube of the sum of the value."""
-    e, a = decay(x), bounded(x, vanished(x))
-    n = e.value
-    left = x < 0
-    rest = (where(left, 2.0, 4.0) + 2 * a, where(left, 6 + 3 * a, 8 + 2 * a), where(left, 8 - 2 * a, 6 - 3 * a))
-    bracket = (where(left, 4.0, 2.0) - 2 * a) + n * polynomial(rest, n)
-    below = _mish_sum(x, n)
-    return e.times(where(left, 4.0, 4 * n) * bracket) / (below * jnp.square(below))
+    """With n = exp(-|x|): n·(1 - a + n·(1.5 - a) + n² + n³/4) over (1 + n + n²/2)² on the left; on the right
+    1 + n²·(4·(1 + n)·(a - n) - 2) over (1 + 2n + 2n²)²."""
+    left, a = x < 0, bounded(x, 1e4)
+    n, half = jnp.exp(-a), jnp.exp(negative_part(x) / 2)
+    square = jnp.square(jnp.where(left, 1 + n * (1 + n / 2), 1 + 2 * n * (1 + n)))
+    below = 1 - a + n * (1.5 - a + n * (1 + n / 4))
+    above = square + n * n * (4 * (1 + n) * (a - n) - 2)
+    return half * (jnp.where(left, below, above) / square) * half
 
 
 @activation(
     slope=_mish_slope,
+    refined={"value": _mish.mish, "slope": _mish.mish_slope},
     facts=Facts(image=(-0.308843413017250407, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.08849816125172786),
 )
 def mish(x: Array) -> Array:
@@ -204,11 +212,12 @@ def mish(x: Array) -> Array:
     References:
         Misra 2019, "Mish: a self regularized non-monotonic activation function", https://arxiv.org/abs/1908.08681
     """
-    e, a = decay(x), bounded(x, vanished(x))
-    n = e.value
-    passed, correction = less(a, where(x < 0, n * (1 + n), 2 * n * n) / _mish_sum(x, n))
-    far = where(x < 0, -e.times(passed, correction), where(x > vanished(x), x, passed + correction))
-    return near(x, MISH_GATE, far, times=True)
+    # tanh(log(1 + m)) = m·(m + 2)/(m² + 2m + 2) with m = n on the left and 1/n on the right.
+    x = _lowest(x)
+    left, n, half = x < 0, jnp.exp(-jnp.abs(x)), jnp.exp(jnp.minimum(x, 0) / 2)
+    above = jnp.where(left, 2 + n, 1 + 2 * n)
+    below = jnp.where(left, 2 + n * (2 + n), 1 + 2 * n * (1 + n))
+    return x * half * (above / below) * half
 
 
 @activation(
@@ -243,9 +252,9 @@ def hard_silu(x: Array) -> Array:
     References:
         Howard et al. 2019, "Searching for MobileNetV3", https://arxiv.org/abs/1905.02244
     """
-    x = where(x < -3, -3.0, x)
-    share = where(x < -1.5, (x + 3) / 6, x / 6 + 0.5)
-    return x * where(share > 1, 1.0, share)
+    x = jnp.maximum(x, -3)
+    share = jnp.where(x < -1.5, (x + 3) / 6, x / 6 + 0.5)
+    return x * jnp.minimum(share, 1)
 
 
 hard_swish = hard_silu

@@ -9,20 +9,29 @@ from __future__ import annotations
 
 from math import inf
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, Pieces, activation
-from jaxacts._kernels import clip, inverse_square, magnitude, sigmoid_slope, softplus, tanh_slope, where
 from jaxacts._kernels import sigmoid as _sigmoid
+from jaxacts._kernels import softplus as _softplus
 from jaxacts._kernels import tanh as _tanh
+from jaxacts._kernels.elementary import magnitude
 
 __all__ = ["hard_sigmoid", "hard_tanh", "log_sigmoid", "sigmoid", "soft_sign", "sparse_sigmoid", "tanh"]
 
 
+def _sigmoid_slope(x: Array) -> Array:
+    """σ(x)·σ(-x)."""
+    e = jnp.exp(-magnitude(x))
+    return e / (1 + e * (2 + e))
+
+
 @activation(
-    slope=sigmoid_slope,
+    slope=_sigmoid_slope,
+    refined={"value": _sigmoid.sigmoid},
     facts=Facts(image=(0, 1), left=Line(0, 0), right=Line(0, 1), lipschitz=0.25),
 )
 def sigmoid(x: Array) -> Array:
@@ -54,11 +63,19 @@ def sigmoid(x: Array) -> Array:
         Cybenko 1989, "Approximation by superpositions of a sigmoidal function",
         https://doi.org/10.1007/BF02551274
     """
-    return _sigmoid(x)
+    return jax.lax.logistic(x)
+
+
+def _tanh_slope(x: Array) -> Array:
+    """4u/(1 + u)² with u = exp(-2|x|), one factor exp(-|x|) last: u may vanish where the slope does not."""
+    a = magnitude(x)
+    half, u = jnp.exp(-a), jnp.exp(-2 * a)
+    return 4 * half / (1 + u * (2 + u)) * half
 
 
 @activation(
-    slope=tanh_slope,
+    slope=_tanh_slope,
+    refined={"value": _tanh.tanh, "slope": _tanh.tanh_slope},
     facts=Facts(image=(-1, 1), left=Line(0, -1), right=Line(0, 1), lipschitz=1.0),
 )
 def tanh(x: Array) -> Array:
@@ -89,11 +106,18 @@ def tanh(x: Array) -> Array:
     References:
         LeCun et al. 1998, "Efficient backprop", https://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf
     """
-    return _tanh(x)
+    return jnp.tanh(x)
+
+
+def _log_sigmoid_slope(x: Array) -> Array:
+    """σ(-x)."""
+    e = jnp.exp(-magnitude(x))
+    return jnp.where(x < 0, 1, e) / (1 + e)
 
 
 @activation(
-    slope=lambda x: _sigmoid(-x),
+    slope=_log_sigmoid_slope,
+    refined={"value": lambda x: -_softplus.softplus(-x)},
     facts=Facts(image=(-inf, 0), left=Line(1, 0), right=Line(0, 0), lipschitz=1.0),
 )
 def log_sigmoid(x: Array) -> Array:
@@ -124,11 +148,17 @@ def log_sigmoid(x: Array) -> Array:
         Dugas et al. 2001, "Incorporating second-order functional knowledge for better option pricing",
         https://papers.nips.cc/paper/1920
     """
-    return -softplus(-x)
+    return jnp.minimum(x, 0) - jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+
+def _soft_sign_slope(x: Array) -> Array:
+    """1/(1 + |x|)²."""
+    share = 1 / (1 + magnitude(x))
+    return share * share
 
 
 @activation(
-    slope=lambda x: inverse_square(magnitude(x)),
+    slope=_soft_sign_slope,
     facts=Facts(image=(-1, 1), left=Line(0, -1), right=Line(0, 1), lipschitz=1.0),
 )
 def soft_sign(x: Array) -> Array:
@@ -159,7 +189,7 @@ def soft_sign(x: Array) -> Array:
         Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks",
         https://proceedings.mlr.press/v9/glorot10a.html
     """
-    x = clip(x, -(2.0**60), 2.0**60)  # 1 long before, and inf/inf else
+    x = jnp.clip(x, -(2.0**60), 2.0**60)  # the limit long before, and inf/inf otherwise
     return x / (1 + jnp.abs(x))
 
 
@@ -204,7 +234,7 @@ def hard_tanh(x: Array, min: ArrayLike = -1.0, max: ArrayLike = 1.0) -> Array:
         Collobert 2004, "Large scale machine learning" (thesis),
         https://ronan.collobert.com/pub/matos/2004_phdthesis_lip6.pdf
     """
-    return where(x >= max, max, where(x <= min, min, x))
+    return jnp.where(x >= max, max, jnp.where(x <= min, min, x))
 
 
 @activation(

@@ -20,7 +20,8 @@ from jax import Array
 from jax.core import Tracer
 from numpy.typing import NDArray
 
-from jaxacts._core.catalogue import catalogue, entry_of
+from jaxacts._core import entry_of
+from jaxacts.lookup import catalogue
 
 __all__ = ["REACH", "Curve", "Floats", "curve_of", "nodes", "normal_density"]
 

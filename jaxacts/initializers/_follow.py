@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxacts._core.catalogue import catalogue
 from jaxacts.initializers._graph import KEEPS_ELEMENTS, PRODUCTS, Graph, Op, Use
+from jaxacts.lookup import catalogue
 
 __all__ = ["GATE", "Signal", "Trail", "follow"]
 

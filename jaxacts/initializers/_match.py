@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, TypeAlias
 from jax import Array
 from jax.sharding import NamedSharding
 
-from jaxacts._core.catalogue import catalogue
 from jaxacts._core.errors import unknown_name
 from jaxacts.initializers import _checks
 from jaxacts.initializers._curve import curve_of
@@ -22,6 +21,7 @@ from jaxacts.initializers._graph import KEEPS_ELEMENTS, LOOPS, PRODUCTS, Graph, 
 from jaxacts.initializers._models import all_zero, folded, opened, table
 from jaxacts.initializers._recognize import recognized, same
 from jaxacts.initializers._variance import Distribution, Mode, scaled
+from jaxacts.lookup import catalogue
 
 __all__ = ["Choice", "MatchReport", "MatchedLayer", "match"]
 

@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxacts._core.catalogue import catalogue
 from jaxacts.initializers._curve import Floats
 from jaxacts.initializers._follow import Signal, Trail
+from jaxacts.lookup import catalogue
 
 __all__ = ["recognized", "same"]
 

@@ -16,12 +16,12 @@ import numpy as np
 from jax import Array
 
 from .dtypes import as_array, as_floating
-from .errors import Domain, bind, check_domain, unknown_name
+from .errors import Domain, bind, check_domain
 from .facts import Facts, FactsOf, Kink
 from .pieces import Pieces
 from .rule import SlopeFormula
 
-__all__ = ["Activation", "catalogue", "entry_of", "get"]
+__all__ = ["Activation", "entry_of"]
 
 
 @dataclass(frozen=True)
@@ -143,38 +143,3 @@ def entry_of(function: Callable[..., Any], caller: str = "activation") -> Activa
             f"jaxacts.activation first."
         )
     return found
-
-
-def catalogue() -> Mapping[str, Activation]:
-    """Every activation of the library by name, in alphabetical order.
-
-    Example:
-        >>> import jaxacts
-        >>> jaxacts.catalogue()["relu6"].kinks()
-        (Kink(at=0.0, left=0.0, right=1.0, taken=0.0), Kink(at=6.0, left=1.0, right=0.0, taken=0.0))
-    """
-    from jaxacts import activations
-
-    entries = (entry_of(getattr(activations, name)) for name in sorted(activations.__all__))
-    return MappingProxyType({entry.name: entry for entry in entries})
-
-
-def get(name: str) -> Callable[..., Array]:
-    """The activation of this name (``swish`` and ``hard_swish`` included).
-
-    Raises:
-        TypeError: the name is no string.
-        ValueError: the name is not in the catalogue; the message has the nearest known names.
-
-    Example:
-        >>> import jaxacts
-        >>> jaxacts.get("relu") is jaxacts.relu
-        True
-    """
-    from jaxacts import activations
-
-    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] (untyped callers)
-        raise TypeError(f"get: name must be a str, got {type(name).__name__}; pass a name such as 'relu'.")
-    if name not in activations.__all__:
-        raise unknown_name("get", "activation", name, activations.__all__)
-    return getattr(activations, name)

@@ -1,97 +1,136 @@
-"""Polynomials where the forms made of exp(-|x|) lose a digit: near 0, and near the root of a slope.
+"""Coefficients of the polynomials, highest power first, as ``tests/tools/make_coefficients.py`` prints them.
 
-Near 0 those forms add and divide numbers of one size, and each operation rounds; a polynomial about the value at 0 (of
-mish: at -1/4) rounds once or twice. About a root its leading term is the distance from the root, so that the slope
-keeps its digits however small it is; it reaches from the left of the root to 0 and a little beyond. float64 needs those
-of gelu and the roots, float16 only the root of gelu's tanh form, bfloat16 none.
+The comments give the largest error of the polynomial itself. Starts and centres are sums of two numbers, the second of
+which is what float64 leaves of the first.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-from jax import Array
-
-from .precision import significand
-from .selection import where
-from .tools import polynomial, rounded
+from .polynomial import Series
 
 __all__ = [
+    "EXP",
+    "EXP_FINE",
     "GELU_GATE",
+    "GELU_STEEPNESS",
+    "GELU_STEEPNESS_64",
+    "GELU_TAIL",
+    "GELU_TAIL_64",
     "GELU_TANH_ROOT",
+    "LOG1P",
     "MISH_GATE",
     "MISH_ROOT",
     "SILU_ROOT",
     "SOFTPLUS",
-    "Series",
-    "about_root",
-    "near",
 ]
 
-
-class Series(NamedTuple):
-    """start + d·P with d = x - centre and P a polynomial in d² (odd) or d, highest power first.
-
-    About a value it holds for |d| < limit, about a root, where start is 0, for |d - shift| <= limit. Start and centre
-    are sums of two numbers, the second below the precision of float64. Results of fewer ``bits`` than these do without
-    it.
-    """
-
-    coefficients: tuple[float, ...]
-    limit: float
-    shift: float = 0.0
-    odd: bool = False
-    start: tuple[float, float] = (0.0, 0.0)
-    centre: tuple[float, float] = (0.0, 0.0)
-    double: tuple[float, ...] | None = None
-    bits: int = 24
-
-
-def about_root(x: Array, series: Series, left: Array, right: Array) -> Array:
-    """The series where it holds, which is on both sides of 0, without derivative."""
-    coefficients = series.double if x.dtype == jnp.float64 else series.coefficients
-    if significand.value < series.bits or coefficients is None:
-        return where(x < 0, left, right)
-    centre, centre_rest = rounded(series.centre, x.dtype)
-    *others, last = coefficients
-    d = x - centre
-    part = d * polynomial(others, d)
-    p = part + last
-    # With what the rounding of p lost, and the rest of the centre, which counts near it alone, where P is ``last``.
-    total = d * p + (d * ((last - p) + part) - centre_rest * last)
-    low, high = (centre + series.shift + side * series.limit for side in (-1, 1))
-    return where(x < low, left, where(x > high, right, total))
-
-
-def near(x: Array, series: Series, otherwise: Array, times: bool = False) -> Array:
-    """The series, or x times it, where it holds. Derivatives are those of ``otherwise``: a polynomial that is right to
-    the last digit has a derivative that is not."""
-    return otherwise if significand.value < series.bits else _near(x, series, otherwise, times)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 3))
-def _near(x: Array, series: Series, otherwise: Array, times: bool) -> Array:
-    coefficients = series.double if x.dtype == jnp.float64 else series.coefficients
-    if coefficients is None:
-        return otherwise
-    (start, rest), (centre, _) = (rounded(n, x.dtype) for n in (series.start, series.centre))
-    d = x - centre if centre else x
-    v = d * d if series.odd else d
-    total = start + (d * polynomial(coefficients, v) + rest)
-    return where(jnp.abs(d) < series.limit, x * total if times else total, otherwise)
-
-
-@_near.defjvp
-def _(series: Series, times: bool, primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
-    x, otherwise = primals
-    return _near(x, series, otherwise, times), tangents[1]
-
-
-# tests/numerics/make_coefficients.py prints these.
+# q(s) in exp(-s) = 1 - s + s²·q(s) for |s| <= ln2/2
+EXP = (  # error 0.052 units of 2^-24
+    0.0013821201864629984,
+    -0.008368666283786297,
+    0.04166825860738754,
+    -0.1666652113199234,
+    0.4999999403953552,
+)
+EXP_FINE = (  # error 0.0016 units of 2^-24
+    -0.00019740263815037906,
+    0.0013935081660747528,
+    -0.008333570323884487,
+    0.041666463017463684,
+    -0.1666666567325592,
+    0.5,
+)
+# Q(u) in log(1 + u) = u + u²·Q(u) on [0, 1]
+LOG1P = (  # error 0.089 units of 2^-24
+    -0.0033248532563447952,
+    0.020234934985637665,
+    -0.05772502347826958,
+    0.1068713515996933,
+    -0.15359610319137573,
+    0.1969701051712036,
+    -0.24958939850330353,
+    0.3333055078983307,
+    -0.49999934434890747,
+)
+# a·R(a) for a >= 0.66 in (a - 1.5)/(a + 3), where R(a) = Φ(-a)·exp(a²/2)
+GELU_TAIL = (  # error 0.19 units of 2^-24
+    -0.0004966737469658256,
+    -0.004307003691792488,
+    0.009711844846606255,
+    0.0134578887373209,
+    -0.03629495948553085,
+    -0.06252427399158478,
+    0.2965211272239685,
+    -0.4425102174282074,
+    0.3166818618774414,
+    0.3086709976196289,
+)
+GELU_TAIL_64 = (  # error 0.58 units of 2^-53
+    -7.498660936661242e-06,
+    3.676116203746745e-05,
+    -5.5947763284279936e-05,
+    1.5955840422326702e-06,
+    7.057885818866594e-05,
+    -7.730091852777819e-05,
+    7.553338056468905e-05,
+    -1.1691367289909284e-05,
+    -6.780270762367695e-05,
+    -0.00010900710379203806,
+    1.092125660204304e-06,
+    0.0003622302350190214,
+    0.0005682988584206502,
+    -0.00040314396966216655,
+    -0.002589422350130178,
+    -0.0016076443121311786,
+    0.008744874206154192,
+    0.013382377090644212,
+    -0.03620537896253511,
+    -0.06252795129010136,
+    0.2965191391679498,
+    -0.44251027316371894,
+    0.31668186183472674,
+    0.308671000466092,
+)
+# g in R(a) - a·φ(0) = (c - a)·(1 + g)/2, in the same quotient
+GELU_STEEPNESS = (  # error 0.28 units of 2^-24
+    -0.00023205105389934033,
+    -0.0012692707823589444,
+    0.0017566269962117076,
+    0.008435766212642193,
+    -0.010176342912018299,
+    -0.0621824711561203,
+    0.23962534964084625,
+    -0.4276247024536133,
+    0.04952769726514816,
+)
+GELU_STEEPNESS_64 = (  # error 0.22 units of 2^-53
+    -2.581241277587224e-07,
+    6.672679505112588e-07,
+    1.787570788227792e-07,
+    -1.0123125127513367e-06,
+    -6.655518272170688e-07,
+    -2.0555710226368654e-07,
+    1.155102223784947e-06,
+    4.173428743010655e-06,
+    4.308177569728801e-06,
+    -5.824450945847614e-06,
+    -2.5356168175926946e-05,
+    -2.5559925977975192e-05,
+    4.795995848155697e-05,
+    0.00017817824602286175,
+    8.647497772778755e-05,
+    -0.0006411893303520692,
+    -0.00122527227983268,
+    0.0019364413729810828,
+    0.008403219643719349,
+    -0.010204585579484636,
+    -0.062177999711706906,
+    0.23962688949631827,
+    -0.4276248393145389,
+    0.049527682679477894,
+)
 SOFTPLUS = Series(  # error 0.0022 units of 2^-24
     (
         -2.4548427973059006e-05,
@@ -166,7 +205,6 @@ GELU_TANH_ROOT = Series(  # error 0.48 units of 2^-24
     limit=0.725,
     shift=0.225,
     centre=(-0.7524614220710163, 3.635560509207687e-17),
-    bits=11,
     double=(
         2.9522322999725076e-09,
         -8.354421157899786e-09,

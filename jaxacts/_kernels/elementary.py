@@ -1,0 +1,51 @@
+"""Elementary functions with defined derivatives at 0 and at ±inf."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+__all__ = ["bounded", "derivative", "finite", "magnitude", "negative_part"]
+
+
+def magnitude(x: Array) -> Array:
+    """``|x|`` with derivative 1 at 0; that of ``jnp.abs`` is 0 there, which spoils higher orders."""
+    return jnp.where(x < 0, -x, x)
+
+
+def negative_part(x: ArrayLike) -> Array:
+    """``min(x, 0)`` with derivative 0 at 0, where ``jnp.minimum`` has 1/2."""
+    return jnp.where(x < 0, x, 0)
+
+
+def bounded(x: Array, largest: float) -> Array:
+    """``min(|x|, largest)``; derivative 1 at 0, and 0 from ``largest`` on."""
+    a = magnitude(x)
+    return jnp.where(a > largest, largest, a)
+
+
+def finite(x: Array) -> Array:
+    """``x`` with the largest finite numbers for ±inf, so that 0 times it is 0; NaN stays NaN."""
+    largest = float(jnp.finfo(x.dtype).max)
+    return jnp.clip(x, -largest, largest)
+
+
+def derivative(slope: Callable[[Array], Array]) -> Callable[[Callable[[Array], Array]], Callable[[Array], Array]]:
+    """Give a function of one array this derivative."""
+
+    def decorate(f: Callable[[Array], Array]) -> Callable[[Array], Array]:
+        function = jax.custom_jvp(f)
+
+        @function.defjvp
+        def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
+            (x,), (t,) = primals, tangents
+            return function(x), slope(x) * t
+
+        return function
+
+    return decorate

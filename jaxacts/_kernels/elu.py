@@ -1,0 +1,60 @@
+"""The left side of elu, celu and selu: expm1, and what celu needs for an alpha that is not 1."""
+
+from __future__ import annotations
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from .elementary import derivative, finite, negative_part
+from .exponential import decay, decay_of_quotient, power_and_rest
+from .polynomial import polynomial
+
+__all__ = ["celu", "celu_by_alpha", "celu_decay", "elu", "elu_by_alpha", "selu"]
+
+
+@derivative(lambda x: jnp.where(x < 0, decay(x).value, 0.0))
+def _expm1(x: Array) -> Array:
+    """exp(x) - 1 for x < 0, and 0 from there on; error 1 unit in the last place."""
+    if x.dtype == jnp.float64:
+        return jnp.where(x >= 0, 0, jnp.expm1(x))
+    p, r = power_and_rest(lax.clamp(np.float32(0), -x, np.float32(30)))  # exp(-30) is lost beside 1
+    return (p - 1) + p * r
+
+
+def elu(x: Array, alpha: Array) -> Array:
+    """alpha·(exp(x) - 1) on the left."""
+    return jnp.where(x > 0, x, _expm1(x) * alpha)
+
+
+def elu_by_alpha(x: Array, alpha: Array) -> Array:
+    """exp(x) - 1 on the left, 0 on the right."""
+    return _expm1(x)
+
+
+def selu(x: Array, scale: float, left: float) -> Array:
+    """scale·x on the right, left·(exp(x) - 1) with both words of left else."""
+    hi = float(np.asarray(left, x.dtype))
+    y = _expm1(x)
+    return jnp.where(x > 0, scale * x, y * hi + y * (left - hi))
+
+
+def celu(x: Array, alpha: Array) -> Array:
+    """alpha·(exp(x/alpha) - 1) on the left; there the identity, too, where the square of x/alpha is lost."""
+    r = x / alpha
+    return jnp.where((x > 0) | (jnp.abs(r) < 1e-20), x, _expm1(r) * alpha)
+
+
+def celu_decay(x: Array, alpha: Array) -> Array:
+    """exp(x/alpha) for x < 0."""
+    return decay_of_quotient(negative_part(finite(x)), alpha).value
+
+
+def celu_by_alpha(x: Array, alpha: Array) -> Array:
+    """expm1(r) - r·exp(r) at r = x/alpha < 0; near 0, where that cancels, minus the sum of r^k (k-1)/k! for k >= 2."""
+    r = negative_part(jnp.where(x < -1e4 * alpha, -1e4 * alpha, x) / alpha)
+    near = jnp.where(r > -1, r, 0)
+    series = near * near * polynomial([-(k - 1) / math.factorial(k) for k in range(20, 1, -1)], near)
+    return jnp.where(r > -1, series, _expm1(r) - r * decay(r).value)

@@ -1,0 +1,15 @@
+"""The logistic function."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax import Array
+
+from .gate import SATURATED, gate, lower_bounded
+
+__all__ = ["sigmoid"]
+
+
+def sigmoid(x: Array) -> Array:
+    """1/(1 + exp(-x)), without derivative."""
+    return jnp.where(x > SATURATED, 1.0, gate(x.dtype.type(1), lower_bounded(x)))

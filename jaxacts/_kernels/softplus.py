@@ -1,0 +1,22 @@
+"""softplus."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax import Array
+
+from .coefficients import LOG1P, SOFTPLUS
+from .exponential import decay
+from .polynomial import near_value, polynomial
+
+__all__ = ["softplus"]
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)) as max(x, 0) + log(1 + u) with u = exp(-|x|), without derivative."""
+    e = decay(x)
+    u = e.value
+    if x.dtype == jnp.float64:
+        return jnp.maximum(x, 0) + jnp.log1p(u)
+    tail = u + (u * u * polynomial(LOG1P, u) + e.rounding_error(1 - u))
+    return near_value(x, SOFTPLUS, jnp.maximum(x, 0) + tail)
