@@ -44,7 +44,7 @@ def count(f: Callable[[Array], Array], dtype: Any) -> tuple[int, int]:
     """Operations of ``f(x)``, and of its gradient for a given cotangent."""
     x = jax.ShapeDtypeStruct((1024,), dtype)
     forward = jax.jit(f).lower(x)
-    backward = jax.jit(lambda x, g: jax.vjp(f, x)[1](g)).lower(x, x)
+    backward = jax.jit(lambda x, g: jax.vjp(f, x)[1](g)).lower(x, jax.eval_shape(f, x))
     return operations(forward.as_text()).total(), operations(backward.as_text()).total()
 
 
