@@ -77,7 +77,7 @@ def stages(program: Callable[..., Any], *arguments: Any) -> tuple[float, float, 
 
 
 def paired_stages(ours: Run, theirs: Run, repetitions: int) -> dict[str, dict[str, float]]:
-    """Trace and compile times of two calls of :func:`stages`, in turns; both were called before."""
+    """Trace and compile times of two calls of :func:`stages`, in turns; something was compiled before."""
     pairs = [(ours(), theirs()) for _ in range(repetitions)]
     return {what: beside([(a[i], b[i]) for a, b in pairs]) for i, what in enumerate(("trace", "compile"))}
 
