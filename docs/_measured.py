@@ -6,6 +6,7 @@ import json
 import math
 import statistics
 from pathlib import Path
+from typing import Any
 
 PARTS = 64
 BOUNDS = (2.0, 3.0)
@@ -42,7 +43,7 @@ def float32(folder: Path) -> str:
         measured = peer is not None and peer["parts"] == PARTS
         other = [_large(error) for error, _ in peer["worst"]] if measured else ["not measured"] * 2
         done = "all" if row["parts"] == PARTS else f"{row['parts']} of {PARTS} parts"
-        rows.append([label.replace("_", "\\_"), cells[0], other[0], cells[1], other[1], done])
+        rows.append([_name(label), cells[0], other[0], cells[1], other[1], done])
         missed += [
             f"{label} ({error:.3f}, bound {bound:g})"
             for (error, _), bound in zip(row["worst"], BOUNDS, strict=True)
@@ -65,7 +66,7 @@ def narrow(folder: Path) -> str:
     dtypes = ["bfloat16", "float16", "float8_e4m3fn", "float8_e5m2"]
     rows, wrong = [], 0
     for label, row in sorted(ours["results"].items()):
-        cells = [label.replace("_", "\\_")]
+        cells = [_name(label)]
         wrong += sum(c or 0 for counts in row.values() for c in counts)
         for dtype in dtypes:
             cells.append("/".join(map(str, row[dtype])))
@@ -79,30 +80,127 @@ def narrow(folder: Path) -> str:
 
 
 def speed(folder: Path) -> str:
-    """Geometric means on every machine, then each function on the one measured last."""
+    """Means, each function, eager calls, compilation and operations; where several instruction sets were measured,
+    the figures of each stand beside each other."""
     found = _load(folder, "speed")
     if found is None:
         return "Not measured yet.\n"
+    sets = found["instruction_sets"]
+    each = list(sets.values())
     means = []
-    for path in sorted(folder.glob("speed*.json")):
-        measured = json.loads(path.read_text())
-        for dtype, of_dtype in _by_dtype(measured["rows"]).items():
-            cells = [f"{_mean([r[w]['ratio'] for r in of_dtype]):.2f}" for w in WAYS]
-            means.append([measured["machine"]["cpu"], dtype, *cells])
-    text = _table(["ratio to jax.nn on", "", *WAYS], means) + "\n"
-    rows, lines = found["rows"], []
-    dtypes = list(_by_dtype(rows))
-    for label in dict.fromkeys(r["function"] for r in rows):
-        cells = [label.replace("_", "\\_")]
-        for dtype in dtypes:
-            for way in WAYS[:2]:
-                ratios = [r[way]["ratio"] for r in rows if r["function"] == label and r["dtype"] == dtype]
-                cells.append(f"{_mean(ratios):.2f}")
-        lines.append(cells)
-    head = ["function", *(f"{d} {w}" for d in dtypes for w in WAYS[:2])]
+    for name, measured in sets.items():
+        for row in measured["summaries"]:
+            worst = f"{row['worst']['ratio']:.2f} ({_name(row['worst']['function'])}, {row['worst']['way']})"
+            means.append([name, row["dtype"], f"2^{row['size']}", *(f"{row[w]:.2f}" for w in WAYS), worst])
+    text = _table(["instruction set", "dtype", "elements", *WAYS, "slowest"], means) + "\n"
+    text += f"Ratios to jax.nn, {' / '.join(sets)}:\n\n"
+    head = ["function", *(f"{d} {w}" for d in _by_dtype(each[0]["rows"]) for w in WAYS[:2])]
+    lines = []
+    for label in dict.fromkeys(r["function"] for r in each[0]["rows"]):
+        cells = [
+            " / ".join(f"{_mean([r[w]['ratio'] for r in s['rows'] if _is(r, label, d)]):.2f}" for s in each)
+            for d in _by_dtype(each[0]["rows"])
+            for w in WAYS[:2]
+        ]
+        lines.append([_name(label), *cells])
     text += _table(head, lines) + "\n"
-    overheads = [[k, f"{v:.2f}"] for k, v in found["overheads"].items()]
-    return text + _table(["ratio to jax.nn", ""], overheads) + f"\nMeasured with {_about(found['machine'])}.\n"
+    text += _overheads(each) + _operations(found.get("operations", []))
+    return text + f"Measured with {_about(found['machine'])}.\n"
+
+
+def _overheads(each: list[dict]) -> str:
+    """Ratios of compiling unrolled layers with their gradient, and of eager calls."""
+    text = ""
+    if each[0]["compiled"]:
+        rows = [
+            [r["function"], r["dtype"]]
+            + [" / ".join(f"{s['compiled'][i][w]['ratio']:.2f}" for s in each) for w in ("trace", "compile")]
+            for i, r in enumerate(each[0]["compiled"])
+        ]
+        head = [f"{each[0]['layers']} layers with gradient", "dtype", "trace", "compile"]
+        text += _table(head, rows) + "\n"
+    if each[0]["eager"]:
+        rows = [[n, " / ".join(f"{s['eager'][n]['ratio']:.2f}" for s in each)] for n in each[0]["eager"]]
+        text += _table(["eager call of 8 elements", "ratio to jax.nn"], rows) + "\n"
+    return text
+
+
+def _operations(rows: list[dict]) -> str:
+    """StableHLO operations of the forward pass and of the slope times a cotangent, in bfloat16."""
+    if not rows:
+        return ""
+    lines = [
+        [_name(r["function"]), *(f"{'–' if r[w][1] is None else r[w][1]} → {r[w][0]}" for w in ("forward", "backward"))]
+        for r in rows
+    ]
+    return _table(["operations, jax.nn → jaxacts", "forward", "backward"], lines) + "\n"
+
+
+def models(folder: Path) -> str:
+    """Training steps of whole networks."""
+    found = _load(folder, "models")
+    if found is None:
+        return "Not measured yet.\n"
+    return _models(found["rows"]) + f"\nMeasured with {_about(found['machine'])}.\n"
+
+
+def _models(rows: list[dict]) -> str:
+    units = {"step": 1e-3, "memory": 2**20, "trace": 1, "compile": 1}
+    shown = {what: unit for what, unit in units.items() if all(what in row for row in rows)}
+    heads = {"step": "step, ms", "memory": "temporary, MiB", "trace": "trace, s", "compile": "compile, s"}
+    lines = []
+    for row in rows:
+        costs = [_beside(row[what], unit) for what, unit in shown.items()]
+        losses = [f"{row['loss'][which][-1]:.3f}" for which in ("jax.nn", "ours")]
+        lines.append([row["model"], row["dtype"], *costs, f"{row['loss']['ours'][0]:.3f} → {' / '.join(losses)}"])
+    return _table(
+        ["model", "dtype", *(heads[what] for what in shown), "loss, first → last with jax.nn / jaxacts"], lines
+    )
+
+
+def accelerator(folder: Path) -> str:
+    """One section for each device; says so where there is none."""
+    paths = sorted(folder.glob("accelerator-*.json"))
+    if not paths:
+        return "Nothing was measured on an accelerator yet: there is no `docs/measured/accelerator-*.json`.\n"
+    return "\n".join(_device(json.loads(path.read_text())) for path in paths)
+
+
+def _device(found: dict) -> str:
+    copies = ", ".join(f"{r['copy']:.0f} GB/s in {r['dtype']}" for r in found["bandwidth"])
+    machine = found["machine"]
+    text = f"**{machine.get('device', machine['cpu'])}**, jax {machine['jax']}; a copy reaches {copies or '–'}.\n\n"
+    lines = []
+    for row in found["speed"]:
+        cells = [c for w in ("forward", "backward") for c in (_beside(row[w], 1), f"{row[w]['GB/s']:.0f}")]
+        lines.append([_name(row["function"]), row["dtype"], *cells])
+    head = ["function", "dtype", "forward, ps an element", "GB/s", "backward, ps an element", "GB/s"]
+    text += _table(head, lines) + "\n" if lines else ""
+    counts = {(r["function"], r["dtype"]): f"{r['value']}/{r['slope']}" for r in found["misroundings"]}
+    wide = {r["function"]: f"{r['value']['ulp']:.3g}/{r['slope']['ulp']:.3g}" for r in found["float32"]}
+    labels = dict.fromkeys([*(label for label, _ in counts), *wide])
+    lines = [
+        [_name(label), *(counts.get((label, d), "–") for d in ("bfloat16", "float16")), wide.get(label, "–")]
+        for label in labels
+    ]
+    head = ["value/slope", "bfloat16, rounded wrongly", "float16, rounded wrongly", "float32, largest error in ulp"]
+    text += _table(head, lines) + "\n" if lines else ""
+    text += _models(found["models"]) + "\n" if found["models"] else ""
+    missing = [*found["left_out"], *found["failed"]]
+    return text + (f"Not measured: {'; '.join(map(_name, missing))}.\n" if missing else "")
+
+
+def _beside(times: dict[str, float], unit: float) -> str:
+    ours = f"{times['ours'] / unit:.3g}"
+    return f"{times['jax.nn'] / unit:.3g} → {ours} ({times['ratio']:.2f})" if "jax.nn" in times else ours
+
+
+def _name(label: str) -> str:
+    return label.replace("_", "\\_")
+
+
+def _is(row: dict, label: str, dtype: str) -> bool:
+    return (row["function"], row["dtype"]) == (label, dtype)
 
 
 def _by_dtype(rows: list[dict]) -> dict[str, list[dict]]:
@@ -140,33 +238,36 @@ def plots(docs: Path) -> None:
         plt.close(figure)
     found = _load(docs / "measured", "speed")
     if found:
-        dtypes = list(_by_dtype(found["rows"]))
-        labels = list(dict.fromkeys(r["function"] for r in found["rows"]))
-        figure, grid = plt.subplots(1, len(WAYS), figsize=(14, 6), sharex=True, sharey=True, layout="constrained")
-        for axes, way in zip(grid, WAYS, strict=True):
-            for dtype, mark, color in zip(dtypes, "os^", ("#0072B2", "#009E73", "#D55E00"), strict=True):
-                ratios = [
-                    _mean([r[way]["ratio"] for r in found["rows"] if (r["function"], r["dtype"]) == (label, dtype)])
-                    for label in labels
-                ]
-                axes.plot(ratios, range(len(labels)), mark, color=color, label=dtype)
-            axes.axvline(1, color="0.5", linewidth=1)
-            axes.set_xscale("log", base=2)
-            axes.xaxis.set_major_formatter("{x:g}")
-            axes.set_title(way)
-            axes.grid(alpha=0.3)
-        grid[0].set_yticks(range(len(labels)), labels)
-        grid[0].invert_yaxis()
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
-        figure.supxlabel("time, ratio to jax.nn")
-        figure.savefig(out / "_measured_speed.svg", metadata={"Date": None})
-        plt.close(figure)
+        _plot_speed(plt, found["instruction_sets"], out / "_measured_speed.svg")
+
+
+def _plot_speed(plt: Any, sets: dict[str, dict], path: Path) -> None:
+    """One row of pictures for each instruction set."""
+    rows = next(iter(sets.values()))["rows"]
+    dtypes, labels = list(_by_dtype(rows)), list(dict.fromkeys(r["function"] for r in rows))
+    size = (14, 6 * len(sets))
+    figure, grid = plt.subplots(len(sets), len(WAYS), figsize=size, sharex=True, sharey=True, layout="constrained")
+    for axes, (name, way) in zip(grid.flat, [(n, w) for n in sets for w in WAYS], strict=True):
+        for dtype, mark, color in zip(dtypes, "os^", ("#0072B2", "#009E73", "#D55E00"), strict=True):
+            ratios = [_mean([r[way]["ratio"] for r in sets[name]["rows"] if _is(r, label, dtype)]) for label in labels]
+            axes.plot(ratios, range(len(labels)), mark, color=color, label=dtype)
+        axes.axvline(1, color="0.5", linewidth=1)
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_title(f"{way}, {name}" if len(sets) > 1 else way)
+        axes.grid(alpha=0.3)
+    grid.flat[0].set_yticks(range(len(labels)), labels)
+    grid.flat[0].invert_yaxis()
+    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
+    figure.supxlabel("time, ratio to jax.nn")
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
 
 
 def write(docs: Path) -> None:
     """One file for each table, which the pages include."""
     out = docs / "reference" / "generated"
     out.mkdir(parents=True, exist_ok=True)
-    for make in (float32, narrow, speed):
+    for make in (float32, narrow, speed, models, accelerator):
         (out / f"_measured_{make.__name__}.md").write_text(make(docs / "measured"), encoding="utf-8")
     plots(docs)

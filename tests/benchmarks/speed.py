@@ -1,46 +1,63 @@
-"""Speed beside jax.nn, and torch where it is installed: ``python tests/benchmarks/speed.py``.
+"""Speed beside jax.nn with two instruction sets: ``python tests/benchmarks/speed.py``.
 
-Each pair of functions is timed in turns in one process, and the median of the ratios is taken, so that what else the
-machine does hits both. "forward" is ``f(x)``; "both" is one program that gives value and gradient; "stored" is two
-programs, value and what is kept for the backward pass, then the gradient from that, as where other layers lie between.
-The sizes are 2^20 and 2^23 elements (4 and 32 MiB in float32). Options: names of functions; ``--quick`` for the small
-size alone; ``--disturbed`` to use all cores and fresh memory. Then follow the time of an eager call of 8 elements and
-the time to trace and compile 100 unrolled layers.
+Everything is measured twice, in one child process for each instruction set: what XLA chooses by itself, and AVX2
+(``XLA_FLAGS=--xla_cpu_max_isa=AVX2``). Each pair of functions is timed in turns, and the median of the ratios is taken,
+so that whatever else the machine does affects both. "forward" is ``f(x)``; "both" is one program that gives value and
+gradient; "stored" is two programs, the value and what is kept for the backward pass, then the gradient from that, as
+where other layers lie between. The sizes are 2^20 and 2^23 elements (4 and 32 MiB in float32). Then follow the time of
+an eager call of 8 elements, the time to trace and to compile 100 unrolled layers with their gradient, and the numbers
+of operations. Options: names of functions; ``--quick`` for the small size alone; ``--noisy`` to use all cores and fresh
+memory; ``--output`` for another file than ``docs/measured/speed.json``, which only a complete run writes.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import functools
 import json
-import math
 import os
 import platform
-import statistics
+import subprocess
 import sys
-import time
-from collections.abc import Callable
-from importlib.metadata import version
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import operations
 from jax import Array
+from peers import Pair, pairs
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from timing import MEASURED, geometric_mean, machine, paired, paired_stages, quiet, save, stages
 
 import jaxacts
 
-DTYPES = ("float32", "bfloat16", "float16")
+INSTRUCTION_SETS = {"default": "", "AVX2": "--xla_cpu_max_isa=AVX2"}
 WAYS = ("forward", "both", "stored")
-TORCH = {"gelu tanh": ("gelu", {"approximate": "tanh"}), "gelu exact": ("gelu", {}), "hard_silu": ("hardswish", {})}
-RESULTS = Path(__file__).parents[2] / "docs" / "measured" / "speed.json"
+MOST = {"float32": (0.8, 0.95), "bfloat16": (0.6, 0.7), "float16": (0.7, 0.8)}
+"""The bars for the geometric means at 2^20 elements, forward and both."""
+WORST, COMPILE, TRACE = 1.3, {"bfloat16": 1.1, "float32": 1.4}, 1.2
+LAYERED = ("relu", "gelu", "silu", "tanh")
 
 Program = Callable[[Array, Array], Any]
+
+
+class Settings(NamedTuple):
+    """How much is measured."""
+
+    sizes: tuple[int, ...] = (20, 23)
+    repetitions: tuple[int, ...] = (21, 5)
+    layers: int = 100
+    compilations: int = 3
+    eager: int = 300
+
+
+FULL, QUICK, TINY = Settings(), Settings((20,), (21,), 100, 2), Settings((8,), (2,), 2, 1, 2)
 
 
 def programs(f: Callable[[Array], Array]) -> tuple[Program, ...]:
@@ -60,153 +77,168 @@ def programs(f: Callable[[Array], Array]) -> tuple[Program, ...]:
     return lambda x, g: compiled(x), jax.jit(both), stored
 
 
-def undisturbed() -> None:
-    """Before JAX starts its threads: one core, and freed memory kept, of which there is enough from the start.
-
-    Otherwise the scheduler may leave both halves of a loop to one core, for a whole run, and arrays of 32 MiB come from
-    the kernel, which clears every page: on Linux that takes several times as long as most functions here.
-    """
-    if sys.platform != "linux":
-        return
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    trim_threshold, mmap_threshold, arenas = -1, -3, -8
-    for parameter, value in {trim_threshold: 2**30, mmap_threshold: 2**30, arenas: 1}.items():
-        if ctypes.CDLL(None).mallopt(parameter, value) != 1:
-            sys.exit("speed.py: mallopt failed; pass --disturbed.")
-    np.ones(2**26)
-
-
-def seconds(run: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    jax.block_until_ready(run())
-    return time.perf_counter() - start
-
-
-def paired(ours: Callable[[], Any], theirs: Callable[[], Any], repetitions: int) -> tuple[float, float, float]:
-    """Median seconds of both, and the median of the ratios."""
-    for _ in range(2):
-        seconds(ours), seconds(theirs)
-    pairs = [(seconds(ours), seconds(theirs)) for _ in range(repetitions)]
-    return *(statistics.median(column) for column in zip(*pairs, strict=True)), statistics.median(
-        a / b for a, b in pairs
-    )
-
-
-def subjects(names: list[str]) -> dict[str, tuple[Callable[..., Array], Callable[..., Array]]]:
-    """Label → (ours, jax.nn's)."""
-    found: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {}
-    for name, entry in jaxacts.catalogue().items():
-        if entry.elementwise and hasattr(jax.nn, name):
-            variants = {f"{name} tanh": True, f"{name} exact": False} if name == "gelu" else {name: None}
-            for label, approximate in variants.items():
-                options = {} if approximate is None else {"approximate": approximate}
-                pair = (functools.partial(f, **options) for f in (entry.function, getattr(jax.nn, name)))
-                found[label] = tuple(pair)
-    return {n: p for n, p in found.items() if not names or n in names or n.partition(" ")[0] in names}
-
-
-def torch_seconds(label: str, x: Array, g: Array, repetitions: int) -> list[float | None]:
-    """Forward, and forward with backward, by torch."""
-    try:
-        import torch
-    except ImportError:
-        return [None, None]
-    name, options = TORCH.get(label, (label.replace("_", ""), {}))
-    names = {"leakyrelu": "leaky_relu", "logsigmoid": "logsigmoid"}
-    f = getattr(torch.nn.functional, names.get(name, name), None) or getattr(torch, name, None)
-    if f is None:
-        return [None, None]
-    wide = [torch.tensor(np.asarray(a, np.float32)).to(getattr(torch, x.dtype.name)) for a in (x, g)]
-    leaf = wide[0].clone().requires_grad_()
-
-    def backward() -> None:
-        leaf.grad = None
-        f(leaf, **options).backward(wide[1])
-
-    runs = (lambda: f(wide[0], **options), backward)
-    return [statistics.median([seconds(run) for _ in range(repetitions)][1:]) for run in runs]
-
-
-def processor() -> str:
-    """Its name, and whether it calculates in float16 itself, which makes jax.nn's functions much faster there."""
-    path = Path("/proc/cpuinfo")
-    text = path.read_text() if path.exists() else ""
-    name = next((line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")), "")
-    return (name or platform.processor()) + (" with AVX512-FP16" if "avx512_fp16" in text else "")
-
-
-def overheads(console: Console) -> dict[str, float]:
-    """Ratios to jax.nn of an eager call, and of tracing and compiling a 100-layer MLP, alone and with its gradient."""
-    x = jnp.ones(8)
-    found: dict[str, float] = {}
-    for name in ("relu", "gelu", "silu"):
-        ours, theirs = jaxacts.get(name), getattr(jax.nn, name)
-        found[f"eager {name}"] = paired(lambda f=ours: f(x), lambda f=theirs: f(x), 300)[2]
-
-    def compiling(f: Callable[[Array], Array], gradient: bool) -> None:
-        def loss(w: Array, x: Array) -> Array:
-            for i in range(100):
-                x = f(x @ w[i])
-            return x.sum()
-
-        jax.clear_caches()
-        program = jax.jit(jax.grad(loss) if gradient else loss)
-        program.lower(jnp.ones((100, 16, 16)), jnp.ones((4, 16))).compile()
-
-    for name in ("relu", "gelu", "silu"):
-        pair = jaxacts.get(name), getattr(jax.nn, name)
-        for gradient in (False, True):
-            runs = (functools.partial(compiling, f, gradient) for f in pair)
-            found[f"compile {name}" + " with gradient" * gradient] = paired(*runs, 5)[2]
-    for what, ratio in found.items():
-        console.print(f"{what}: {ratio:.2f} of jax.nn")
+def row(label: str, pair: Pair, dtype: str, size: int, repetitions: int) -> dict[str, Any]:
+    """Nanoseconds an element, and the ratios."""
+    assert pair.theirs
+    rng = np.random.default_rng(0)
+    x, g = (jnp.asarray(rng.normal(size=2**size) * scale, dtype) for scale in (3, 1))
+    found: dict[str, Any] = {"function": label, "dtype": dtype, "size": size}
+    for way, ours, theirs in zip(WAYS, programs(pair.ours), programs(pair.theirs), strict=True):
+        runs = (functools.partial(run, x, g) for run in (ours, theirs))
+        found[way] = paired(*runs, repetitions, unit=2**size * 1e-9)
     return found
 
 
-def main() -> None:
+def summaries(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Geometric means of the ratios, and the worst ratio, of each dtype and size."""
+    found: list[dict[str, Any]] = []
+    for dtype, size in dict.fromkeys((r["dtype"], r["size"]) for r in rows):
+        of_these = [r for r in rows if (r["dtype"], r["size"]) == (dtype, size)]
+        means = {way: geometric_mean(r[way]["ratio"] for r in of_these) for way in WAYS}
+        ratio, function, way = max((r[way]["ratio"], r["function"], way) for r in of_these for way in WAYS)
+        worst = {"function": function, "way": way, "ratio": ratio}
+        found.append({"dtype": dtype, "size": size, **means, "worst": worst})
+    return found
+
+
+def eager(names: Iterable[str], repetitions: int) -> dict[str, dict[str, float]]:
+    """Microseconds of a call of 8 elements outside of jit."""
+    x = jnp.ones(8)
+    found: dict[str, dict[str, float]] = {}
+    for name in names:
+        runs = (functools.partial(f, x) for f in (jaxacts.get(name), getattr(jax.nn, name)))
+        found[name] = paired(*runs, repetitions, unit=1e-6)
+    return found
+
+
+def compile_layers(f: Callable[[Array], Array], dtype: str, layers: int) -> tuple[float, float, Any]:
+    """Trace and compile the gradient of unrolled layers."""
+
+    def loss(w: Array, x: Array) -> Array:
+        for i in range(layers):
+            x = f(x @ w[i])
+        return x.sum()
+
+    return stages(jax.grad(loss), jnp.ones((layers, 16, 16), dtype), jnp.ones((4, 16), dtype))
+
+
+def layered(name: str, dtype: str, settings: Settings) -> dict[str, Any]:
+    """Seconds to trace and to compile the layers, and the ratios."""
+    pair = jaxacts.get(name), getattr(jax.nn, name)
+    for f in pair:
+        compile_layers(f, dtype, 2)
+    runs = (functools.partial(compile_layers, f, dtype, settings.layers) for f in pair)
+    return {"function": name, "dtype": dtype, **paired_stages(*runs, settings.compilations)}
+
+
+def measure(names: Sequence[str], settings: Settings, title: str) -> dict[str, Any]:
+    """Everything but the operations, with the instruction set of this process."""
+    chosen, console = pairs(names), Console(stderr=True)
+    todo = [
+        (label, pair, dtype, size, repetitions)
+        for dtype in MOST
+        for size, repetitions in zip(settings.sizes, settings.repetitions, strict=True)
+        for label, pair in chosen.items()
+    ]
+    rows = [row(*each) for each in track(todo, f"{title}: run", console=console)]
+    layered_names = [name for name in LAYERED if not names or name in names]
+    calls = eager(layered_names, settings.eager)
+    unrolled = [(name, dtype) for dtype in COMPILE for name in layered_names]
+    compiled = [layered(*each, settings) for each in track(unrolled, f"{title}: compile", console=console)]
+    return {"rows": rows, "summaries": summaries(rows), "eager": calls, "layers": settings.layers, "compiled": compiled}
+
+
+def in_child(title: str, arguments: Iterable[str]) -> dict[str, Any]:
+    """What :func:`measure` finds in a process of its own, with the flags of this instruction set."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {INSTRUCTION_SETS[title]}".strip()
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "measured.json"
+        command = [sys.executable, __file__, *arguments, "--title", title, "--output", str(path)]
+        subprocess.run(command, env=environment, check=True)
+        return json.loads(path.read_text())
+
+
+def instruction_sets() -> list[str]:
+    """Those that this processor can be asked for."""
+    return list(INSTRUCTION_SETS) if platform.machine().lower() in ("x86_64", "amd64") else ["default"]
+
+
+def shown(measured: dict[str, Any]) -> list[Table]:
+    """Functions, means, eager calls and compilation, both instruction sets side by side."""
+    sets = measured["instruction_sets"]
+    first = next(iter(sets.values()))
+    every = Table("function", "dtype", "2^n", *(f"{t} {w}" for t in sets for w in WAYS), title="ns (ratio to jax.nn)")
+    for i, r in enumerate(first["rows"]):
+        cells = [f"{s['rows'][i][w]['ours']:.2f} ({s['rows'][i][w]['ratio']:.2f})" for s in sets.values() for w in WAYS]
+        every.add_row(r["function"], r["dtype"], str(r["size"]), *cells)
+    heads = [f"{t} {w}" for t in sets for w in (*WAYS, "worst")]
+    means = Table("dtype", "2^n", *heads, title="geometric means of the ratios; ! is above the bar")
+    for i, r in enumerate(first["summaries"]):
+        means.add_row(r["dtype"], str(r["size"]), *(c for s in sets.values() for c in _mean_cells(s["summaries"][i])))
+    calls = Table("eager call of 8", *sets, title="µs, jax.nn → ours (ratio)")
+    for name in first["eager"]:
+        calls.add_row(name, *(_beside(s["eager"][name]) for s in sets.values()))
+    title = f"{first['layers']} layers with gradient: seconds, jax.nn → ours (ratio)"
+    compiled = Table("function", "dtype", *(f"{t} {w}" for t in sets for w in ("trace", "compile")), title=title)
+    for i, r in enumerate(first["compiled"]):
+        most = {"trace": TRACE, "compile": COMPILE[r["dtype"]]}
+        cells = [_beside(s["compiled"][i][what], limit) for s in sets.values() for what, limit in most.items()]
+        compiled.add_row(r["function"], r["dtype"], *cells)
+    return [every, means, calls, compiled]
+
+
+def _mean_cells(summary: dict[str, Any]) -> list[str]:
+    most = (*MOST[summary["dtype"]], None) if summary["size"] == 20 else (None,) * 3
+    cells = [_marked(summary[way], limit) for way, limit in zip(WAYS, most, strict=True)]
+    worst = summary["worst"]
+    limit = WORST if summary["size"] == 20 else None
+    return [*cells, f"{_marked(worst['ratio'], limit)} {worst['function']}, {worst['way']}"]
+
+
+def _beside(times: dict[str, float], limit: float | None = None) -> str:
+    return f"{times['jax.nn']:.3g} → {times['ours']:.3g} ({_marked(times['ratio'], limit)})"
+
+
+def _marked(ratio: float, limit: float | None) -> str:
+    return f"{ratio:.2f}" + "!" * (limit is not None and ratio > limit)
+
+
+def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--disturbed", action="store_true")
-    options = parser.parse_intermixed_args()
-    if not options.disturbed:
-        undisturbed()
-    chosen = subjects(options.names)
-    if not chosen:
-        parser.error(f"no such function; known are {', '.join(subjects([]))}")
-    sizes = (20,) if options.quick else (20, 23)
-    rng = np.random.default_rng(0)
-    rows: list[dict[str, Any]] = []
-    for dtype, size, label in track(
-        [(d, s, n) for d in DTYPES for s in sizes for n in chosen], console=Console(stderr=True)
-    ):
-        x, g = (jnp.asarray(rng.normal(size=2**size) * s, dtype) for s in (3, 1))
-        repetitions = 21 if size == 20 else 5
-        row: dict[str, Any] = {"function": label, "dtype": dtype, "size": size}
-        for way, ours, theirs in zip(WAYS, *map(programs, chosen[label]), strict=True):
-            a, b, ratio = paired(functools.partial(ours, x, g), functools.partial(theirs, x, g), repetitions)
-            row[way] = {"ours": a / 2**size * 1e9, "jax.nn": b / 2**size * 1e9, "ratio": ratio}
-        times = torch_seconds(label, x, g, repetitions)
-        row["torch"] = [None if t is None else t / 2**size * 1e9 for t in times]
-        rows.append(row)
-    console = Console(width=140)
-    table = Table("function", "dtype", "2^n", *(f"{w}, ns" for w in WAYS), "torch, ns")
-    for row in rows:
-        cells = [f"{row[w]['jax.nn']:.2f} → {row[w]['ours']:.2f}  ({row[w]['ratio']:.2f})" for w in WAYS]
-        torch = " / ".join("-" if t is None else f"{t:.2f}" for t in row["torch"])
-        table.add_row(row["function"], row["dtype"], str(row["size"]), *cells, torch)
-    console.print(table)
-    means = {
-        f"{dtype} {way}": math.exp(statistics.mean(math.log(r[way]["ratio"]) for r in rows if r["dtype"] == dtype))
-        for dtype in DTYPES
-        for way in WAYS
+    parser.add_argument("names", nargs="*", help="functions; all by default")
+    parser.add_argument("--quick", action="store_true", help="2^20 elements alone")
+    parser.add_argument("--tiny", action="store_true", help="a few elements, to see that everything runs")
+    parser.add_argument("--noisy", action="store_true", help="use all cores and fresh memory")
+    parser.add_argument("--output", type=Path, help="where the JSON goes")
+    parser.add_argument("--title", choices=INSTRUCTION_SETS, help=argparse.SUPPRESS)  # given to the child processes
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = arguments()
+    options = parser.parse_intermixed_args(argv)
+    unknown = [name for name in options.names if not pairs([name])]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(pairs())}")
+    settings = TINY if options.tiny else QUICK if options.quick else FULL
+    if options.title:
+        if not options.noisy:
+            quiet()
+        save(options.output, measure(options.names, settings, options.title))
+        return
+    flags = [f"--{name}" for name in ("quick", "tiny", "noisy") if getattr(options, name)]
+    measured = {
+        "machine": machine(),
+        "instruction_sets": {title: in_child(title, [*options.names, *flags]) for title in instruction_sets()},
+        "operations": operations.measure(options.names),
     }
-    for what, mean in means.items():
-        console.print(f"geometric mean of the ratios, {what}: {mean:.2f}")
-    about = {"jax": version("jax"), "backend": jax.default_backend(), "cpu": processor()}
-    measured = {"machine": about, "rows": rows, "means": means, "overheads": overheads(console)}
-    if not (options.names or options.quick or options.disturbed):
-        RESULTS.write_text(json.dumps(measured, indent=1) + "\n")
+    console = Console(width=max(150, Console().width))
+    for table in (*shown(measured), operations.shown(measured["operations"])):
+        console.print(table)
+    complete = not (options.names or flags)
+    if options.output or complete:
+        save(options.output or MEASURED / "speed.json", measured)
 
 
 if __name__ == "__main__":
