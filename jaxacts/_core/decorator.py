@@ -1,4 +1,4 @@
-"""``@activation``: from a documented formula and its slopes to a jitted function with one rule for derivatives and dtypes."""
+"""``@activation``: from a formula and its slopes to a jitted function with rules for derivatives and dtypes."""
 
 from __future__ import annotations
 

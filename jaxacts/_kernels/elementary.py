@@ -10,7 +10,23 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-__all__ = ["bounded", "derivative", "finite", "magnitude", "negative_part"]
+__all__ = ["bounded", "derivative", "finite", "magnitude", "negative_part", "root_exp", "sigmoid", "sigmoid_slope"]
+
+
+def derivative(slope: Callable[[Array], Array]) -> Callable[[Callable[[Array], Array]], Callable[[Array], Array]]:
+    """Give a function of one array this derivative."""
+
+    def decorate(f: Callable[[Array], Array]) -> Callable[[Array], Array]:
+        function = jax.custom_jvp(f)
+
+        @function.defjvp
+        def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
+            (x,), (t,) = primals, tangents
+            return function(x), slope(x) * t
+
+        return function
+
+    return decorate
 
 
 def magnitude(x: Array) -> Array:
@@ -35,17 +51,23 @@ def finite(x: Array) -> Array:
     return jnp.clip(x, -largest, largest)
 
 
-def derivative(slope: Callable[[Array], Array]) -> Callable[[Callable[[Array], Array]], Callable[[Array], Array]]:
-    """Give a function of one array this derivative."""
+def root_exp(x: Array, largest: float) -> Array:
+    """``min(exp(x/2), largest)``: its square may vanish or overflow where a product with it as a factor twice does not.
 
-    def decorate(f: Callable[[Array], Array]) -> Callable[[Array], Array]:
-        function = jax.custom_jvp(f)
+    The minimum also keeps XLA from turning the square into another exponential.
+    """
+    return jnp.minimum(jnp.exp(x / 2), largest)
 
-        @function.defjvp
-        def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
-            (x,), (t,) = primals, tangents
-            return function(x), slope(x) * t
 
-        return function
+@derivative(lambda x: -jnp.tanh(x / 2) * sigmoid_slope(x))
+def sigmoid_slope(x: Array) -> Array:
+    """σ(x)·σ(-x) = (u/(1 + u²))² with u = exp(x/2): ``y·(1 - y)`` loses every digit where y rounds to 1."""
+    u = root_exp(x, float(jnp.finfo(x.dtype).max))
+    share = u / (1 + u * u)
+    return share * share
 
-    return decorate
+
+@derivative(sigmoid_slope)
+def sigmoid(x: Array) -> Array:
+    """``jax.lax.logistic``, whose derivative loses the right tail."""
+    return jax.lax.logistic(x)

@@ -12,7 +12,7 @@ from .elementary import derivative, finite, negative_part
 from .exponential import decay, decay_of_quotient, power_and_rest
 from .polynomial import polynomial
 
-__all__ = ["celu", "celu_by_alpha", "celu_decay", "elu", "elu_by_alpha", "selu"]
+__all__ = ["celu", "celu_by_alpha", "celu_decay", "elu", "elu_by_alpha", "selu", "selu_decay"]
 
 
 @derivative(lambda x: jnp.where(x < 0, decay(x).value, 0.0))
@@ -39,6 +39,11 @@ def selu(x: Array, scale: float, left: float) -> Array:
     hi = float(np.asarray(left, x.dtype))
     y = _expm1(x)
     return jnp.where(x > 0, scale * x, y * hi + y * (left - hi))
+
+
+def selu_decay(x: Array, left: float) -> Array:
+    """left·exp(x) for x < 0."""
+    return decay(negative_part(x)).times(left)
 
 
 def celu(x: Array, alpha: Array) -> Array:

@@ -40,6 +40,11 @@ def _quotient(a: Array) -> Array:
     return (a - 1.5) * (1 / (a + 3))  # a quotient with several uses would get a loop of its own
 
 
+def _mirrored_quotient(a: Array) -> Array:
+    """The same, bit for bit, for the slope: a reciprocal that it shared with the value would get a loop, too."""
+    return (1.5 - a) * (1 / (-3 - a))
+
+
 def _tail(a: Array) -> tuple[Array, Array]:
     """a·R(a), and what the rounding of the last sum has lost."""
     *coefficients, last = GELU_TAIL_64 if a.dtype == jnp.float64 else GELU_TAIL
@@ -61,7 +66,7 @@ def gelu_slope(x: Array) -> Array:
     """Φ(x) + x·φ(x)."""
     a, (root, root_lo) = _bounded(x), two_words(ROOT, x.dtype)
     from_root = root - a
-    g = polynomial(GELU_STEEPNESS_64 if x.dtype == jnp.float64 else GELU_STEEPNESS, _quotient(a))
+    g = polynomial(GELU_STEEPNESS_64 if x.dtype == jnp.float64 else GELU_STEEPNESS, _mirrored_quotient(a))
     # The low word of the root counts near it alone, where 1 + g is 2·φ(0)·(2 - c²).
     rest = root_lo * 2 * _DENSITY_AT_0 * (2 - root * root)
     left = 0.5 * _bell(a).times(from_root, from_root * g + rest)

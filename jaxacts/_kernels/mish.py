@@ -25,9 +25,9 @@ def mish(x: Array) -> Array:
     e, a = decay(x), bounded(x, underflow(x))
     n = e.value
     share = jnp.where(x < 0, n * (1 + n), 2 * n * n) / _denominator(x, n)
-    left = -e.times(a, -a * share)
-    right = jnp.where(x > underflow(x), x, a - a * share)
-    return near_value(x, MISH_GATE, jnp.where(x < 0, left, right), True)
+    correction = -a * share
+    right = jnp.where(x > underflow(x), x, a + correction)
+    return near_value(x, MISH_GATE, jnp.where(x < 0, -e.times(a, correction), right), True)
 
 
 @derivative(lambda x: _curvature(x))

@@ -1,8 +1,8 @@
-"""squareplus, its slope and its partial derivative, for every x and b that are finite.
+"""squareplus, its slope and its partial derivative, for every x and b.
 
-Squares are taken of numbers scaled by a power of two where they would overflow. What the rounding of a denominator
-loses is made good in the quotient: where the denominator is just above a power of two, half a unit of it is a whole
-unit of the result.
+Both are scaled by powers of two so that b is near 1 and no square overflows or vanishes. What the rounding of a
+denominator loses is made good in the quotient: where the denominator is just above a power of two, half a unit of it is
+a whole unit of the result.
 """
 
 from __future__ import annotations
@@ -18,25 +18,23 @@ from .elementary import finite, magnitude
 __all__ = ["root", "squareplus", "squareplus_slope"]
 
 
-def _scale(a: Array, b: Array) -> Array:
-    """A power of two k with which (k·a)² + k²·b does not overflow."""
-    exponent = jnp.finfo(a.dtype).maxexp // 2
-    large = (a > 2.0 ** (exponent - 4)) | (b > 2.0 ** (2 * exponent - 8))
-    return jnp.where(large, jnp.asarray(2.0 ** -(exponent + 2), a.dtype), 1)
+def _scaled(x: Array, b: Array) -> tuple[Array, Array, Array, Array]:
+    """k, k·|x|, k²·b and k²·(x² + b) for a power of two k that brings b between 1/2 and 2."""
+    k = jnp.ldexp(jnp.ones_like(b), -(jnp.frexp(b)[1] // 2))
+    a, b = magnitude(finite(x)) * k, b * k * k
+    return k, a, b, jnp.square(jnp.minimum(a, 2.0**60)) + b  # beyond, b makes no difference to the root
 
 
-def _quotient(y: Array, d: Array, lost: Array) -> Array:
-    """y/(d - lost) for a small lost; 0/0 is 0."""
-    d = jnp.where(d == 0, 1, d)
-    q = y / d
-    return q + q * (lost / d)
+def _corrected(y: Array, d: Array, lost: Array) -> Array:
+    """y/(d - lost) for a small lost. The selection keeps XLA from giving a quotient used twice a loop of its own."""
+    q = jnp.where(d == 0, 0, y / d)
+    return q + q * jnp.where(d == 0, 0, lost / d)
 
 
 def root(x: Array, b: Array) -> Array:
     """sqrt(x² + b)."""
-    a = magnitude(finite(x))
-    k = _scale(a, b)
-    return jnp.sqrt(jnp.square(a * k) + b * k * k) / k
+    k, _, _, square = _scaled(x, b)
+    return jnp.maximum(magnitude(x), jnp.sqrt(square) / k)
 
 
 def squareplus(x: Array, b: Array) -> Array:
@@ -44,32 +42,36 @@ def squareplus(x: Array, b: Array) -> Array:
 
     Near 0 by r - sqrt(b) = x²/(r + sqrt(b)), else by r - |x| = b/(r + |x|).
     """
-    a, middle = magnitude(finite(x)), jnp.sqrt(b)
-    k = _scale(a, b)
-    near = a < 0.75 * middle
-    shift, r = k * jnp.where(near, middle, a), jnp.sqrt(jnp.square(a * k) + b * k * k)
+    k, a, b_near_1, square = _scaled(x, b)
+    middle = jnp.sqrt(b_near_1)
+    near, far = a < 0.75 * middle, a > 2.0**60
+    shift, r = jnp.where(near, middle, a), jnp.where(far, 0, jnp.sqrt(square))
     d = r + shift
-    lost = jnp.where(near, 0, (d - r) - shift)
-    share = _quotient(jnp.where(near, a * (a * k), b * k), d, lost)
-    return jnp.where(near, (middle + x) / 2, jnp.where(x < 0, 0, x)) + share / 2
+    lost = jnp.where(near | far, 0, (d - r) - shift)
+    share = _corrected(jnp.where(near, a * a, b_near_1), d, lost) * (0.5 / k)
+    line = jnp.where(near, (jnp.sqrt(b) + x) / 2, jnp.where(x < 0, 0, x))
+    return line + jnp.where(far, share / 2, share)
 
 
 @jax.custom_jvp
 def squareplus_slope(x: Array, b: Array) -> Array:
-    """(1 + x/r)/2 as b/(2·(r² + r·|x|)) on the left and 1 less that on the right; at 0 both are 1/2."""
-    a = magnitude(finite(x))
-    k = _scale(a, b)
-    square = jnp.square(a * k) + b * k * k
-    rest = a * k * jnp.sqrt(square)
+    """(1 + x/r)/2, on the left as b/(2·(r² + r·|x|)) and on the right as 1 less that; at 0 both are 1/2."""
+    _, a, b, square = _scaled(x, b)
+    rest = a * jnp.sqrt(square)
     total = square + rest
-    tail = _quotient(b * k, total, (total - square) - rest) * k / 2
+    inverse = 1 / jnp.where(a > 2.0**60, a, 1)
+    tail = _corrected(b, total, (total - square) - rest) / 2
+    tail = jnp.where(a > 2.0**60, b * inverse * inverse / 4, tail)
     return jnp.where(x <= 0, tail, 1 - tail)
 
 
 @squareplus_slope.defjvp
 def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
-    """(b·dx - x/2·db)/(2·r³), one factor 1/r at a time, since r³ may overflow."""
+    """(b·dx - x/2·db)/(2·r³), as products of quotients up to 1, which XLA cannot join to one that overflows."""
     (x, b), (dx, db) = primals, tangents
     r = root(x, b)
-    inverse = 1 / jnp.where(r == 0, 1, r)
-    return squareplus_slope(x, b), ((b * inverse) * dx - (x * inverse) / 2 * db) * inverse * (inverse / 2)
+    r = jnp.where(r == 0, 1, r)
+    curved, steep = jnp.minimum(jnp.sqrt(b) / r, 1), jnp.clip(x / r, -1, 1)
+    by_x = curved * curved * (0.5 / r)
+    by_b = steep * jnp.minimum(0.25 / r, float(jnp.finfo(x.dtype).max)) / r
+    return squareplus_slope(x, b), by_x * dx - by_b * db

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation, check_number
 from jaxacts._kernels import dice as _dice
-from jaxacts._kernels.elementary import derivative, finite, magnitude
+from jaxacts._kernels.elementary import finite, sigmoid_slope
 
 __all__ = ["dice"]
 
@@ -23,16 +23,9 @@ def _z(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float) -> tuple[
     return jnp.where(centred == 0, 0, centred / s), s
 
 
-@derivative(lambda z: -jnp.tanh(z / 2) * _sigmoid_slope(z))
-def _sigmoid_slope(z: Array) -> Array:
-    """p·(1 - p) for p = σ(z)."""
-    e = jnp.exp(-magnitude(z))
-    return e / (1 + e * (2 + e))
-
-
 def _steep(x: Array, z: Array, s: Array) -> Array:
     """x·p·(1 - p)/s, 0 where s or p·(1 - p) is."""
-    bump = _sigmoid_slope(z)
+    bump = sigmoid_slope(z)
     return jnp.where((s == 0) | (bump == 0), 0, finite(x) * bump / s)
 
 

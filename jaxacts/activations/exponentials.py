@@ -18,7 +18,7 @@ from jaxacts._core import Facts, Line, Pieces, activation
 from jaxacts._kernels import elu as _elu
 from jaxacts._kernels import softplus as _softplus
 from jaxacts._kernels import squareplus as _squareplus
-from jaxacts._kernels.elementary import magnitude, negative_part
+from jaxacts._kernels.elementary import magnitude, negative_part, sigmoid
 from jaxacts._kernels.polynomial import polynomial
 
 __all__ = ["celu", "elu", "selu", "softplus", "squareplus"]
@@ -27,6 +27,7 @@ __all__ = ["celu", "elu", "selu", "softplus", "squareplus"]
 _SELU_ALPHA = 1.6732632423543772
 _SELU_SCALE = 1.0507009873554805
 _SELU_LEFT = _SELU_SCALE * _SELU_ALPHA
+_SELU_LIMITS = ((_SELU_LEFT, _SELU_SCALE),)
 
 
 def _elu_slope(x: Array, alpha: Array) -> Pieces:
@@ -77,12 +78,15 @@ def elu(x: Array, alpha: ArrayLike = 1.0) -> Array:
 
 def _selu_slope(x: Array) -> Pieces:
     half = jnp.exp(negative_part(x) / 2)
-    return Pieces((0.0,), (_SELU_LEFT * half * half, _SELU_SCALE), limits=((_SELU_LEFT, _SELU_SCALE),))
+    return Pieces((0.0,), (_SELU_LEFT * half * half, _SELU_SCALE), limits=_SELU_LIMITS)
 
 
 @activation(
     slope=_selu_slope,
-    refined={"value": lambda x: _elu.selu(x, _SELU_SCALE, _SELU_LEFT)},
+    refined={
+        "value": lambda x: _elu.selu(x, _SELU_SCALE, _SELU_LEFT),
+        "slope": lambda x: Pieces((0.0,), (_elu.selu_decay(x, _SELU_LEFT), _SELU_SCALE), limits=_SELU_LIMITS),
+    },
     facts=Facts(
         image=(-_SELU_LEFT, inf),
         left=Line(0, -_SELU_LEFT),
@@ -177,14 +181,8 @@ def celu(x: Array, alpha: ArrayLike = 1.0) -> Array:
     return jnp.where(x > 0, x, alpha * jnp.expm1(negative_part(x) / alpha))
 
 
-def _softplus_slope(x: Array) -> Array:
-    """σ(x)."""
-    e = jnp.exp(-magnitude(x))
-    return jnp.where(x < 0, e, 1) / (1 + e)
-
-
 @activation(
-    slope=_softplus_slope,
+    slope=sigmoid,
     refined={"value": _softplus.softplus},
     facts=Facts(image=(0, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.0),
 )
@@ -219,18 +217,19 @@ def softplus(x: Array) -> Array:
     return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
 
 
-def _half_root(a: Array, b: Array) -> tuple[Array, Array, Array]:
-    """a/2, sqrt(a² + b)/2 and b/4, times a power of two that keeps the square of a large b from overflowing."""
-    k = jnp.where(b < 2.0**100, 0.5, 2.0**-33)
-    a, quarter = a * k, b * (k * k)
-    square = jnp.square(jnp.minimum(a, 2.0**63))  # beyond, b makes no difference
-    return a, jnp.maximum(a, jnp.sqrt(square + quarter)), quarter
+def _half_root(a: Array, b: Array) -> tuple[Array, Array]:
+    """sqrt(a² + b/4) for a = |x|/2 without squares that overflow or vanish, and sqrt(b)/2."""
+    s = jnp.maximum(jnp.sqrt(b) / 2, float(jnp.finfo(b.dtype).tiny))
+    larger = jnp.maximum(a, s)
+    share = jnp.minimum(a, s) / larger
+    return larger * jnp.sqrt(1 + share * share), s
 
 
 def _squareplus_slope(x: Array, b: Array) -> Array:
     """(1 + x/r)/2 with r = sqrt(x² + b), on the left as b/(2r·(r + |x|))."""
-    a, r, quarter = _half_root(magnitude(x), b)
-    tail = quarter / jnp.where(r == 0, 1, r) / jnp.where(r == 0, 1, r + a) / 2
+    a = magnitude(x) / 2
+    r, s = _half_root(a, b)
+    tail = (s / (r + a)) * (s / r) / 2
     return jnp.where(x <= 0, tail, 1 - tail)
 
 
@@ -272,7 +271,6 @@ def squareplus(x: Array, b: ArrayLike = 4) -> Array:
         Barron 2021, "Squareplus: a softplus-like algebraic rectifier", https://arxiv.org/abs/2112.11687
     """
     b = jnp.asarray(b, x.dtype)
-    a, r, quarter = _half_root(jnp.abs(x), b)
-    total = r + a
-    half = jnp.where(x < 0, quarter / jnp.where(total == 0, 1, total), total)
-    return half * jnp.where(b < 2.0**100, 1, 2.0**32)
+    a = jnp.abs(x / 2)
+    total = _half_root(a, b)[0] + a
+    return jnp.where(x < 0, b / 4 / total, total)

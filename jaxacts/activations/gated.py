@@ -7,30 +7,24 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import activation, checked_axis
-from jaxacts._kernels.elementary import finite, magnitude, negative_part
+from jaxacts._kernels.elementary import finite, root_exp, sigmoid
 
 __all__ = ["glu"]
 
 
-def _gate_slope(value: Array, gate: Array) -> Array:
-    """σ(gate)."""
-    e = jnp.exp(-magnitude(gate))
-    return jnp.where(gate < 0, e, 1) / (1 + e) + jnp.zeros_like(value)
-
-
 def _by_gate(value: Array, gate: Array) -> Array:
-    """value·σ(gate)·σ(-gate), with exp(-|gate|) in two factors: it may vanish where the product does not."""
-    a = magnitude(gate)
-    half, e = jnp.exp(-a / 2), jnp.exp(-a)
-    return finite(value) * half / (1 + e * (2 + e)) * half
+    """value·σ(gate)·σ(-gate) = value·(u/(1 + u²))² with u = exp(gate/2)."""
+    u = root_exp(gate, float(jnp.finfo(gate.dtype).max))
+    share = u / (1 + u * u)
+    return finite(value) * share * share
 
 
-@activation(slope=_gate_slope, partials={"gate": _by_gate})
+@activation(slope=lambda value, gate: sigmoid(gate) + jnp.zeros_like(value), partials={"gate": _by_gate})
 def _gated(value: Array, gate: ArrayLike) -> Array:
-    """value · σ(gate), rounded once; the backward pass keeps one array for each of the two."""
+    """value·σ(gate), rounded once; the backward pass keeps one array for each of the two."""
     gate = jnp.asarray(gate)
-    half = jnp.exp(negative_part(gate) / 2)
-    passed = finite(value) * half / (1 + jnp.exp(-magnitude(gate))) * half
+    u = root_exp(gate, 2.0**29)
+    passed = finite(value) * (u / (1 + u * u)) * u
     return jnp.where(jnp.isinf(value) & (gate > -jnp.inf), value, passed)
 
 

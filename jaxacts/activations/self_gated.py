@@ -7,7 +7,9 @@ exponential, so that value and slope keep their digits until they leave the rang
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from math import inf
 
 import jax
@@ -19,39 +21,46 @@ from jaxacts._kernels import gelu as _gelu
 from jaxacts._kernels import gelu_tanh as _gelu_tanh
 from jaxacts._kernels import mish as _mish
 from jaxacts._kernels import silu as _silu
-from jaxacts._kernels.elementary import bounded, negative_part
+from jaxacts._kernels.elementary import root_exp, sigmoid_slope
 
 __all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
 
 
+Inner = Callable[[Array], tuple[Array, Array | float, Array | float]]
+"""What stands inside of a sigmoid gate: y and its first two derivatives by x."""
+
+
 def _gated(x: Array, y: Array) -> Array:
-    """x·σ(y) for y of the sign of x, with exp(y) in two factors: it may vanish where x·exp(y) does not."""
-    half = jnp.exp(jnp.minimum(y, 0) / 2)
-    return x * half / (1 + jnp.exp(-jnp.abs(y))) * half
+    """x·σ(y) as x·u²/(1 + u²) with u = exp(y/2)."""
+    u = root_exp(y, 2.0**29)  # the sigmoid of its logarithm rounds to 1
+    return jnp.maximum(x, float(jnp.finfo(x.dtype).min)) * (u / (1 + u * u)) * u
 
 
-def _gated_slope(x: Array, w: Array, z: Array) -> Array:
-    """The slope of x·σ(y) for an odd y of x, with w = |y| and z = |x|·y'.
-
-    On the left e·(1 + e - z)/(1 + e)² and on the right (1 + e + z·e)/(1 + e)², with e = exp(-w).
-    """
-    left, e = x < 0, jnp.exp(-w)
-    half = jnp.exp(jnp.where(left, -w, 0) / 2)
-    return half * (jnp.where(left, 1 + e - z, 1 + e + z * e) / jnp.square(1 + e)) * half
-
-
-def _lowest(x: Array) -> Array:
-    """x with the least finite number for -inf, which times 0 is 0."""
-    return jnp.maximum(x, float(jnp.finfo(x.dtype).min))
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _gated_slope(inner: Inner, x: Array) -> Array:
+    """The slope of x·σ(y): σ(y)·(1 + x·y'·σ(-y)) as u²·(d + x·y')/d² with u = exp(y/2) and d = 1 + u²."""
+    x = jnp.clip(x, -1e3, 1e3)
+    y, steep, _ = inner(x)
+    u = root_exp(y, 2.0**29)
+    d = 1 + u * u
+    return u / d * ((d + x * steep) / d) * u
 
 
-def _silu_slope(x: Array) -> Array:
-    a = bounded(x, 1e4)
-    return _gated_slope(x, a, a)
+@_gated_slope.defjvp
+def _(inner: Inner, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (x,), (t,) = primals, tangents
+    near = jnp.clip(x, -1e3, 1e3)
+    y, steep, curve = inner(near)
+    curvature = sigmoid_slope(y) * (2 * steep + near * (curve - steep * steep * jnp.tanh(y / 2)))
+    return _gated_slope(inner, x), curvature * t
+
+
+def _linear(x: Array) -> tuple[Array, Array | float, Array | float]:
+    return x, 1.0, 0.0
 
 
 @activation(
-    slope=_silu_slope,
+    slope=lambda x: _gated_slope(_linear, x),
     refined={"value": _silu.silu, "slope": _silu.silu_slope},
     facts=Facts(image=(-0.278464542761073795, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.09983932012886692),
 )
@@ -84,7 +93,6 @@ def silu(x: Array) -> Array:
         Elfwing et al. 2017, "Sigmoid-weighted linear units for neural network function approximation",
         https://arxiv.org/abs/1702.03118
     """
-    x = _lowest(x)
     return _gated(x, x)
 
 
@@ -101,16 +109,19 @@ def _gelu_facts(approximate: bool) -> Facts:
 _DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
 _LINEAR = math.sqrt(8 / math.pi)
 _CUBE = 0.044715 * _LINEAR
-# XLA's erfc vanishes from -12.97 on, and gelu at -13.3: between them it is -φ(x)·(1 - 1/x² + ...), and so is its slope
-# divided by x.
+# XLA's erfc vanishes at -12.97, the function at -13.3: between them it is -φ(x)·(1 - 1/x² + ...), and so is its slope
+# divided by -x.
 _ERFC_ENDS, _TAIL = -12.9, 0.99427
+
+
+def _cubic(x: Array) -> tuple[Array, Array | float, Array | float]:
+    square = x * x
+    return x * (_LINEAR + _CUBE * square), _LINEAR + 3 * _CUBE * square, 6 * _CUBE * x
 
 
 def _gelu_slope(x: Array, approximate: bool) -> Array:
     if approximate:
-        a = bounded(x, 40.0)
-        square = a * a
-        return _gated_slope(x, a * (_LINEAR + _CUBE * square), a * (_LINEAR + 3 * _CUBE * square))
+        return _gated_slope(_cubic, x)
     x = jnp.clip(x, -40, 40)
     half = jnp.exp(x * x / -4)
     steep = x * half * _DENSITY_AT_0 * half
@@ -160,23 +171,21 @@ def gelu(x: Array, approximate: bool = True) -> Array:
         Hendrycks & Gimpel 2016, "Gaussian error linear units", https://arxiv.org/abs/1606.08415
     """
     check_flag("gelu", "approximate", approximate)
-    x = _lowest(x)
     if approximate:
-        return _gated(x, x * (_LINEAR + _CUBE * (x * x)))
+        return _gated(x, _cubic(x)[0])
+    x = jnp.maximum(x, -40)
     half = jnp.exp(x * x / -4)
     tail = half * (-_TAIL * _DENSITY_AT_0) * half
     return jnp.where(x < _ERFC_ENDS, tail, x / 2 * jax.lax.erfc(-math.sqrt(0.5) * x))
 
 
 def _mish_slope(x: Array) -> Array:
-    """With n = exp(-|x|): n·(1 - a + n·(1.5 - a) + n² + n³/4) over (1 + n + n²/2)² on the left; on the right
-    1 + n²·(4·(1 + n)·(a - n) - 2) over (1 + 2n + 2n²)²."""
-    left, a = x < 0, bounded(x, 1e4)
-    n, half = jnp.exp(-a), jnp.exp(negative_part(x) / 2)
-    square = jnp.square(jnp.where(left, 1 + n * (1 + n / 2), 1 + 2 * n * (1 + n)))
-    below = 1 - a + n * (1.5 - a + n * (1 + n / 4))
-    above = square + n * n * (4 * (1 + n) * (a - n) - 2)
-    return half * (jnp.where(left, below, above) / square) * half
+    """With m = exp(x) and d = m·(m + 2) + 2: m·((m + 2)·d + 4x·(m + 1))/d²."""
+    x = jnp.clip(x, -1e3, 1e3)
+    u = root_exp(x, 2.0**15)
+    m = u * u
+    d = m * (m + 2) + 2
+    return u * (((m + 2) * d + 4 * x * (m + 1)) / d / d) * u
 
 
 @activation(
@@ -212,12 +221,9 @@ def mish(x: Array) -> Array:
     References:
         Misra 2019, "Mish: a self regularized non-monotonic activation function", https://arxiv.org/abs/1908.08681
     """
-    # tanh(log(1 + m)) = m·(m + 2)/(m² + 2m + 2) with m = n on the left and 1/n on the right.
-    x = _lowest(x)
-    left, n, half = x < 0, jnp.exp(-jnp.abs(x)), jnp.exp(jnp.minimum(x, 0) / 2)
-    above = jnp.where(left, 2 + n, 1 + 2 * n)
-    below = jnp.where(left, 2 + n * (2 + n), 1 + 2 * n * (1 + n))
-    return x * half * (above / below) * half
+    u = root_exp(x, 2.0**15)
+    m = u * u  # tanh(log(1 + m)) = m·(m + 2)/(m·(m + 2) + 2)
+    return jnp.maximum(x, float(jnp.finfo(x.dtype).min)) * (u * ((m + 2) / (m * (m + 2) + 2))) * u
 
 
 @activation(

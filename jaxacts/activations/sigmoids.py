@@ -15,22 +15,17 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, Pieces, activation
+from jaxacts._kernels import elementary
 from jaxacts._kernels import sigmoid as _sigmoid
 from jaxacts._kernels import softplus as _softplus
 from jaxacts._kernels import tanh as _tanh
-from jaxacts._kernels.elementary import magnitude
+from jaxacts._kernels.elementary import derivative, magnitude, sigmoid_slope
 
 __all__ = ["hard_sigmoid", "hard_tanh", "log_sigmoid", "sigmoid", "soft_sign", "sparse_sigmoid", "tanh"]
 
 
-def _sigmoid_slope(x: Array) -> Array:
-    """σ(x)·σ(-x)."""
-    e = jnp.exp(-magnitude(x))
-    return e / (1 + e * (2 + e))
-
-
 @activation(
-    slope=_sigmoid_slope,
+    slope=sigmoid_slope,
     refined={"value": _sigmoid.sigmoid},
     facts=Facts(image=(0, 1), left=Line(0, 0), right=Line(0, 1), lipschitz=0.25),
 )
@@ -66,15 +61,8 @@ def sigmoid(x: Array) -> Array:
     return jax.lax.logistic(x)
 
 
-def _tanh_slope(x: Array) -> Array:
-    """4u/(1 + u)² with u = exp(-2|x|), one factor exp(-|x|) last: u may vanish where the slope does not."""
-    a = magnitude(x)
-    half, u = jnp.exp(-a), jnp.exp(-2 * a)
-    return 4 * half / (1 + u * (2 + u)) * half
-
-
 @activation(
-    slope=_tanh_slope,
+    slope=lambda x: 4 * sigmoid_slope(2 * x),
     refined={"value": _tanh.tanh, "slope": _tanh.tanh_slope},
     facts=Facts(image=(-1, 1), left=Line(0, -1), right=Line(0, 1), lipschitz=1.0),
 )
@@ -109,14 +97,8 @@ def tanh(x: Array) -> Array:
     return jnp.tanh(x)
 
 
-def _log_sigmoid_slope(x: Array) -> Array:
-    """σ(-x)."""
-    e = jnp.exp(-magnitude(x))
-    return jnp.where(x < 0, 1, e) / (1 + e)
-
-
 @activation(
-    slope=_log_sigmoid_slope,
+    slope=lambda x: elementary.sigmoid(-x),
     refined={"value": lambda x: -_softplus.softplus(-x)},
     facts=Facts(image=(-inf, 0), left=Line(1, 0), right=Line(0, 0), lipschitz=1.0),
 )
@@ -151,10 +133,17 @@ def log_sigmoid(x: Array) -> Array:
     return jnp.minimum(x, 0) - jnp.log1p(jnp.exp(-jnp.abs(x)))
 
 
-def _soft_sign_slope(x: Array) -> Array:
-    """1/(1 + |x|)²."""
+def _soft_sign_curvature(x: Array) -> Array:
+    """∓2/(1 + |x|)³."""
     share = 1 / (1 + magnitude(x))
-    return share * share
+    return jnp.where(x < 0, 2, -2) * share * share * share
+
+
+@derivative(_soft_sign_curvature)
+def _soft_sign_slope(x: Array) -> Array:
+    """1/(1 + |x|)², the sum of the square rounded once."""
+    a = magnitude(x)
+    return 1 / (1 + a * (2 + a))
 
 
 @activation(
