@@ -32,6 +32,13 @@ class Exact:
             [_float(v - h) if np.isfinite(h) else 0.0 for v, h in zip(values, self.high, strict=True)]
         )
 
+    @classmethod
+    def of(cls, high: Reals, low: Reals) -> Exact:
+        """The sums of these."""
+        found = cls([])
+        found.high, found.low = high, low
+        return found
+
 
 def _float(value: Any) -> float:
     try:

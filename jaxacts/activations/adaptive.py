@@ -11,42 +11,42 @@ from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation, check_number
 from jaxacts._kernels import dice as _dice
-from jaxacts._kernels.elementary import finite, sigmoid_slope
+from jaxacts._kernels.elementary import finite, sigmoid, sigmoid_slope
 
 __all__ = ["dice"]
 
 
 def _z(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float) -> tuple[Array, Array]:
-    """(x - mean)/s, which is 0 at the mean even if s is 0, and s = sqrt(variance + epsilon)."""
+    """(x - mean)/s and s = sqrt(variance + epsilon); at the mean 0, even if s is."""
     s = jnp.sqrt(variance + epsilon)
-    centred = finite(x) - mean
-    return jnp.where(centred == 0, 0, centred / s), s
+    return (x - mean) / jnp.maximum(s, float(jnp.finfo(x.dtype).tiny)), s
 
 
 def _steep(x: Array, z: Array, s: Array) -> Array:
-    """x·p·(1 - p)/s, 0 where s or p·(1 - p) is."""
+    """x·p·(1 - p)/s with p = σ(z), 0 where p·(1 - p) is."""
     bump = sigmoid_slope(z)
-    return jnp.where((s == 0) | (bump == 0), 0, finite(x) * bump / s)
+    return jnp.where((bump == 0) | (s == 0), 0, x * bump / s)
 
 
 def _slope(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
+    x = finite(x)
     z, s = _z(x, mean, variance, epsilon)
-    return jax.lax.logistic(z) + alpha * jax.lax.logistic(-z) + (1 - alpha) * _steep(x, z, s)
+    return alpha + (1 - alpha) * (sigmoid(z) + _steep(x, z, s))
 
 
 def _by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, _ = _z(x, mean, variance, epsilon)
-    return finite(x) * jax.lax.logistic(-z)
+    return finite(x) * sigmoid(-z)
 
 
 def _by_mean(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s = _z(x, mean, variance, epsilon)
-    return (alpha - 1) * _steep(x, z, s)
+    return (alpha - 1) * _steep(finite(x), z, s)
 
 
 def _by_variance(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s = _z(x, mean, variance, epsilon)
-    return jnp.where(s == 0, 0, (alpha - 1) * _steep(x * jnp.clip(z, -1e4, 1e4), z, s) / (2 * s))
+    return jnp.where(s == 0, 0, (alpha - 1) * _steep(finite(x) * jnp.clip(z, -1e4, 1e4), z, s) / (2 * s))
 
 
 def _facts(alpha: float, mean: float, variance: float, epsilon: float) -> Facts:
@@ -107,7 +107,5 @@ def dice(x: Array, alpha: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsil
     """
     check_number("dice", "epsilon", epsilon, 0, inf, 1e-8)
     z, _ = _z(x, mean, variance, epsilon)
-    p, rest = jax.lax.logistic(z), jax.lax.logistic(-z)
-    left = jnp.where(rest * alpha == 0, 0, finite(x) * (rest * alpha))
-    line = jnp.where(z < 0, x * alpha, x)
-    return jnp.where(jnp.isinf(x) & (line == line), line, finite(x) * p + left)
+    share = alpha + (1 - jnp.asarray(alpha)) * jax.lax.logistic(z)
+    return jnp.where(share == 0, 0, x * share)

@@ -124,8 +124,7 @@ def relu6(x: Array) -> Array:
 
 
 def _leaky(x: Array, negative_slope: ArrayLike) -> Array:
-    # The slope 0 wins over -inf, as everywhere near it.
-    left = jnp.where(jnp.isinf(x) & (jnp.asarray(negative_slope) == 0), 0, x * negative_slope)
+    left = jnp.where(jnp.equal(negative_slope, 0), 0, x * negative_slope)  # at -inf, too
     return jnp.where(x < 0, left, x)
 
 

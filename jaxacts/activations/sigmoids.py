@@ -19,7 +19,7 @@ from jaxacts._kernels import elementary
 from jaxacts._kernels import sigmoid as _sigmoid
 from jaxacts._kernels import softplus as _softplus
 from jaxacts._kernels import tanh as _tanh
-from jaxacts._kernels.elementary import derivative, magnitude, sigmoid_slope
+from jaxacts._kernels.elementary import derivative, magnitude, root_exp, sigmoid_slope
 
 __all__ = ["hard_sigmoid", "hard_tanh", "log_sigmoid", "sigmoid", "soft_sign", "sparse_sigmoid", "tanh"]
 
@@ -61,8 +61,16 @@ def sigmoid(x: Array) -> Array:
     return jax.lax.logistic(x)
 
 
+@derivative(lambda x: -2 * jnp.tanh(x) * _tanh_slope(x))
+def _tanh_slope(x: Array) -> Array:
+    """(2u/(1 + u²))² with u = exp(x)."""
+    u = root_exp(2 * x, float(jnp.finfo(x.dtype).max) / 4)
+    share = 2 * u / (1 + u * u)
+    return share * share
+
+
 @activation(
-    slope=lambda x: 4 * sigmoid_slope(2 * x),
+    slope=_tanh_slope,
     refined={"value": _tanh.tanh, "slope": _tanh.tanh_slope},
     facts=Facts(image=(-1, 1), left=Line(0, -1), right=Line(0, 1), lipschitz=1.0),
 )

@@ -1,4 +1,4 @@
-"""Correct rounding of float64 references to a narrower dtype, and how far they are from the middle of two numbers."""
+"""Correct rounding of exact results to a narrower dtype."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from wide import Reals
+
+from jaxacts._contract.exact import Exact, Reals
 
 FLOAT8 = (
     "float8_e3m4",
@@ -34,22 +35,19 @@ def spacing(y: Reals, dtype: str) -> Reals:
     return 2.0 ** (np.floor(np.log2(np.maximum(np.abs(y), float(info.smallest_normal)))) - info.nmant)
 
 
-def rounded(y: Reals, dtype: str) -> Reals:
+def rounded(y: Exact, dtype: str) -> Reals:
     """y rounded once to the dtype, ties to even; beyond its range inf, or NaN where it has no inf."""
-    unit = spacing(y, dtype)
-    out = np.rint(y / unit) * unit
+    unit = spacing(y.high, dtype)
+    share = y.high / unit
+    out = np.rint(share)
+    # A middle in float64 is one if the rest is no more than the error of the derivative.
+    rest = np.sign(y.low) * (np.abs(y.low) > 1e-25 * np.abs(y.high))
+    out = np.where((np.abs(share - np.floor(share)) == 0.5) & (rest != 0), np.floor(share) + (rest > 0), out) * unit
     outside = np.nan if np.isnan(np.asarray(np.inf).astype(jnp.dtype(dtype))) else np.inf
-    return np.where(np.abs(out) > float(jnp.finfo(dtype).max), np.copysign(outside, y), out)
+    return np.where(np.abs(out) > float(jnp.finfo(dtype).max), np.copysign(outside, y.high), out)
 
 
-def from_middle(y: Reals, dtype: str) -> Reals:
-    """The signed distance of |y| from the nearest middle between two numbers, in units of float32's last place."""
-    unit = spacing(y, dtype)
-    share = np.abs(y) / unit
-    return (share - np.floor(share) - 0.5) * unit / spacing(y, "float32")
-
-
-def wrong(got: Reals, exact: Reals, x: Reals, dtype: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def wrong(got: Reals, exact: Exact, x: Reals, dtype: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Where got is not the correctly rounded exact result.
 
     XLA's CPU backend takes what is below float32's smallest normal number as 0, in inputs and results; bfloat16

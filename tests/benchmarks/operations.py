@@ -1,7 +1,8 @@
 """Operations of an activation and of its slope times a cotangent: ``python tests/benchmarks/operations.py``.
 
 Counted are the StableHLO operations that JAX lowers to, before XLA's passes, those of private functions at every call.
-Constants, broadcasts, reshapes and conversions do not count: they cost nothing in a fused loop.
+Constants, broadcasts, reshapes and conversions do not count: they cost nothing in a fused loop. Nor do operations on
+scalars, which run once and not for every element.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from rich.table import Table
 
 FREE = {"broadcast_in_dim", "constant", "convert", "reshape", "return"}
 FUNCTION = re.compile(r"func\.func\s+(?:public|private)?\s*@([\w.$-]+)")
-OPERATION = re.compile(r"(?:^|=)\s*\"?(?:stablehlo|chlo)\.(\w+)", re.MULTILINE)
+# The name, and the type of the result, which has a shape.
+OPERATION = re.compile(r"(?:^|=)\s*\"?(?:stablehlo|chlo)\.(\w+).*\btensor<\d[^<>]*>(?: loc\(.*\))?$", re.MULTILINE)
 CALL = re.compile(r"\bcall @([\w.$-]+)")
 MOST = {"forward": (2.0, 12), "backward": (1.5, 24)}
 """The bar: this many times jax.nn's operations, or this many, whichever is more."""
