@@ -16,7 +16,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from jaxacts.initializers import _checks
-from jaxacts.initializers._basic import zeros
+from jaxacts.initializers._constants import zeros
 from jaxacts.initializers._protocol import Draw, Initializer, OutSharding, placed
 
 __all__ = ["DeepNorm", "Fixup", "deepnorm", "depth_scaled", "fixup", "scaled_by"]

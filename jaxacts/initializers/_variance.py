@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 
 from jaxacts.initializers import _checks, _samplers
 from jaxacts.initializers._checks import Axes, Shape
-from jaxacts.initializers._fans import FAN, Layer, described, fans_of
+from jaxacts.initializers._fans.fans import FAN, Layer, described, fans_of
 from jaxacts.initializers._protocol import Initializer, RandomInitializer, Sampler
 
 __all__ = ["Distribution", "Mode", "scaled", "variance_scaling"]

@@ -8,9 +8,9 @@ from typing import Any
 from jax.typing import DTypeLike
 
 from jaxacts.initializers._checks import Axes
-from jaxacts.initializers._fans import Layer
-from jaxacts.initializers._gains import squared_gain
+from jaxacts.initializers._fans.fans import Layer
 from jaxacts.initializers._protocol import Initializer
+from jaxacts.initializers._theory.gains import squared_gain
 from jaxacts.initializers._variance import Mode, scaled
 
 __all__ = [

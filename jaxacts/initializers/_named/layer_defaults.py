@@ -11,9 +11,10 @@ from typing import Any, TypeAlias
 from jax.typing import DTypeLike
 
 from jaxacts.initializers import _checks, _samplers
-from jaxacts.initializers._basic import Constant, Scaled
-from jaxacts.initializers._fans import Layer
-from jaxacts.initializers._layers import Conv
+from jaxacts.initializers._basic import Scaled
+from jaxacts.initializers._constants import Constant
+from jaxacts.initializers._fans.fans import Layer
+from jaxacts.initializers._fans.layers import Conv
 from jaxacts.initializers._orthogonal import Orthogonal
 from jaxacts.initializers._protocol import Initializer
 from jaxacts.initializers._variance import scaled

@@ -13,14 +13,15 @@ from jax.sharding import NamedSharding
 
 from jaxacts._core.catalogue import catalogue
 from jaxacts._core.errors import unknown_name
+from jaxacts._trace.follow import GATE, Trail, follow
+from jaxacts._trace.graph import PRODUCTS, Graph, Use, graph_of
+from jaxacts._trace.primitives import KEEPS_ELEMENTS, LOOPS
+from jaxacts._trace.recognize import recognized, same
 from jaxacts.initializers import _checks
-from jaxacts.initializers._curve import curve_of
-from jaxacts.initializers._fans import FAN
-from jaxacts.initializers._follow import GATE, Trail, follow
-from jaxacts.initializers._gains import Convention, Criterion, check_convention, gain_of
-from jaxacts.initializers._graph import KEEPS_ELEMENTS, LOOPS, PRODUCTS, Graph, Use, graph_of
-from jaxacts.initializers._models import all_zero, folded, opened, table
-from jaxacts.initializers._recognize import recognized, same
+from jaxacts.initializers._fans.fans import FAN
+from jaxacts.initializers._models.models import all_zero, folded, opened, table
+from jaxacts.initializers._theory.curve import curve_of
+from jaxacts.initializers._theory.gains import Convention, Criterion, check_convention, gain_of
 from jaxacts.initializers._variance import Distribution, Mode, scaled
 
 __all__ = ["Choice", "MatchReport", "MatchedLayer", "match"]

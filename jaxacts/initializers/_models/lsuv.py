@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxacts._trace.graph import Graph, Use, graph_of
+from jaxacts._trace.primitives import LOOPS
 from jaxacts.initializers import _checks
-from jaxacts.initializers._graph import LOOPS, Graph, Use, graph_of
-from jaxacts.initializers._models import Model, all_zero, folded, opened, table
+from jaxacts.initializers._models.models import Model, all_zero, folded, opened, table
 
 __all__ = ["LsuvReport", "ScaledLayer", "lsuv"]
 
