@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from jaxacts.initializers import _checks, _samplers
-from jaxacts.initializers._checks import Shape
+from jaxacts.initializers._checks import Multiplier, Shape
 from jaxacts.initializers._protocol import Initializer, RandomInitializer, Sampler
 
 __all__ = ["normal", "truncated_normal", "uniform"]
@@ -19,13 +19,14 @@ _LEAST_RESOLUTION = 1024.0
 
 @dataclass(frozen=True)
 class Scaled(RandomInitializer):
-    """One distribution times one factor, whatever the shape."""
+    """One distribution times ``factor / over``, whatever the shape."""
 
     sample: Sampler
-    factor: float
+    factor: Multiplier
+    over: float = 1.0
 
-    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, float]:
-        return self.sample, self.factor
+    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, Any]:
+        return self.sample, _checks.plain(self.factor) / self.over
 
 
 def normal(stddev: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
@@ -34,15 +35,16 @@ def normal(stddev: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
     .. math:: w \sim \mathcal N(0, \text{stddev}^2)
 
     Args:
-        stddev: standard deviation; finite and at least 0.
+        stddev: standard deviation, a number or an array of them that broadcasts to the shape; may be traced. For
+            complex weights it may be complex.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of any ``shape``.
 
     Raises:
-        ValueError: a stddev that is negative or not finite.
-        TypeError: a dtype that is not a signed float or complex one.
+        ValueError: a stddev that is not finite; at the call, one that the dtype does not hold.
+        TypeError: a dtype that is not a signed float or complex one; at the call, a complex stddev for real weights.
 
     Note:
         float32 values have the bits of ``jax.nn.initializers.normal``. 16-bit and 8-bit dtypes are drawn in float32
@@ -59,7 +61,7 @@ def normal(stddev: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
         The default is that of jax.nn.initializers, https://docs.jax.dev/en/latest/jax.nn.initializers.html
     """
     _checks.no_key("normal", stddev)
-    return Scaled("normal", dtype, _samplers.normal, _checks.magnitude("normal", "stddev", stddev))
+    return Scaled("normal", dtype, _samplers.normal, _checks.multiplier("normal", "stddev", stddev))
 
 
 def uniform(scale: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
@@ -68,7 +70,8 @@ def uniform(scale: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
     .. math:: w \sim \mathcal U[0, \text{scale}), \qquad \operatorname{std}(w) = \text{scale} / \sqrt{12}
 
     Args:
-        scale: the upper bound; finite and at least 0.
+        scale: the upper bound, a number or an array of them that broadcasts to the shape; may be traced. A negative
+            one is the lower bound, and the upper one 0.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
 
     Returns:
@@ -76,8 +79,8 @@ def uniform(scale: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
         rounding can give ``scale`` itself.
 
     Raises:
-        ValueError: a scale that is negative or not finite.
-        TypeError: a dtype that is not a signed float or complex one.
+        ValueError: a scale that is not finite; at the call, one that the dtype does not hold.
+        TypeError: a dtype that is not a signed float or complex one; at the call, a complex scale for real weights.
 
     Note:
         float32 values have the bits of ``jax.nn.initializers.uniform``. The interval is not symmetric, as in jax and
@@ -94,7 +97,7 @@ def uniform(scale: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
         The default is that of jax.nn.initializers, https://docs.jax.dev/en/latest/jax.nn.initializers.html
     """
     _checks.no_key("uniform", scale)
-    return Scaled("uniform", dtype, _samplers.Parts(_samplers.unit), _checks.magnitude("uniform", "scale", scale))
+    return Scaled("uniform", dtype, _samplers.Parts(_samplers.unit), _checks.multiplier("uniform", "scale", scale))
 
 
 def truncated_normal(
@@ -110,18 +113,19 @@ def truncated_normal(
     mean is zero where lower = -upper.
 
     Args:
-        stddev: standard deviation **of the weights**; finite and at least 0.
+        stddev: standard deviation **of the weights**, a number or an array of them that broadcasts to the shape; may
+            be traced.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
-        lower: where the parent normal is cut on the left, in its own standard deviations; finite.
-        upper: where it is cut on the right; finite and greater than lower.
+        lower: where the parent normal is cut on the left, in its own standard deviations; may be -inf.
+        upper: where it is cut on the right; greater than lower, may be inf.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of any ``shape``.
 
     Raises:
-        ValueError: a stddev that is negative, an argument that is not finite, lower >= upper, or an interval so far
-            out in one tail that float32 cannot draw from it.
-        TypeError: a dtype that is not a signed float or complex one.
+        ValueError: a stddev that is not finite, lower >= upper, or an interval so far out in one tail that float32
+            cannot draw from it; at the call, a stddev that the dtype does not hold.
+        TypeError: a dtype that is not a signed float or complex one; at the call, a complex stddev for real weights.
 
     Note:
         **This differs from jax, keras and torch**, whose argument is the deviation of the parent normal: by default
@@ -141,8 +145,8 @@ def truncated_normal(
     """
     name = "truncated_normal"
     _checks.no_key(name, stddev)
-    scale = _checks.magnitude(name, "stddev", stddev)
-    low, high = _checks.number(name, "lower", lower), _checks.number(name, "upper", upper)
+    scale = _checks.multiplier(name, "stddev", stddev)
+    low, high = (_checks.number(name, n, value, finite=False) for n, value in (("lower", lower), ("upper", upper)))
     if low >= high:
         raise ValueError(f"{name}: lower must be less than upper, got {low} and {high}; exchange or widen them.")
     sample = _samplers.TruncatedNormal(low, high)
@@ -151,4 +155,4 @@ def truncated_normal(
             f"{name}: lower and upper must leave a part of the normal that float32 can draw from, got {low} and "
             f"{high}, so far out that fewer than {_LEAST_RESOLUTION:.0f} values remain; move them towards 0."
         )
-    return Scaled(name, dtype, _samplers.Parts(sample), scale / sample.std)
+    return Scaled(name, dtype, _samplers.Parts(sample), scale, sample.std)

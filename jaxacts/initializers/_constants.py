@@ -32,22 +32,16 @@ class Constant:
     ) -> Array:
         sizes = _checks.sizes(self.function, shape)
         stored = _checks.default_dtype(self.function, self.dtype if dtype is None else dtype)
-        if any(np.iscomplexobj(leaf) for leaf in jax.tree.leaves(self.value)) and not jnp.issubdtype(
-            stored, np.complexfloating
-        ):
-            raise TypeError(
-                f"{self.function}: value must be real for a parameter of {stored}, got a complex one; "
-                f"pass dtype=jnp.complex64."
-            )
-        _checks.held(self.function, "value", self.value, stored)
-        value = jnp.asarray(self.value, stored)
+        held = any(isinstance(leaf, Array) for leaf in jax.tree.leaves(self.value))
+        given = jnp.asarray(self.value) if held else np.asarray(self.value)
+        value = jnp.full(given.shape, given, stored)
         trailing = sizes[len(sizes) - value.ndim :] if value.ndim <= len(sizes) else None
         if trailing is None or any(n not in (1, m) for n, m in zip(value.shape, trailing, strict=True)):
             raise ValueError(
                 f"{self.function}: value must broadcast to the shape {sizes}, got shape {value.shape}; "
                 f"pass a number, or one value for each entry of the last axes."
             )
-        return placed(_Full(sizes), out_sharding, value)
+        return placed(_Full(sizes), len(sizes), out_sharding, value)
 
 
 @dataclass(frozen=True)
@@ -71,14 +65,13 @@ def constant(value: ArrayLike, dtype: DTypeLike | None = None) -> Initializer:
         ``init(key, shape, dtype=None, out_sharding=None)``, which ignores the key.
 
     Raises:
-        ValueError: at the call, a value that does not broadcast to ``shape``, or that the dtype would wrap, cut to an
-            integer or make infinite.
-        TypeError: a value that is no number or array of them; at the call, a complex one for a real dtype.
+        ValueError: at the call, a value that does not broadcast to ``shape``.
+        TypeError: a value that is not a number or an array of numbers.
 
     Note:
-        As in ``jax.nn.initializers``, which wraps or cuts what the dtype does not hold. Equal weights stay equal under
-        training: use it for biases and scales. ``constant(0.1)`` is the bias that keeps most relu units active at the
-        start.
+        As in ``jax.nn.initializers``: a value that the dtype does not hold is converted as ``astype`` converts it, 300
+        to 44 in int8. Equal weights stay equal under training: use it for biases and scales. ``constant(0.1)`` is the
+        bias that keeps most relu units active at the start.
 
     Example:
         >>> constant(0.1)(None, (3,))
@@ -108,7 +101,7 @@ def zeros(
 
     Args:
         key: ignored; may be None.
-        shape: any shape.
+        shape: any shape; an int is the shape of a vector.
         dtype: any dtype that holds it; None is jax's default float.
         out_sharding: how to spread the array over devices; None leaves it to jax.
 
@@ -116,7 +109,7 @@ def zeros(
         An array of ``shape`` and ``dtype``.
 
     Raises:
-        TypeError: a shape that is not a sequence of ints.
+        TypeError: a shape that is not an int or a sequence of ints.
 
     Note:
         As in ``jax.nn.initializers``. The usual start of a bias; a weight matrix of zeros passes no gradient back.
@@ -140,7 +133,7 @@ def ones(
 
     Args:
         key: ignored; may be None.
-        shape: any shape.
+        shape: any shape; an int is the shape of a vector.
         dtype: any dtype that holds it; None is jax's default float.
         out_sharding: how to spread the array over devices; None leaves it to jax.
 
@@ -148,7 +141,7 @@ def ones(
         An array of ``shape`` and ``dtype``.
 
     Raises:
-        TypeError: a shape that is not a sequence of ints.
+        TypeError: a shape that is not an int or a sequence of ints.
 
     Note:
         As in ``jax.nn.initializers``. The usual start of the scale of a normalization.

@@ -37,7 +37,7 @@ class ScaledBy:
         stored = _checks.random_dtype(self.function, asked)
         sizes = _checks.sizes(self.function, shape)
         scalar = _checks.factor(self.function, self.factor, stored)
-        return placed(Draw(self.init, sizes, _checks.wide(stored), stored), out_sharding, key, scalar)
+        return placed(Draw(self.init, sizes, _checks.wide(stored), stored), len(sizes), out_sharding, key, scalar)
 
 
 def scaled_by(init: Initializer, factor: float) -> Initializer:

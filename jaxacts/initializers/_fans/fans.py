@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import abc
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import NamedTuple
 
 from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Axes, Shape
+from jaxacts.initializers._fans.kernel import Fans, Kernel, Layer, ratio
 
-__all__ = ["FAN", "Fans", "Kernel", "Layer", "Parts", "described", "fans", "fans_of", "ratio"]
+__all__ = ["FAN", "KernelSpec", "fans"]
 
 FAN: Mapping[str, Callable[[float, float], float]] = MappingProxyType(
     {
@@ -25,127 +24,76 @@ FAN: Mapping[str, Callable[[float, float], float]] = MappingProxyType(
 """The number that the variance is divided by, for each mode, from fan_in and fan_out."""
 
 
-class Fans(NamedTuple):
-    """What :func:`fans` returns; a fan that a stride divides need not be whole."""
-
-    fan_in: float
-    """How many inputs each output sums over."""
-    fan_out: float
-    """How many outputs each input reaches."""
-
-
-class Parts(NamedTuple):
-    """The numbers of entries along the three kinds of axes."""
-
-    inputs: int
-    outputs: int
-    window: int
+_IN_AXIS, _OUT_AXIS = -2, -1
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """One kernel without its batch axes; the axes are counted from 0, and None where nothing was said."""
+class KernelSpec:
+    """What is said about a kernel: the roles of its axes, and the layer that uses it."""
 
-    function: str
-    shape: Shape
-    in_axis: Shape | None
-    out_axis: Shape | None
+    in_axis: Axes = _IN_AXIS
+    out_axis: Axes = _OUT_AXIS
+    batch_axis: Axes = ()
+    layer: Layer | None = None
 
-    def parts(self) -> Parts:
-        """The sizes, with the last two axes as inputs and outputs where nothing was said."""
-        rank = len(self.shape)
-        if rank < 2 and None in (self.in_axis, self.out_axis):
-            raise ValueError(
-                f"{self.function}: a kernel must have at least 2 axes besides batch_axis, for inputs and outputs, "
-                f"got {self.shape}; name in_axis and out_axis, or use zeros or normal for a bias."
+    def checked(self, function: str) -> KernelSpec:
+        """The same with hashable axes, or an error that names ``function``."""
+        if not (self.layer is None or isinstance(self.layer, Layer)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"{function}: layer must be Conv(), Dense(), Einsum(spec), Embed() or None, got {self.layer!r}; "
+                f"pass an instance."
             )
-        in_axis = (rank - 2,) if self.in_axis is None else self.in_axis
-        out_axis = (rank - 1,) if self.out_axis is None else self.out_axis
-        if set(in_axis) & set(out_axis):
+        axes = {name: _checks.listed(function, name, getattr(self, name)) for name in _ROLES}
+        return replace(self, **axes)
+
+    def fans(self, function: str, shape: Shape) -> Fans:
+        """The fans of a kernel of this shape."""
+        if self.in_axis == _IN_AXIS and len(shape) <= 1:
             raise ValueError(
-                f"{self.function}: every axis has one role, got in_axis {in_axis} and out_axis {out_axis} for shape "
-                f"{self.shape}; name both, and each axis once."
+                f"{function}: Can't compute input and output sizes of a {len(shape)}-dimensional weights tensor with "
+                f"default in_axis. Must be at least 2D or specify in_axis explicitly. Got shape {shape}; name in_axis "
+                f"and out_axis, or use zeros or normal for a bias."
             )
-        inputs, outputs = (math.prod(self.shape[a] for a in named) for named in (in_axis, out_axis))
-        return Parts(inputs, outputs, math.prod(self.shape) // (inputs * outputs))
+        roles = {name: _checks.axes(function, name, getattr(self, name), shape) for name in _ROLES}
+        if self.layer is None:
+            return _by_axes(shape, **roles)
+        if (self.in_axis, self.out_axis) == (_IN_AXIS, _OUT_AXIS):
+            roles = {"batch_axis": roles["batch_axis"]}
+        return self.layer.fans(_one_kernel(function, shape, roles))
 
 
-class Layer(abc.ABC):
-    """What a layer does with its kernel, where the shape does not tell."""
-
-    @abc.abstractmethod
-    def fans(self, kernel: Kernel) -> Fans:
-        """The fans of the kernel in this layer."""
+_ROLES = ("in_axis", "out_axis", "batch_axis")
 
 
-class _Unsaid(Layer):
-    """A matrix, or a convolution of two or three dimensions, by the number of axes; anything else must be said."""
-
-    def fans(self, kernel: Kernel) -> Fans:
-        inputs, outputs, window = kernel.parts()
-        rank = len(kernel.shape)
-        named = None not in (kernel.in_axis, kernel.out_axis)
-        if rank == 3 and window > 1 and not named:
-            raise ValueError(
-                f"{kernel.function}: a kernel of 3 axes has several meanings, got {kernel.shape}; say "
-                f"layer=Conv() for a 1-d convolution (window, in, out), in_axis=0, out_axis=(1, 2) for an attention "
-                f"projection (in, heads, size) or in_axis=(0, 1), out_axis=2 for (heads, size, out), "
-                f"batch_axis=0 for a stack of matrices (layers, in, out)."
-            )
-        if rank > 5 and window > 1 and not named:
-            raise ValueError(
-                f"{kernel.function}: no convention says which axes of {kernel.shape} are which; "
-                f"name in_axis and out_axis, or pass layer."
-            )
-        return Fans(inputs * window, outputs * window)
+def _by_axes(shape: Shape, in_axis: Shape, out_axis: Shape, batch_axis: Shape) -> Fans:
+    """As in jax, where an axis may have several roles: what the named sizes leave is the window."""
+    inputs, outputs, batch = (math.prod(shape[a] for a in axes) for axes in (in_axis, out_axis, batch_axis))
+    if 0 in shape:
+        window = math.prod(n for a, n in enumerate(shape) if a not in (*in_axis, *out_axis, *batch_axis))
+    else:
+        window = math.prod(shape) / inputs / outputs / batch
+    return Fans(ratio(inputs * window, 1), ratio(outputs * window, 1))
 
 
-def described(function: str, layer: object) -> Layer:
-    """``layer`` where it is one; None stands for what the number of axes says."""
-    if layer is None:
-        return _Unsaid()
-    if isinstance(layer, Layer):
-        return layer
-    raise TypeError(
-        f"{function}: layer must be Conv(), Dense(), Einsum(spec), Embed() or None, got {layer!r}; pass an instance."
-    )
-
-
-def ratio(whole: int, parts: int) -> float:
-    """``whole / parts``, an int where it is one."""
-    return whole // parts if whole % parts == 0 else whole / parts
-
-
-def fans_of(
-    function: str, shape: Shape, in_axis: Axes | None, out_axis: Axes | None, batch_axis: Axes, layer: Layer | None
-) -> Fans:
-    """:func:`fans` under the name of the function that errors should mention."""
-    named = {
-        argument: _checks.axes(function, argument, value, shape)
-        for argument, value in (("in_axis", in_axis), ("out_axis", out_axis), ("batch_axis", batch_axis))
-        if value is not None
-    }
-    listed = [a for group in named.values() for a in group]
+def _one_kernel(function: str, shape: Shape, said: Mapping[str, Shape]) -> Kernel:
+    """Without the batch axes. A layer gives each axis one role; inputs and outputs are None by default."""
+    listed = [a for axes in said.values() for a in axes]
     if len(set(listed)) < len(listed):
-        said = ", ".join(f"{argument} {group}" for argument, group in named.items())
+        named = ", ".join(f"{name} {axes}" for name, axes in said.items())
         raise ValueError(
-            f"{function}: every axis has one role, got {said} for shape {shape}; name each axis once "
-            f"(for an embedding table pass layer=Embed())."
+            f"{function}: every axis of a layer has one role, got {named} for shape {shape}; name each axis once."
         )
-    _checks.nonempty(function, shape)
-    own = [a for a in range(len(shape)) if a not in named["batch_axis"]]
+    own = [a for a in range(len(shape)) if a not in said["batch_axis"]]
     inputs, outputs = (
-        tuple(own.index(a) for a in named[argument]) if argument in named else None
-        for argument in ("in_axis", "out_axis")
+        tuple(own.index(a) for a in said[name]) if name in said else None for name in ("in_axis", "out_axis")
     )
-    kernel = Kernel(function, tuple(shape[a] for a in own), inputs, outputs)
-    return described(function, layer).fans(kernel)
+    return Kernel(function, tuple(shape[a] for a in own), inputs, outputs)
 
 
 def fans(
     shape: Shape,
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
     batch_axis: Axes = (),
     *,
     layer: Layer | None = None,
@@ -160,27 +108,29 @@ def fans(
 
     Args:
         shape: shape of the kernel.
-        in_axis: axis or axes that hold the inputs; None is the last but one beside the batch axes.
-        out_axis: axis or axes that hold the outputs; None is the last one.
+        in_axis: axis or axes that hold the inputs.
+        out_axis: axis or axes that hold the outputs.
         batch_axis: axis or axes along which independent kernels are stacked. The axes that are named nowhere are the
             window of a convolution and count in both fans.
         layer: what the axes cannot say: :class:`Conv` (groups, strides, transposed), :class:`Einsum` (the
             specification says everything), :class:`Embed`, :class:`Dense` (kernels that were flattened into one
-            matrix). None is a dense layer for kernels of two axes, a plain convolution for four and five.
+            matrix). With a layer, the default axes are the last two besides ``batch_axis``, and each axis has one role.
 
     Returns:
-        ``Fans(fan_in, fan_out)``.
+        ``Fans(fan_in, fan_out)``. Both are 0 where the named axes are empty.
 
     Raises:
-        ValueError: a kernel of three axes without ``in_axis`` and ``out_axis``, ``batch_axis`` or ``layer``, for it
-            can be a 1-d convolution, an attention projection or a stack; fewer than two axes; an axis that ``shape``
-            lacks or that has two roles, or that has size zero; a layer that does not fit the shape.
+        ValueError: fewer than two axes where ``in_axis`` is the default, an axis that ``shape`` lacks, or a layer that
+            does not fit the shape.
+        TypeError: axes that are not ints, a layer that is not one.
 
     Note:
-        jax, Flax, keras and torch take the last axes of any kernel (torch the first) and all others as a window. So
-        their fan_in of an attention projection (512, 8, 64) is 4096 instead of 512, of twelve stacked matrices twelve
-        times too large, of a 4×4 transposed convolution of stride 2 four times; their fan_out of a grouped convolution
-        is too large by the number of groups.
+        Without a layer this is how jax, Flax and keras count: the last two axes of any kernel are inputs and outputs,
+        all others are a window, and an axis with two roles counts twice. So a kernel of three axes is a 1-d
+        convolution, and **for other layers the fans are wrong unless axes or layer say so**: without them the fan_in
+        of an attention projection (512, 8, 64) is 4096 instead of 512, that of twelve stacked matrices twelve times
+        too large, that of a 4×4 transposed convolution of stride 2 four times, and the fan_out of a grouped
+        convolution is too large by the number of groups. torch has the same fans for its own layout.
 
     Example:
         >>> from jaxacts.initializers import Conv, Einsum
@@ -196,4 +146,5 @@ def fans(
         https://proceedings.mlr.press/v9/glorot10a.html; He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015,
         section 2.2 (both directions of a convolution), https://arxiv.org/abs/1502.01852
     """
-    return fans_of("fans", _checks.sizes("fans", shape), in_axis, out_axis, batch_axis, layer)
+    spec = KernelSpec(in_axis, out_axis, batch_axis, layer).checked("fans")
+    return spec.fans("fans", _checks.sizes("fans", shape))

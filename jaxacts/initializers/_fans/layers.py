@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxacts.initializers import _checks
-from jaxacts.initializers._fans.fans import Fans, Kernel, Layer, ratio
+from jaxacts.initializers._fans.kernel import Fans, Kernel, Layer, ratio
 
 __all__ = ["Conv", "Dense", "Einsum", "Embed"]
 

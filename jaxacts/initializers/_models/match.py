@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -18,11 +17,11 @@ from jaxacts._trace.graph import PRODUCTS, Graph, Use, graph_of
 from jaxacts._trace.primitives import KEEPS_ELEMENTS, LOOPS
 from jaxacts._trace.recognize import recognized, same
 from jaxacts.initializers import _checks
-from jaxacts.initializers._fans.fans import FAN
+from jaxacts.initializers._fans.fans import FAN, KernelSpec
 from jaxacts.initializers._models.models import all_zero, folded, opened, table
 from jaxacts.initializers._theory.curve import curve_of
 from jaxacts.initializers._theory.gains import Convention, Criterion, check_convention, gain_of
-from jaxacts.initializers._variance import Distribution, Mode, scaled
+from jaxacts.initializers._variance import Distribution, Mode, of_variance, scaled
 
 __all__ = ["Choice", "MatchReport", "MatchedLayer", "match"]
 
@@ -138,9 +137,7 @@ def match(
     References:
         He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852
     """
-    # Independent numbers of one deviation, whose fans are known already.
-    draw = functools.partial(scaled, "match", distribution=distribution, in_axis=(), out_axis=(), dtype=None)
-    draw(1.0, mode=mode, batch_axis=())
+    scaled("match", 1.0, mode, distribution, KernelSpec(), None)  # refuses unknown names before the model is traced
     check_convention("match", criterion, convention)
     opening = opened(match, model, sample, key, variables, options)
     graph = graph_of(opening.call, opening.leaves, opening.sample, into_scans=True)
@@ -164,7 +161,7 @@ def match(
         fan_in, fan_out = found.use.fan_in, found.use.fan_out
         std = gain / FAN[mode](fan_in, fan_out) ** 0.5
         leaf = leaves[index]
-        init = draw(std**2, mode="fan_in", batch_axis=tuple(range(leaf.ndim)))
+        init = of_variance("match", std**2, distribution)
         placement = getattr(leaf, "sharding", None)
         sharding = placement if isinstance(placement, NamedSharding) else None
         leaves[index] = init(folded(key, path), leaf.shape, leaf.dtype, sharding)

@@ -8,7 +8,8 @@ from typing import Any
 from jax.typing import DTypeLike
 
 from jaxacts.initializers._checks import Axes
-from jaxacts.initializers._fans.fans import Layer
+from jaxacts.initializers._fans.fans import KernelSpec
+from jaxacts.initializers._fans.kernel import Layer
 from jaxacts.initializers._protocol import Initializer
 from jaxacts.initializers._theory.curve import curve_of
 from jaxacts.initializers._theory.gains import Convention, Criterion, gain_of
@@ -24,8 +25,8 @@ def for_activation(
     convention: Convention = "second_moment",
     mode: Mode = "fan_in",
     distribution: Distribution = "normal",
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     layer: Layer | None = None,
@@ -64,4 +65,5 @@ def for_activation(
     """
     caller = "for_activation"
     found = gain_of(caller, curve_of(caller, fn, parameters), criterion, convention)
-    return scaled(caller, found**2, mode, distribution, in_axis, out_axis, batch_axis, dtype, layer)
+    kernel = KernelSpec(in_axis, out_axis, batch_axis, layer)
+    return scaled(caller, found**2, mode, distribution, kernel, dtype)

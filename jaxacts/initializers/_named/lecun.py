@@ -8,7 +8,8 @@ from typing import Any
 from jax.typing import DTypeLike
 
 from jaxacts.initializers._checks import Axes
-from jaxacts.initializers._fans.fans import Layer
+from jaxacts.initializers._fans.fans import KernelSpec
+from jaxacts.initializers._fans.kernel import Layer
 from jaxacts.initializers._protocol import Initializer
 from jaxacts.initializers._theory.gains import squared_gain
 from jaxacts.initializers._variance import Mode, scaled
@@ -21,8 +22,8 @@ __all__ = [
 
 
 def lecun_normal(
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
@@ -68,22 +69,14 @@ def lecun_normal(
         LeCun, Bottou, Orr & Müller, "Efficient BackProp", 1998,
         http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf
     """
-    return scaled(
-        "lecun_normal",
-        squared_gain("lecun_normal", negative_slope, gain, activation, default=1.0),
-        mode,
-        "normal",
-        in_axis,
-        out_axis,
-        batch_axis,
-        dtype,
-        layer,
-    )
+    kernel = KernelSpec(in_axis, out_axis, batch_axis, layer)
+    scale = squared_gain("lecun_normal", negative_slope, gain, activation, default=1.0)
+    return scaled("lecun_normal", scale, mode, "normal", kernel, dtype)
 
 
 def lecun_truncated_normal(
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
@@ -129,22 +122,14 @@ def lecun_truncated_normal(
         LeCun, Bottou, Orr & Müller, "Efficient BackProp", 1998,
         http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf
     """
-    return scaled(
-        "lecun_truncated_normal",
-        squared_gain("lecun_truncated_normal", negative_slope, gain, activation, default=1.0),
-        mode,
-        "truncated_normal",
-        in_axis,
-        out_axis,
-        batch_axis,
-        dtype,
-        layer,
-    )
+    kernel = KernelSpec(in_axis, out_axis, batch_axis, layer)
+    scale = squared_gain("lecun_truncated_normal", negative_slope, gain, activation, default=1.0)
+    return scaled("lecun_truncated_normal", scale, mode, "truncated_normal", kernel, dtype)
 
 
 def lecun_uniform(
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
@@ -190,14 +175,6 @@ def lecun_uniform(
         LeCun, Bottou, Orr & Müller, "Efficient BackProp", 1998,
         http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf
     """
-    return scaled(
-        "lecun_uniform",
-        squared_gain("lecun_uniform", negative_slope, gain, activation, default=1.0),
-        mode,
-        "uniform",
-        in_axis,
-        out_axis,
-        batch_axis,
-        dtype,
-        layer,
-    )
+    kernel = KernelSpec(in_axis, out_axis, batch_axis, layer)
+    scale = squared_gain("lecun_uniform", negative_slope, gain, activation, default=1.0)
+    return scaled("lecun_uniform", scale, mode, "uniform", kernel, dtype)

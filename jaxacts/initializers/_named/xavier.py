@@ -8,7 +8,8 @@ from typing import Any
 from jax.typing import DTypeLike
 
 from jaxacts.initializers._checks import Axes
-from jaxacts.initializers._fans.fans import Layer
+from jaxacts.initializers._fans.fans import KernelSpec
+from jaxacts.initializers._fans.kernel import Layer
 from jaxacts.initializers._protocol import Initializer
 from jaxacts.initializers._theory.gains import squared_gain
 from jaxacts.initializers._variance import Mode, scaled
@@ -24,8 +25,8 @@ __all__ = [
 
 
 def xavier_normal(
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
@@ -71,22 +72,14 @@ def xavier_normal(
         Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
         https://proceedings.mlr.press/v9/glorot10a.html
     """
-    return scaled(
-        "xavier_normal",
-        squared_gain("xavier_normal", negative_slope, gain, activation, default=1.0),
-        mode,
-        "normal",
-        in_axis,
-        out_axis,
-        batch_axis,
-        dtype,
-        layer,
-    )
+    kernel = KernelSpec(in_axis, out_axis, batch_axis, layer)
+    scale = squared_gain("xavier_normal", negative_slope, gain, activation, default=1.0)
+    return scaled("xavier_normal", scale, mode, "normal", kernel, dtype)
 
 
 def xavier_truncated_normal(
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
@@ -131,22 +124,14 @@ def xavier_truncated_normal(
         Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
         https://proceedings.mlr.press/v9/glorot10a.html
     """
-    return scaled(
-        "xavier_truncated_normal",
-        squared_gain("xavier_truncated_normal", negative_slope, gain, activation, default=1.0),
-        mode,
-        "truncated_normal",
-        in_axis,
-        out_axis,
-        batch_axis,
-        dtype,
-        layer,
-    )
+    kernel = KernelSpec(in_axis, out_axis, batch_axis, layer)
+    scale = squared_gain("xavier_truncated_normal", negative_slope, gain, activation, default=1.0)
+    return scaled("xavier_truncated_normal", scale, mode, "truncated_normal", kernel, dtype)
 
 
 def xavier_uniform(
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
@@ -191,17 +176,9 @@ def xavier_uniform(
         Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
         https://proceedings.mlr.press/v9/glorot10a.html
     """
-    return scaled(
-        "xavier_uniform",
-        squared_gain("xavier_uniform", negative_slope, gain, activation, default=1.0),
-        mode,
-        "uniform",
-        in_axis,
-        out_axis,
-        batch_axis,
-        dtype,
-        layer,
-    )
+    kernel = KernelSpec(in_axis, out_axis, batch_axis, layer)
+    scale = squared_gain("xavier_uniform", negative_slope, gain, activation, default=1.0)
+    return scaled("xavier_uniform", scale, mode, "uniform", kernel, dtype)
 
 
 glorot_normal = xavier_normal
