@@ -23,8 +23,10 @@ every initializer above takes the same axes, and as ``layer`` the same descripti
 :class:`Embed`, :class:`Dense`.
 
 Each gives a function ``init(key, shape, dtype=None, out_sharding=None)``, jax's own protocol, so that it is a
-``kernel_init`` of Flax, Haiku or Equinox (``zeros`` and ``ones`` are such functions themselves). The random ones
-compare equal when their arguments do, and pickle. What holds for all:
+``kernel_init`` of Flax (``zeros`` and ``ones`` are such functions themselves). For Haiku, which passes no key, write
+``w_init=lambda shape, dtype: init(hk.next_rng_key(), shape, dtype)``; for the weights of Equinox, which are (out, in),
+name ``in_axis=1, out_axis=0``. Every call that ``jax.nn.initializers`` accepts works with the same meaning. The random
+ones compare equal when their arguments do, and pickle. What holds for all:
 
 * dtypes below 32 bits are drawn in float32 and rounded once;
 * one key gives the same bits under every sharding, jitted or not, and each device builds only its own part (but for

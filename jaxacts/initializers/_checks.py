@@ -27,7 +27,6 @@ __all__ = [
     "default_dtype",
     "divides",
     "factor",
-    "held",
     "key",
     "known",
     "listed",
@@ -38,6 +37,7 @@ __all__ = [
     "plain",
     "positive",
     "random_dtype",
+    "representable",
     "sizes",
     "squared",
     "wide",
@@ -221,7 +221,7 @@ def random_dtype(function: str, dtype: DTypeLike | None) -> np.dtype[Any]:
     return result
 
 
-def held(function: str, argument: str, value: Any, stored: np.dtype[Any]) -> None:
+def representable(function: str, argument: str, value: Any, stored: np.dtype[Any]) -> None:
     """Refuses numbers that ``stored`` would wrap, cut or make infinite."""
     if any(isinstance(x, Tracer) or not getattr(x, "is_fully_addressable", True) for x in jax.tree.leaves(value)):
         return

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Shape
-from jaxacts.initializers._protocol import Initializer, OutSharding, placed
+from jaxacts.initializers._protocol import Initializer, OutSharding, sharded
 
 __all__ = ["constant", "ones", "zeros"]
 
@@ -32,8 +32,8 @@ class Constant:
     ) -> Array:
         sizes = _checks.sizes(self.function, shape)
         stored = _checks.default_dtype(self.function, self.dtype if dtype is None else dtype)
-        held = any(isinstance(leaf, Array) for leaf in jax.tree.leaves(self.value))
-        given = jnp.asarray(self.value) if held else np.asarray(self.value)
+        arrays = any(isinstance(leaf, Array) for leaf in jax.tree.leaves(self.value))
+        given = jnp.asarray(self.value) if arrays else np.asarray(self.value)
         value = jnp.full(given.shape, given, stored)
         trailing = sizes[len(sizes) - value.ndim :] if value.ndim <= len(sizes) else None
         if trailing is None or any(n not in (1, m) for n, m in zip(value.shape, trailing, strict=True)):
@@ -41,7 +41,7 @@ class Constant:
                 f"{self.function}: value must broadcast to the shape {sizes}, got shape {value.shape}; "
                 f"pass a number, or one value for each entry of the last axes."
             )
-        return placed(_Full(sizes), len(sizes), out_sharding, value)
+        return sharded(_Full(sizes), len(sizes), out_sharding, value)
 
 
 @dataclass(frozen=True)

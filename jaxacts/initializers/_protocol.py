@@ -21,7 +21,7 @@ from jax.typing import DTypeLike
 from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Shape
 
-__all__ = ["Draw", "Initializer", "OutSharding", "RandomInitializer", "Sampler", "placed"]
+__all__ = ["Draw", "Initializer", "OutSharding", "RandomInitializer", "Sampler", "sharded"]
 
 OutSharding: TypeAlias = NamedSharding | PartitionSpec | None
 
@@ -56,7 +56,7 @@ class RandomInitializer(abc.ABC):
         sizes = _checks.sizes(self.function, shape)
         sample, factor = self.plan(sizes, wide)
         scalar = _checks.factor(self.function, factor, stored)
-        return placed(Draw(sample, sizes, wide, stored), len(sizes), out_sharding, key, scalar)
+        return sharded(Draw(sample, sizes, wide, stored), len(sizes), out_sharding, key, scalar)
 
     def _stored(self, dtype: DTypeLike | None) -> np.dtype[Any]:
         asked = self.dtype if dtype is None else dtype
@@ -83,7 +83,7 @@ class Draw:
         return (draws * factor.astype(draws.dtype)).astype(self.stored)
 
 
-def placed(make: Callable[..., Array], rank: int, out_sharding: OutSharding, *operands: object) -> Array:
+def sharded(make: Callable[..., Array], rank: int, out_sharding: OutSharding, *operands: object) -> Array:
     """``make(*operands)``, compiled so that every device builds its own part of the result and no more."""
     out_sharding = _with_all_axes(out_sharding, rank)
     compiled = jax.jit(_under_mesh, static_argnums=(0, 1), out_shardings=out_sharding)

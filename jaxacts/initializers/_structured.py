@@ -16,7 +16,7 @@ from jax.typing import DTypeLike
 
 from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Shape
-from jaxacts.initializers._protocol import Initializer, OutSharding, RandomInitializer, Sampler, placed
+from jaxacts.initializers._protocol import Initializer, OutSharding, RandomInitializer, Sampler, sharded
 
 __all__ = ["dirac", "identity", "sparse"]
 
@@ -61,9 +61,9 @@ class Identity:
             )
         _checks.divides(self.function, "groups", self.groups, "outputs", sizes[-1])
         stored = _checks.default_dtype(self.function, self.dtype if dtype is None else dtype)
-        _checks.held(self.function, "scale", self.scale, stored)
+        _checks.representable(self.function, "scale", self.scale, stored)
         value = jnp.asarray(self.scale, stored)
-        return placed(_Ones(sizes, self.groups), len(sizes), out_sharding, value)
+        return sharded(_Ones(sizes, self.groups), len(sizes), out_sharding, value)
 
 
 def identity(scale: float = 1.0, dtype: DTypeLike | None = None) -> Initializer:

@@ -62,7 +62,7 @@ class Curve:
             at = z[~(np.isfinite(value) & np.isfinite(slope)).all(1)][0]
             raise ValueError(
                 f"{self.caller}: {self.name} must have finite values and slopes, got value or slope that is not "
-                f"finite at {at:.6g}; mend it there, or ask for a smaller q."
+                f"finite at {at:.6g}; give it a value there, or ask for a smaller q."
             )
         return value, slope
 
