@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -238,14 +239,21 @@ def representable(function: str, argument: str, value: Any, stored: np.dtype[Any
 
 
 def sizes(function: str, shape: Any) -> Shape:
-    """``shape`` as a tuple of ints that are not negative; a bare int is the shape of a vector."""
+    """``shape`` as a tuple of ints that are not negative; a bare int is the shape of a vector.
+
+    The symbolic sizes of an exported function stay as they are.
+    """
     try:
-        result = tuple(operator.index(n) for n in shape) if np.iterable(shape) else (operator.index(shape),)
+        result = tuple(_size(n) for n in shape) if np.iterable(shape) else (operator.index(shape),)
     except TypeError:
         raise TypeError(f"{function}: shape must be a sequence of ints, got {shape!r}; write (3, 4) or (3,).") from None
-    if min(result, default=0) < 0:
+    if any(isinstance(n, int) and n < 0 for n in result):
         raise ValueError(f"{function}: shape must not have negative sizes, got {result}; give the size of each axis.")
     return result
+
+
+def _size(value: Any) -> Any:
+    return value if jax.export.is_symbolic_dim(value) else operator.index(value)
 
 
 def axis(function: str, argument: str, value: Any) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -194,6 +195,17 @@ def test_traced_scales() -> None:
         np.testing.assert_allclose(ours, jaxs, rtol=1e-6)
     slope = jax.grad(lambda s: ji.normal(s)(KEY, (3, 4)).sum())(2.0)
     assert slope == pytest.approx(float(ji.normal(1.0)(KEY, (3, 4)).sum()), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["normal", "zeros", "constant", "he_uniform", "lecun_truncated_normal"])
+def test_symbolic_shapes(name: str) -> None:
+    size = jax.ShapeDtypeStruct(jax.export.symbolic_shape("b"), jnp.float32)
+    ours, jaxs = (
+        jax.export.export(jax.jit(lambda x, init=init: init(KEY, (x.shape[0], 4), jnp.float32)))(size)
+        for init in SAME[name]
+    )
+    assert str(ours.out_avals) == str(jaxs.out_avals)
+    np.testing.assert_array_equal(ours.call(jnp.ones(6)), SAME[name][0](KEY, (6, 4)))
 
 
 def test_infinite_bounds() -> None:

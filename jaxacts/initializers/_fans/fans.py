@@ -18,7 +18,7 @@ FAN: Mapping[str, Callable[[float, float], float]] = MappingProxyType(
         "fan_in": lambda fan_in, fan_out: fan_in,
         "fan_out": lambda fan_in, fan_out: fan_out,
         "fan_avg": lambda fan_in, fan_out: (fan_in + fan_out) / 2,
-        "fan_geo_avg": lambda fan_in, fan_out: math.sqrt(fan_in * fan_out),
+        "fan_geo_avg": lambda fan_in, fan_out: (fan_in * fan_out) ** 0.5,
     }
 )
 """The number that the variance is divided by, for each mode, from fan_in and fan_out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxacts.initializers._checks import Shape
 
@@ -66,6 +66,6 @@ class Layer(abc.ABC):
 
 
 def ratio(whole: float, parts: float) -> float:
-    """``whole / parts``, an int where it is one."""
-    result = whole / parts
-    return int(result) if result.is_integer() else result
+    """``whole / parts``, an int where it is one; an array where a size is symbolic."""
+    result: Any = whole / parts
+    return int(result) if isinstance(result, float) and result.is_integer() else result
