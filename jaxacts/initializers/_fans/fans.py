@@ -25,6 +25,7 @@ FAN: Mapping[str, Callable[[float, float], float]] = MappingProxyType(
 
 
 _IN_AXIS, _OUT_AXIS = -2, -1
+_ROLES = ("in_axis", "out_axis", "batch_axis")
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,6 @@ class KernelSpec:
         if (self.in_axis, self.out_axis) == (_IN_AXIS, _OUT_AXIS):
             roles = {"batch_axis": roles["batch_axis"]}
         return self.layer.fans(_one_kernel(function, shape, roles))
-
-
-_ROLES = ("in_axis", "out_axis", "batch_axis")
 
 
 def _by_axes(shape: Shape, in_axis: Shape, out_axis: Shape, batch_axis: Shape) -> Fans:

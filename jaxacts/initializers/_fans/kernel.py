@@ -31,7 +31,7 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True)
 class Kernel:
-    """One kernel without its batch axes; the axes are counted from 0, and None where the default was left."""
+    """One kernel without its batch axes; its axes are counted from 0, or both None, which are the last two."""
 
     function: str
     shape: Shape
@@ -39,20 +39,15 @@ class Kernel:
     out_axis: Shape | None
 
     def parts(self) -> Parts:
-        """The sizes, with the last two axes as inputs and outputs by default."""
+        """The sizes of the three kinds of axes."""
         rank = len(self.shape)
-        if rank < 2 and None in (self.in_axis, self.out_axis):
+        if rank < 2 and self.in_axis is None:
             raise ValueError(
                 f"{self.function}: a kernel must have at least 2 axes besides batch_axis, for inputs and outputs, "
                 f"got {self.shape}; name in_axis and out_axis, or use zeros or normal for a bias."
             )
         in_axis = (rank - 2,) if self.in_axis is None else self.in_axis
         out_axis = (rank - 1,) if self.out_axis is None else self.out_axis
-        if set(in_axis) & set(out_axis):
-            raise ValueError(
-                f"{self.function}: every axis of a layer has one role, got in_axis {in_axis} and out_axis {out_axis} "
-                f"for shape {self.shape}; name both, and each axis once."
-            )
         window = [axis for axis in range(rank) if axis not in (*in_axis, *out_axis)]
         return Parts(*(math.prod(self.shape[a] for a in axes) for axes in (in_axis, out_axis, window)))
 
