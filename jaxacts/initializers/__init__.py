@@ -33,6 +33,8 @@ ones compare equal when their arguments do, and pickle. What holds for all:
   the matrix decomposition of the orthogonal ones);
 * a name means what it says: ``*_normal`` is Gaussian and ``*_truncated_normal`` is truncated, where jax and keras call
   the truncated one ``he_normal``.
+
+Of the rest of jaxacts this package imports the catalogue of activations, its error helpers and ``jaxacts._trace``.
 """
 
 from __future__ import annotations
