@@ -23,25 +23,31 @@ every initializer above takes the same axes, and as ``layer`` the same descripti
 :class:`Embed`, :class:`Dense`.
 
 Each gives a function ``init(key, shape, dtype=None, out_sharding=None)``, jax's own protocol, so that it is a
-``kernel_init`` of Flax, Haiku or Equinox (``zeros`` and ``ones`` are such functions themselves). The random ones
-compare equal when their arguments do, and pickle. What holds for all:
+``kernel_init`` of Flax (``zeros`` and ``ones`` are such functions themselves). For Haiku, which passes no key, write
+``w_init=lambda shape, dtype: init(hk.next_rng_key(), shape, dtype)``; for the weights of Equinox, which are (out, in),
+name ``in_axis=1, out_axis=0``. Every call that ``jax.nn.initializers`` accepts works with the same meaning. The random
+ones compare equal when their arguments do, and pickle. What holds for all:
 
 * dtypes below 32 bits are drawn in float32 and rounded once;
 * one key gives the same bits under every sharding, jitted or not, and each device builds only its own part (but for
   the matrix decomposition of the orthogonal ones);
 * a name means what it says: ``*_normal`` is Gaussian and ``*_truncated_normal`` is truncated, where jax and keras call
   the truncated one ``he_normal``.
+
+Of the rest of jaxacts this package imports the catalogue of activations, its error helpers and ``jaxacts._trace``.
 """
 
 from __future__ import annotations
 
 from jaxacts._core import errors as _errors
-from jaxacts.initializers._basic import constant, normal, ones, truncated_normal, uniform, zeros
-from jaxacts.initializers._critical import Critical, correlation_map, critical, variance_map
-from jaxacts.initializers._defaults import layer_default
-from jaxacts.initializers._fans import Fans, fans
-from jaxacts.initializers._gains import Moments, for_activation, gain, moments
-from jaxacts.initializers._he import (
+from jaxacts.initializers._basic import normal, truncated_normal, uniform
+from jaxacts.initializers._constants import constant, ones, zeros
+from jaxacts.initializers._fans.fans import Fans, fans
+from jaxacts.initializers._fans.layers import Conv, Dense, Einsum, Embed
+from jaxacts.initializers._models.lsuv import LsuvReport, ScaledLayer, lsuv
+from jaxacts.initializers._models.match import MatchedLayer, MatchReport, match
+from jaxacts.initializers._named.for_activation import for_activation
+from jaxacts.initializers._named.he import (
     he_normal,
     he_truncated_normal,
     he_uniform,
@@ -49,20 +55,13 @@ from jaxacts.initializers._he import (
     kaiming_truncated_normal,
     kaiming_uniform,
 )
-from jaxacts.initializers._layers import Conv, Dense, Einsum, Embed
-from jaxacts.initializers._lecun import (
+from jaxacts.initializers._named.layer_defaults import layer_default
+from jaxacts.initializers._named.lecun import (
     lecun_normal,
     lecun_truncated_normal,
     lecun_uniform,
 )
-from jaxacts.initializers._lsuv import LsuvReport, ScaledLayer, lsuv
-from jaxacts.initializers._match import MatchedLayer, MatchReport, match
-from jaxacts.initializers._orthogonal import delta_orthogonal, orthogonal
-from jaxacts.initializers._protocol import Initializer
-from jaxacts.initializers._residual import DeepNorm, Fixup, deepnorm, depth_scaled, fixup, scaled_by
-from jaxacts.initializers._structured import dirac, identity, sparse
-from jaxacts.initializers._variance import variance_scaling
-from jaxacts.initializers._xavier import (
+from jaxacts.initializers._named.xavier import (
     glorot_normal,
     glorot_truncated_normal,
     glorot_uniform,
@@ -70,6 +69,14 @@ from jaxacts.initializers._xavier import (
     xavier_truncated_normal,
     xavier_uniform,
 )
+from jaxacts.initializers._orthogonal import delta_orthogonal, orthogonal
+from jaxacts.initializers._protocol import Initializer
+from jaxacts.initializers._residual import DeepNorm, Fixup, deepnorm, depth_scaled, fixup, scaled_by
+from jaxacts.initializers._structured import dirac, identity, sparse
+from jaxacts.initializers._theory.critical import Critical, critical
+from jaxacts.initializers._theory.gains import Moments, gain, moments
+from jaxacts.initializers._theory.maps import correlation_map, variance_map
+from jaxacts.initializers._variance import variance_scaling
 
 __all__ = [
     "Conv",

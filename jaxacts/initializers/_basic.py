@@ -1,35 +1,32 @@
-"""Initializers that do not look at the shape: fixed distributions and constants."""
+"""Initializers that do not look at the shape: fixed distributions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import DTypeLike
 
 from jaxacts.initializers import _checks, _samplers
-from jaxacts.initializers._checks import Shape
-from jaxacts.initializers._protocol import Initializer, OutSharding, RandomInitializer, Sampler, placed
+from jaxacts.initializers._checks import Multiplier, Shape
+from jaxacts.initializers._protocol import Initializer, RandomInitializer, Sampler
 
-__all__ = ["constant", "normal", "ones", "truncated_normal", "uniform", "zeros"]
+__all__ = ["normal", "truncated_normal", "uniform"]
 
 _LEAST_RESOLUTION = 1024.0
 
 
 @dataclass(frozen=True)
 class Scaled(RandomInitializer):
-    """One distribution times one factor, whatever the shape."""
+    """One distribution times ``factor / over``, whatever the shape."""
 
     sample: Sampler
-    factor: float
+    factor: Multiplier
+    over: float = 1.0
 
-    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, float]:
-        return self.sample, self.factor
+    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, Any]:
+        return self.sample, _checks.plain(self.factor) / self.over
 
 
 def normal(stddev: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
@@ -38,15 +35,16 @@ def normal(stddev: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
     .. math:: w \sim \mathcal N(0, \text{stddev}^2)
 
     Args:
-        stddev: standard deviation; finite and at least 0.
+        stddev: standard deviation, a number or an array of them that broadcasts to the shape; may be traced. For
+            complex weights it may be complex.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of any ``shape``.
 
     Raises:
-        ValueError: a stddev that is negative or not finite.
-        TypeError: a dtype that is not a signed float or complex one.
+        ValueError: a stddev that is not finite; at the call, one that the dtype does not hold.
+        TypeError: a dtype that is not a signed float or complex one; at the call, a complex stddev for real weights.
 
     Note:
         float32 values have the bits of ``jax.nn.initializers.normal``. 16-bit and 8-bit dtypes are drawn in float32
@@ -63,7 +61,7 @@ def normal(stddev: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
         The default is that of jax.nn.initializers, https://docs.jax.dev/en/latest/jax.nn.initializers.html
     """
     _checks.no_key("normal", stddev)
-    return Scaled("normal", dtype, _samplers.normal, _checks.magnitude("normal", "stddev", stddev))
+    return Scaled("normal", dtype, _samplers.normal, _checks.multiplier("normal", "stddev", stddev))
 
 
 def uniform(scale: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
@@ -72,7 +70,8 @@ def uniform(scale: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
     .. math:: w \sim \mathcal U[0, \text{scale}), \qquad \operatorname{std}(w) = \text{scale} / \sqrt{12}
 
     Args:
-        scale: the upper bound; finite and at least 0.
+        scale: the upper bound, a number or an array of them that broadcasts to the shape; may be traced. A negative
+            one is the lower bound, and the upper one 0.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
 
     Returns:
@@ -80,8 +79,8 @@ def uniform(scale: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
         rounding can give ``scale`` itself.
 
     Raises:
-        ValueError: a scale that is negative or not finite.
-        TypeError: a dtype that is not a signed float or complex one.
+        ValueError: a scale that is not finite; at the call, one that the dtype does not hold.
+        TypeError: a dtype that is not a signed float or complex one; at the call, a complex scale for real weights.
 
     Note:
         float32 values have the bits of ``jax.nn.initializers.uniform``. The interval is not symmetric, as in jax and
@@ -98,7 +97,7 @@ def uniform(scale: float = 1e-2, dtype: DTypeLike | None = None) -> Initializer:
         The default is that of jax.nn.initializers, https://docs.jax.dev/en/latest/jax.nn.initializers.html
     """
     _checks.no_key("uniform", scale)
-    return Scaled("uniform", dtype, _samplers.Parts(_samplers.unit), _checks.magnitude("uniform", "scale", scale))
+    return Scaled("uniform", dtype, _samplers.Parts(_samplers.unit), _checks.multiplier("uniform", "scale", scale))
 
 
 def truncated_normal(
@@ -114,18 +113,19 @@ def truncated_normal(
     mean is zero where lower = -upper.
 
     Args:
-        stddev: standard deviation **of the weights**; finite and at least 0.
+        stddev: standard deviation **of the weights**, a number or an array of them that broadcasts to the shape; may
+            be traced.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
-        lower: where the parent normal is cut on the left, in its own standard deviations; finite.
-        upper: where it is cut on the right; finite and greater than lower.
+        lower: where the parent normal is cut on the left, in its own standard deviations; may be -inf.
+        upper: where it is cut on the right; greater than lower, may be inf.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of any ``shape``.
 
     Raises:
-        ValueError: a stddev that is negative, an argument that is not finite, lower >= upper, or an interval so far
-            out in one tail that float32 cannot draw from it.
-        TypeError: a dtype that is not a signed float or complex one.
+        ValueError: a stddev that is not finite, lower >= upper, or an interval so far out in one tail that float32
+            cannot draw from it; at the call, a stddev that the dtype does not hold.
+        TypeError: a dtype that is not a signed float or complex one; at the call, a complex stddev for real weights.
 
     Note:
         **This differs from jax, keras and torch**, whose argument is the deviation of the parent normal: by default
@@ -145,8 +145,8 @@ def truncated_normal(
     """
     name = "truncated_normal"
     _checks.no_key(name, stddev)
-    scale = _checks.magnitude(name, "stddev", stddev)
-    low, high = _checks.number(name, "lower", lower), _checks.number(name, "upper", upper)
+    scale = _checks.multiplier(name, "stddev", stddev)
+    low, high = (_checks.number(name, n, value, finite=False) for n, value in (("lower", lower), ("upper", upper)))
     if low >= high:
         raise ValueError(f"{name}: lower must be less than upper, got {low} and {high}; exchange or widen them.")
     sample = _samplers.TruncatedNormal(low, high)
@@ -155,148 +155,4 @@ def truncated_normal(
             f"{name}: lower and upper must leave a part of the normal that float32 can draw from, got {low} and "
             f"{high}, so far out that fewer than {_LEAST_RESOLUTION:.0f} values remain; move them towards 0."
         )
-    return Scaled(name, dtype, _samplers.Parts(sample), scale / sample.std)
-
-
-@dataclass(frozen=True, eq=False)
-class Constant:
-    """Fills with one value; compared by identity, for the value may be an array."""
-
-    function: str
-    value: ArrayLike
-    dtype: DTypeLike | None = None
-
-    def __call__(
-        self, key: Array | None, shape: Sequence[int], dtype: DTypeLike | None = None, out_sharding: OutSharding = None
-    ) -> Array:
-        sizes = _checks.sizes(self.function, shape)
-        stored = _checks.default_dtype(self.function, self.dtype if dtype is None else dtype)
-        if any(np.iscomplexobj(leaf) for leaf in jax.tree.leaves(self.value)) and not jnp.issubdtype(
-            stored, np.complexfloating
-        ):
-            raise TypeError(
-                f"{self.function}: value must be real for a parameter of {stored}, got a complex one; "
-                f"pass dtype=jnp.complex64."
-            )
-        _checks.held(self.function, "value", self.value, stored)
-        value = jnp.asarray(self.value, stored)
-        trailing = sizes[len(sizes) - value.ndim :] if value.ndim <= len(sizes) else None
-        if trailing is None or any(n not in (1, m) for n, m in zip(value.shape, trailing, strict=True)):
-            raise ValueError(
-                f"{self.function}: value must broadcast to the shape {sizes}, got shape {value.shape}; "
-                f"pass a number, or one value for each entry of the last axes."
-            )
-        return placed(_Full(sizes), out_sharding, value)
-
-
-@dataclass(frozen=True)
-class _Full:
-    shape: Shape
-
-    def __call__(self, value: Array) -> Array:
-        return jnp.broadcast_to(value, self.shape)
-
-
-def constant(value: ArrayLike, dtype: DTypeLike | None = None) -> Initializer:
-    r"""The same given value everywhere.
-
-    .. math:: w = \text{value}
-
-    Args:
-        value: a number, or an array that broadcasts to the shape of the parameter.
-        dtype: dtype of the parameter where the call names none; None is jax's default float, whatever value has.
-
-    Returns:
-        ``init(key, shape, dtype=None, out_sharding=None)``, which ignores the key.
-
-    Raises:
-        ValueError: at the call, a value that does not broadcast to ``shape``, or that the dtype would wrap, cut to an
-            integer or make infinite.
-        TypeError: a value that is no number or array of them; at the call, a complex one for a real dtype.
-
-    Note:
-        As in ``jax.nn.initializers``, which wraps or cuts what the dtype does not hold. Equal weights stay equal under
-        training: use it for biases and scales. ``constant(0.1)`` is the bias that keeps most relu units active at the
-        start.
-
-    Example:
-        >>> constant(0.1)(None, (3,))
-        Array([0.1, 0.1, 0.1], dtype=float32)
-
-    References:
-        Goodfellow, Bengio & Courville, "Deep Learning", 2016, section 6.3.1 (0.1 for the biases of relu units),
-        https://www.deeplearningbook.org
-    """
-    _checks.no_key("constant", value, "value")
-    given: Any = value
-    kinds = [getattr(leaf, "dtype", None) or np.asarray(leaf).dtype for leaf in jax.tree.leaves(given)]
-    if given is None or not all(jnp.issubdtype(k, np.number) or k == np.bool_ for k in kinds):
-        raise TypeError(
-            f"constant: value must be a number or an array of numbers, got {value!r}; pass 0.1, or one value for each "
-            f"entry of the last axes."
-        )
-    return Constant("constant", value, dtype)
-
-
-def zeros(
-    key: Array | None, shape: Sequence[int], dtype: DTypeLike | None = None, out_sharding: OutSharding = None
-) -> Array:
-    r"""Zero everywhere: itself an initializer, to be passed without calling it.
-
-    .. math:: w = 0
-
-    Args:
-        key: ignored; may be None.
-        shape: any shape.
-        dtype: any dtype that holds it; None is jax's default float.
-        out_sharding: how to spread the array over devices; None leaves it to jax.
-
-    Returns:
-        An array of ``shape`` and ``dtype``.
-
-    Raises:
-        TypeError: a shape that is not a sequence of ints.
-
-    Note:
-        As in ``jax.nn.initializers``. The usual start of a bias; a weight matrix of zeros passes no gradient back.
-
-    Example:
-        >>> zeros(None, (3,))
-        Array([0., 0., 0.], dtype=float32)
-
-    References:
-        Goodfellow, Bengio & Courville, "Deep Learning", 2016, section 8.4, https://www.deeplearningbook.org
-    """
-    return Constant("zeros", 0)(key, shape, dtype, out_sharding)
-
-
-def ones(
-    key: Array | None, shape: Sequence[int], dtype: DTypeLike | None = None, out_sharding: OutSharding = None
-) -> Array:
-    r"""One everywhere: itself an initializer, to be passed without calling it.
-
-    .. math:: w = 1
-
-    Args:
-        key: ignored; may be None.
-        shape: any shape.
-        dtype: any dtype that holds it; None is jax's default float.
-        out_sharding: how to spread the array over devices; None leaves it to jax.
-
-    Returns:
-        An array of ``shape`` and ``dtype``.
-
-    Raises:
-        TypeError: a shape that is not a sequence of ints.
-
-    Note:
-        As in ``jax.nn.initializers``. The usual start of the scale of a normalization.
-
-    Example:
-        >>> ones(None, (3,))
-        Array([1., 1., 1.], dtype=float32)
-
-    References:
-        Ioffe & Szegedy, "Batch normalization", 2015, https://arxiv.org/abs/1502.03167
-    """
-    return Constant("ones", 1)(key, shape, dtype, out_sharding)
+    return Scaled(name, dtype, _samplers.Parts(sample), scale, sample.std)

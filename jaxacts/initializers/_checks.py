@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -17,23 +19,26 @@ from jaxacts._core.errors import unknown_name
 
 __all__ = [
     "Axes",
+    "Multiplier",
     "Shape",
+    "Values",
     "axes",
     "axis",
     "count",
     "default_dtype",
     "divides",
     "factor",
-    "held",
     "key",
     "known",
     "listed",
     "magnitude",
+    "multiplier",
     "no_key",
-    "nonempty",
     "number",
+    "plain",
     "positive",
     "random_dtype",
+    "representable",
     "sizes",
     "squared",
     "wide",
@@ -43,8 +48,40 @@ Axes: TypeAlias = int | Sequence[int]
 Shape: TypeAlias = tuple[int, ...]
 
 
-def number(function: str, argument: str, value: Any) -> float:
-    """``value`` as a finite float."""
+@dataclass(frozen=True, eq=False)
+class Values:
+    """An array of numbers, traced or not, compared by identity: what holds it stays hashable."""
+
+    array: Any
+
+
+Multiplier: TypeAlias = float | complex | Values
+"""What draws are multiplied by: a number, or an array of them."""
+
+
+def multiplier(function: str, argument: str, value: Any) -> Multiplier:
+    """``value`` as a finite number, real or complex, or an array of them, which may be traced."""
+    if isinstance(value, Tracer) or not getattr(value, "is_fully_addressable", True):
+        return Values(value)
+    array = np.asarray(value)
+    if not (jnp.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
+        raise TypeError(
+            f"{function}: {argument} must be a number or an array of numbers, got {type(value).__name__}; "
+            f"pass a Python float."
+        )
+    wide = array.astype(complex if np.iscomplexobj(array) else float)
+    if not np.isfinite(wide).all():
+        raise ValueError(f"{function}: {argument} must be finite, got {value}; pass a finite number.")
+    return Values(wide) if wide.ndim else wide.item()
+
+
+def plain(value: Multiplier) -> Any:
+    """The number or the array itself."""
+    return value.array if isinstance(value, Values) else value
+
+
+def number(function: str, argument: str, value: Any, *, finite: bool = True) -> float:
+    """``value`` as a float that is finite, or at least not NaN."""
     try:
         # A string of digits is a mistake, not a number.
         result = None if isinstance(value, (str, bytes)) else float(value)
@@ -61,7 +98,7 @@ def number(function: str, argument: str, value: Any) -> float:
         raise TypeError(
             f"{function}: {argument} must be a real number, got {type(value).__name__}; pass a Python float."
         )
-    if not math.isfinite(result):
+    if math.isnan(result) or (finite and math.isinf(result)):
         raise ValueError(f"{function}: {argument} must be finite, got {result}; pass a finite number.")
     return result
 
@@ -90,14 +127,19 @@ def squared(function: str, argument: str, value: float) -> float:
     return result
 
 
-def factor(function: str, value: Any, stored: np.dtype[Any]) -> np.floating[Any]:
-    """``value`` as a real scalar of the width that the draws have, where ``stored`` can hold weights of that size."""
-    # A NumPy scalar of the same width: the factor neither widens the draws nor makes them complex.
+def factor(function: str, value: Any, stored: np.dtype[Any]) -> Any:
+    """``value`` in the dtype of the draws, where ``stored`` can hold weights of that size."""
+    if np.iscomplexobj(value) and not jnp.issubdtype(stored, np.complexfloating):
+        raise TypeError(
+            f"{function}: the factor of weights of {stored} must be real, got a complex one; pass dtype=jnp.complex64."
+        )
+    if isinstance(value, jax.Array):
+        return value.astype(wide(stored))
     with np.errstate(over="ignore"):
-        result = np.finfo(wide(stored)).dtype.type(value)
-    if not result <= float(jnp.finfo(stored).max):
+        result = np.asarray(value).astype(wide(stored))
+    if not np.all(np.abs(result) <= float(jnp.finfo(stored).max)):
         raise ValueError(
-            f"{function}: the weights must be finite in {stored}, but are of the size of {float(value):g}; "
+            f"{function}: the weights must be finite in {stored}, but are of the size of {np.max(np.abs(value)):g}; "
             f"pass a smaller scale or a wider dtype."
         )
     return result
@@ -119,10 +161,11 @@ def count(function: str, argument: str, value: Any, least: int = 1) -> int:
     return result
 
 
-def known(function: str, argument: str, value: object, names: Iterable[str]) -> None:
-    """Refuses a ``value`` that is none of the ``names``."""
+def known(function: str, argument: str, value: object, names: Iterable[str], jaxs: str = "") -> None:
+    """Refuses a ``value`` that is none of the ``names``; ``jaxs`` is what jax says of it."""
     if not (isinstance(value, str) and value in names):
-        raise unknown_name(function, argument, value, names)
+        error = unknown_name(function, argument, value, names)
+        raise ValueError(f"{error} ({jaxs}: {value})") if jaxs else error
 
 
 def key(function: str, value: Any) -> None:
@@ -179,7 +222,7 @@ def random_dtype(function: str, dtype: DTypeLike | None) -> np.dtype[Any]:
     return result
 
 
-def held(function: str, argument: str, value: Any, stored: np.dtype[Any]) -> None:
+def representable(function: str, argument: str, value: Any, stored: np.dtype[Any]) -> None:
     """Refuses numbers that ``stored`` would wrap, cut or make infinite."""
     if any(isinstance(x, Tracer) or not getattr(x, "is_fully_addressable", True) for x in jax.tree.leaves(value)):
         return
@@ -196,23 +239,21 @@ def held(function: str, argument: str, value: Any, stored: np.dtype[Any]) -> Non
 
 
 def sizes(function: str, shape: Any) -> Shape:
-    """``shape`` as a tuple of ints that are not negative."""
+    """``shape`` as a tuple of ints that are not negative; a bare int is the shape of a vector.
+
+    The symbolic sizes of an exported function stay as they are.
+    """
     try:
-        result = tuple(operator.index(n) for n in shape)
+        result = tuple(_size(n) for n in shape) if np.iterable(shape) else (operator.index(shape),)
     except TypeError:
         raise TypeError(f"{function}: shape must be a sequence of ints, got {shape!r}; write (3, 4) or (3,).") from None
-    if min(result, default=0) < 0:
+    if any(isinstance(n, int) and n < 0 for n in result):
         raise ValueError(f"{function}: shape must not have negative sizes, got {result}; give the size of each axis.")
     return result
 
 
-def nonempty(function: str, shape: Shape) -> None:
-    """Refuses a kernel that has an axis of size zero."""
-    if 0 in shape:
-        raise ValueError(
-            f"{function}: a kernel with an axis of size zero has no fan, got shape {shape}; "
-            f"use zeros for an empty parameter."
-        )
+def _size(value: Any) -> Any:
+    return value if jax.export.is_symbolic_dim(value) else operator.index(value)
 
 
 def axis(function: str, argument: str, value: Any) -> int:

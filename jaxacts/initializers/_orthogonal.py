@@ -12,8 +12,8 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from jaxacts.initializers import _checks
-from jaxacts.initializers._checks import Shape
+from jaxacts.initializers import _checks, _samplers
+from jaxacts.initializers._checks import Multiplier, Shape
 from jaxacts.initializers._protocol import Initializer, RandomInitializer, Sampler
 
 __all__ = ["delta_orthogonal", "orthogonal"]
@@ -55,7 +55,7 @@ class _Delta:
 
 @dataclass(frozen=True)
 class Orthogonal(RandomInitializer):
-    scale: float
+    scale: Multiplier
     column_axis: int
     mode: str | None = None
 
@@ -64,29 +64,32 @@ class Orthogonal(RandomInitializer):
         if self.mode is not None:
             _checks.known(self.function, "mode", self.mode, ("fan_in", "fan_out"))
 
-    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, float]:
+    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, Any]:
         if len(shape) < 2:
             raise ValueError(
-                f"{self.function}: shape must have at least 2 axes, got {shape}; use zeros or normal for a bias."
+                f"{self.function}: orthogonal initializer requires at least a 2D shape, got {shape}; "
+                f"use zeros or normal for a bias."
             )
-        _checks.nonempty(self.function, shape)
         (axis,) = _checks.axes(self.function, "column_axis", self.column_axis, shape)
+        if 0 in shape:
+            return _samplers.normal, 1.0
         columns = shape[axis]
-        return _Matrix(axis), self.scale * _stretch(math.prod(shape) // columns, columns, self.mode)
+        return _Matrix(axis), _checks.plain(self.scale) * _stretch(math.prod(shape) // columns, columns, self.mode)
 
 
 class DeltaOrthogonal(Orthogonal):
-    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, float]:
+    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, Any]:
         if len(shape) < 3:
             raise ValueError(
-                f"{self.function}: shape must be that of a convolution, (*window, inputs, outputs), got {shape}; "
-                f"use orthogonal for a matrix."
+                f"{self.function}: Delta orthogonal initializer requires a 3D, 4D or 5D shape. It must be that of a "
+                f"convolution, (*window, inputs, outputs), got {shape}; use orthogonal for a matrix."
             )
-        _checks.nonempty(self.function, shape)
         (axis,) = _checks.axes(self.function, "column_axis", self.column_axis, shape[-2:])
+        if 0 in shape:
+            return _samplers.normal, 1.0
         # Whichever of the two holds the columns.
         *_, inputs, outputs = shape
-        return _Delta(axis), self.scale * _stretch(inputs, outputs, self.mode)
+        return _Delta(axis), _checks.plain(self.scale) * _stretch(inputs, outputs, self.mode)
 
 
 def orthogonal(
@@ -100,7 +103,8 @@ def orthogonal(
     has both. Complex ones are unitary.
 
     Args:
-        scale: every singular value where ``mode`` says nothing else; finite and at least 0.
+        scale: every singular value where ``mode`` says nothing else, up to its sign or, for complex weights, its
+            phase; may be an array that broadcasts to the shape, and traced.
         column_axis: the axis of the kernel that holds the columns, the outputs; the others together are the rows.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
         mode: ``"fan_in"`` multiplies by :math:`\sqrt{\max(1, \text{columns} / \text{rows})}`, so that the second moment
@@ -112,8 +116,8 @@ def orthogonal(
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``, of at least two axes.
 
     Raises:
-        ValueError: a scale that is negative or not finite, an unknown mode; at the call, fewer than two axes, a
-            column_axis that ``shape`` lacks, or an axis of size zero.
+        ValueError: a scale that is not finite, an unknown mode; at the call, fewer than two axes, or a column_axis that
+            ``shape`` lacks.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -139,7 +143,7 @@ def orthogonal(
     """
     _checks.no_key("orthogonal", scale)
     axis = _checks.axis("orthogonal", "column_axis", column_axis)
-    return Orthogonal("orthogonal", dtype, _checks.magnitude("orthogonal", "scale", scale), axis, mode)
+    return Orthogonal("orthogonal", dtype, _checks.multiplier("orthogonal", "scale", scale), axis, mode)
 
 
 def delta_orthogonal(
@@ -155,7 +159,7 @@ def delta_orthogonal(
     outputs, and the norm of the gradients.
 
     Args:
-        scale: every singular value of Q where ``mode`` says nothing else; finite and at least 0.
+        scale: every singular value of Q where ``mode`` says nothing else, as in :func:`orthogonal`.
         column_axis: the axis of Q, -1 or -2, that holds its columns.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
         mode: ``"fan_in"`` or ``"fan_out"`` keeps the second moment of outputs or gradients, as in :func:`orthogonal`.
@@ -165,8 +169,8 @@ def delta_orthogonal(
         ``(*window, inputs, outputs)`` with at least one window axis. An even window of n has its centre at n/2 - 1.
 
     Raises:
-        ValueError: a scale that is negative or not finite, an unknown mode; at the call, fewer than three axes, a
-            column_axis that Q lacks, or an axis of size zero.
+        ValueError: a scale that is not finite, an unknown mode; at the call, fewer than three axes, or a column_axis
+            that Q lacks.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -183,6 +187,6 @@ def delta_orthogonal(
         Xiao et al., "Dynamical isometry and a mean field theory of CNNs", 2018, https://arxiv.org/abs/1806.05393
     """
     _checks.no_key("delta_orthogonal", scale)
-    scale = _checks.magnitude("delta_orthogonal", "scale", scale)
+    factor = _checks.multiplier("delta_orthogonal", "scale", scale)
     axis = _checks.axis("delta_orthogonal", "column_axis", column_axis)
-    return DeltaOrthogonal("delta_orthogonal", dtype, scale, axis, mode)
+    return DeltaOrthogonal("delta_orthogonal", dtype, factor, axis, mode)

@@ -21,7 +21,7 @@ from jax.typing import DTypeLike
 from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Shape
 
-__all__ = ["Draw", "Initializer", "OutSharding", "RandomInitializer", "Sampler", "placed"]
+__all__ = ["Draw", "Initializer", "OutSharding", "RandomInitializer", "Sampler", "sharded"]
 
 OutSharding: TypeAlias = NamedSharding | PartitionSpec | None
 
@@ -56,14 +56,14 @@ class RandomInitializer(abc.ABC):
         sizes = _checks.sizes(self.function, shape)
         sample, factor = self.plan(sizes, wide)
         scalar = _checks.factor(self.function, factor, stored)
-        return placed(Draw(sample, sizes, wide, stored), out_sharding, key, scalar)
+        return sharded(Draw(sample, sizes, wide, stored), len(sizes), out_sharding, key, scalar)
 
     def _stored(self, dtype: DTypeLike | None) -> np.dtype[Any]:
         asked = self.dtype if dtype is None else dtype
         return _checks.random_dtype(self.function, asked)
 
     @abc.abstractmethod
-    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, float | np.floating[Any]]:
+    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, Any]:
         """What to draw in ``dtype`` and the factor of the draws, after the checks that need the shape."""
 
 
@@ -80,13 +80,25 @@ class Draw:
         # Without the barrier XLA merges the factor with the sampler's own constants, and the last bit then depends on
         # whether the caller is jitted.
         draws = jax.lax.optimization_barrier(self.sample(key, self.shape, self.wide))
-        return (draws * factor).astype(self.stored)
+        return (draws * factor.astype(draws.dtype)).astype(self.stored)
 
 
-def placed(make: Callable[..., Array], out_sharding: OutSharding, *operands: object) -> Array:
+def sharded(make: Callable[..., Array], rank: int, out_sharding: OutSharding, *operands: object) -> Array:
     """``make(*operands)``, compiled so that every device builds its own part of the result and no more."""
+    out_sharding = _with_all_axes(out_sharding, rank)
     compiled = jax.jit(_under_mesh, static_argnums=(0, 1), out_shardings=out_sharding)
     return cast(Array, compiled(make, out_sharding, *operands))
+
+
+def _with_all_axes(out_sharding: OutSharding, rank: int) -> OutSharding:
+    """With an entry for every axis under an explicit mesh, as the sharding of a type has."""
+    named = isinstance(out_sharding, NamedSharding)
+    mesh = out_sharding.mesh if named else jax.sharding.get_abstract_mesh()
+    spec = out_sharding.spec if named else out_sharding
+    if not (mesh.explicit_axes and isinstance(spec, PartitionSpec) and len(spec) < rank):
+        return out_sharding
+    full = PartitionSpec(*spec, *[None] * (rank - len(spec)))
+    return NamedSharding(mesh, full, memory_kind=out_sharding.memory_kind) if named else full
 
 
 def _under_mesh(make: Callable[..., Array], out_sharding: OutSharding, *operands: Array) -> Array:

@@ -16,8 +16,8 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from jaxacts.initializers import _checks
-from jaxacts.initializers._basic import zeros
-from jaxacts.initializers._protocol import Draw, Initializer, OutSharding, placed
+from jaxacts.initializers._constants import zeros
+from jaxacts.initializers._protocol import Draw, Initializer, OutSharding, sharded
 
 __all__ = ["DeepNorm", "Fixup", "deepnorm", "depth_scaled", "fixup", "scaled_by"]
 
@@ -37,7 +37,7 @@ class ScaledBy:
         stored = _checks.random_dtype(self.function, asked)
         sizes = _checks.sizes(self.function, shape)
         scalar = _checks.factor(self.function, self.factor, stored)
-        return placed(Draw(self.init, sizes, _checks.wide(stored), stored), out_sharding, key, scalar)
+        return sharded(Draw(self.init, sizes, _checks.wide(stored), stored), len(sizes), out_sharding, key, scalar)
 
 
 def scaled_by(init: Initializer, factor: float) -> Initializer:
@@ -55,7 +55,7 @@ def scaled_by(init: Initializer, factor: float) -> Initializer:
 
     Raises:
         ValueError: a factor that is negative or not finite.
-        TypeError: an ``init`` that is no function.
+        TypeError: an ``init`` that is not a function.
 
     Note:
         jax.nn, torch and keras have no such function.
@@ -88,7 +88,7 @@ def depth_scaled(init: Initializer, branches: int) -> Initializer:
 
     Raises:
         ValueError: fewer than one branch.
-        TypeError: branches that are no int, an ``init`` that is no function.
+        TypeError: branches that are not an int, an ``init`` that is not a function.
 
     Note:
         jax.nn, torch and keras have no such function; it is written by hand in most transformer code.
@@ -132,7 +132,7 @@ def fixup(init: Initializer, branches: int, layers: int) -> Fixup:
 
     Raises:
         ValueError: fewer than one branch or fewer than two layers.
-        TypeError: numbers that are no ints, an ``init`` that is no function.
+        TypeError: numbers that are not ints, an ``init`` that is not a function.
 
     Note:
         The paper also has zero for the classifier, and learned scalar biases and one multiplier in each branch, which
@@ -187,7 +187,7 @@ def deepnorm(encoder_layers: int = 0, decoder_layers: int = 0) -> tuple[DeepNorm
 
     Raises:
         ValueError: a negative number, or no layers at all.
-        TypeError: numbers that are no ints.
+        TypeError: numbers that are not ints.
 
     Note:
         A layer is a whole block, attention and dense part together. jax.nn, torch and keras have no such function.

@@ -55,17 +55,17 @@ def disk(key: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
     """Uniform on the complex disk of radius √2, E|w|² = 1."""
     radius_key, angle_key = jax.random.split(key)
     u = jax.random.uniform(radius_key, shape, np.finfo(dtype).dtype)
-    return _turned(angle_key, jnp.sqrt(2 * u), dtype)
+    return _polar(angle_key, jnp.sqrt(2 * u), dtype)
 
 
 def complex_truncated(key: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
     """The complex normal of E|w|² = 1, conditioned on |w| < 2."""
     radius_key, angle_key = jax.random.split(key)
     u = jax.random.uniform(radius_key, shape, np.finfo(dtype).dtype)
-    return _turned(angle_key, jnp.sqrt(-jnp.log1p(-(1 - _TAIL) * u)), dtype)
+    return _polar(angle_key, jnp.sqrt(-jnp.log1p(-(1 - _TAIL) * u)), dtype)
 
 
-def _turned(key: Array, radius: Array, dtype: np.dtype[Any]) -> Array:
+def _polar(key: Array, radius: Array, dtype: np.dtype[Any]) -> Array:
     angle = 2 * math.pi * jax.random.uniform(key, radius.shape, radius.dtype)
     return jax.lax.complex(radius * jnp.cos(angle), radius * jnp.sin(angle)).astype(dtype)
 

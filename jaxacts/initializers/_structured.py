@@ -16,7 +16,7 @@ from jax.typing import DTypeLike
 
 from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Shape
-from jaxacts.initializers._protocol import Initializer, OutSharding, RandomInitializer, Sampler, placed
+from jaxacts.initializers._protocol import Initializer, OutSharding, RandomInitializer, Sampler, sharded
 
 __all__ = ["dirac", "identity", "sparse"]
 
@@ -31,7 +31,7 @@ class _Ones:
     def __call__(self, value: Array) -> Array:
         *window, _, outputs = self.shape
         *place, inward, outward = (jax.lax.broadcasted_iota(np.int32, self.shape, a) for a in range(len(self.shape)))
-        copied = inward == outward % (outputs // self.groups)
+        copied = inward == outward % max(1, outputs // self.groups)
         for index, n in zip(place, window, strict=True):
             copied &= index == (n - 1) // 2
         return jnp.where(copied, value, jnp.zeros_like(value))
@@ -59,12 +59,11 @@ class Identity:
                 f"{self.function}: shape must be that of a convolution, (*window, inputs, outputs), got {sizes}; "
                 f"use identity for a matrix."
             )
-        _checks.nonempty(self.function, sizes)
         _checks.divides(self.function, "groups", self.groups, "outputs", sizes[-1])
         stored = _checks.default_dtype(self.function, self.dtype if dtype is None else dtype)
-        _checks.held(self.function, "scale", self.scale, stored)
+        _checks.representable(self.function, "scale", self.scale, stored)
         value = jnp.asarray(self.scale, stored)
-        return placed(_Ones(sizes, self.groups), out_sharding, value)
+        return sharded(_Ones(sizes, self.groups), len(sizes), out_sharding, value)
 
 
 def identity(scale: float = 1.0, dtype: DTypeLike | None = None) -> Initializer:
@@ -81,8 +80,8 @@ def identity(scale: float = 1.0, dtype: DTypeLike | None = None) -> Initializer:
         more outputs than inputs the last outputs are zero; with fewer the last inputs are dropped.
 
     Raises:
-        ValueError: a scale that is not finite; at the call, a shape that is not that of a matrix, an axis of size
-            zero, or a scale that the dtype does not hold.
+        ValueError: a scale that is not finite; at the call, a shape that is not that of a matrix, or a scale that the
+            dtype does not hold.
 
     Note:
         As torch's ``eye_`` and keras's ``Identity``; jax.nn has none. Its main use is the recurrent matrix of a relu
@@ -121,8 +120,8 @@ def dirac(groups: int = 1, scale: float = 1.0, dtype: DTypeLike | None = None) -
         n/2 - 1, where ``"SAME"`` padding needs it.
 
     Raises:
-        ValueError: groups below 1, a scale that is not finite; at the call, fewer than three axes, an axis of size
-            zero, groups that do not divide the outputs, or a scale that the dtype does not hold.
+        ValueError: groups below 1, a scale that is not finite; at the call, fewer than three axes, groups that do not
+            divide the outputs, or a scale that the dtype does not hold.
 
     Note:
         As torch's ``dirac_`` in the layout of Flax; torch's centre of an even window is n/2, which fits its padding.

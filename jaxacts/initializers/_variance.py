@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
 from jaxacts.initializers import _checks, _samplers
-from jaxacts.initializers._checks import Axes, Shape
-from jaxacts.initializers._fans import FAN, Layer, described, fans_of
+from jaxacts.initializers._checks import Axes, Multiplier, Shape
+from jaxacts.initializers._fans.fans import FAN, KernelSpec
+from jaxacts.initializers._fans.kernel import Layer
 from jaxacts.initializers._protocol import Initializer, RandomInitializer, Sampler
 
-__all__ = ["Distribution", "Mode", "scaled", "variance_scaling"]
+__all__ = ["Distribution", "Mode", "of_variance", "scaled", "variance_scaling"]
 
 Mode: TypeAlias = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
 Distribution: TypeAlias = Literal["truncated_normal", "normal", "uniform"]
@@ -29,12 +31,22 @@ class _Law(NamedTuple):
     times: float = 1.0
     over: float = 1.0
 
+    def factor(self, variance: Any, dtype: np.dtype[Any]) -> Any:
+        """In the dtype of the draws and in this order, so that float32 has the bits of jax.nn."""
+        real = np.finfo(dtype).dtype
+        kind = np.result_type(real, np.complex64) if np.iscomplexobj(variance) else real
+        xp: Any = jnp if isinstance(variance, jax.Array) else np
+        with np.errstate(over="ignore"):
+            root = xp.sqrt(xp.asarray(self.times, kind) * xp.asarray(variance, kind))
+            return root / xp.asarray(self.over, kind)
 
-_TRUNCATED = _samplers.TruncatedNormal(-2.0, 2.0)
+
+# The standard deviation to the last bit, as jax has it; the quadrature of the sampler leaves some.
+_TRUNCATED, _TRUNCATED_STD = _samplers.TruncatedNormal(-2.0, 2.0), 0.87962566103423978
 
 _REAL: Mapping[str, _Law] = MappingProxyType(
     {
-        "truncated_normal": _Law(_TRUNCATED, over=_TRUNCATED.std),
+        "truncated_normal": _Law(_TRUNCATED, over=_TRUNCATED_STD),
         "normal": _Law(_samplers.normal),
         "uniform": _Law(_samplers.symmetric, times=3.0),
     }
@@ -48,39 +60,53 @@ _COMPLEX: Mapping[str, _Law] = MappingProxyType(
 )
 
 
+def _law(distribution: str, dtype: np.dtype[Any]) -> _Law:
+    return (_COMPLEX if jnp.issubdtype(dtype, jnp.complexfloating) else _REAL)[distribution]
+
+
 @dataclass(frozen=True)
 class VarianceScaling(RandomInitializer):
-    scale: float
+    scale: Multiplier
     mode: str
     distribution: str
-    in_axis: Axes | None
-    out_axis: Axes | None
-    batch_axis: Axes
-    layer: Layer | None
+    kernel: KernelSpec
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _checks.known(self.function, "mode", self.mode, FAN)
-        _checks.known(self.function, "distribution", self.distribution, _REAL)
-        described(self.function, self.layer)
+        for argument, names in (("mode", FAN), ("distribution", _REAL)):
+            jaxs = f"invalid {argument} for variance scaling initializer"
+            _checks.known(self.function, argument, getattr(self, argument), names, jaxs)
 
-    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, np.floating[Any]]:
-        both = fans_of(self.function, shape, self.in_axis, self.out_axis, self.batch_axis, self.layer)
-        fan = FAN[self.mode](*both)
-        laws = _COMPLEX if jnp.issubdtype(dtype, jnp.complexfloating) else _REAL
-        sample, times, over = laws[self.distribution]
-        # In the dtype of the draws and in this order, so that float32 has the bits of jax.nn.
-        real = np.finfo(dtype).dtype.type
-        with np.errstate(over="ignore"):
-            return sample, np.sqrt(real(times) * real(self.scale / fan)) / real(over)
+    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, Any]:
+        fan = FAN[self.mode](*self.kernel.fans(self.function, shape))
+        law = _law(self.distribution, dtype)
+        # An empty kernel may have a fan of 0.
+        return law.sample, law.factor(_checks.plain(self.scale) / (fan if 0 not in shape else 1), dtype)
+
+
+@dataclass(frozen=True)
+class OfVariance(RandomInitializer):
+    """Draws of one variance, whatever the shape."""
+
+    variance: float
+    distribution: str
+
+    def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, Any]:
+        law = _law(self.distribution, dtype)
+        return law.sample, law.factor(self.variance, dtype)
+
+
+def of_variance(function: str, variance: float, distribution: Distribution) -> Initializer:
+    """For kernels whose fans are known already."""
+    return OfVariance(function, None, variance, distribution)
 
 
 def variance_scaling(
     scale: float,
     mode: Mode,
     distribution: Distribution,
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
@@ -100,33 +126,34 @@ def variance_scaling(
     With ``fan_in`` a linear layer maps inputs of second moment q to outputs of second moment scale·q.
 
     Args:
-        scale: the variance times the fan; finite and at least 0.
+        scale: the variance times the fan: a number that is not negative, or an array of such numbers that broadcasts
+            to the kernel; may be traced. For complex weights it may be complex.
         mode: ``"fan_in"``, ``"fan_out"``, ``"fan_avg"`` or ``"fan_geo_avg"``.
         distribution: ``"normal"``; ``"truncated_normal"``, cut at ±2 deviations of its parent and rescaled, so that
             no weight is larger than 2.274 std; or ``"uniform"`` on ±√3 std.
-        in_axis: axis or axes of the kernel that hold the inputs; None is the last but one beside the batch axes.
-        out_axis: axis or axes that hold the outputs; None is the last one.
+        in_axis: axis or axes of the kernel that hold the inputs.
+        out_axis: axis or axes that hold the outputs.
         batch_axis: axis or axes along which independent kernels are stacked. The axes that are named nowhere are the
             window of a convolution and count in both fans.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
         layer: what the axes cannot say: :class:`Conv`, :class:`Einsum`, :class:`Embed` or :class:`Dense`, as in
-            :func:`fans`. None is a dense layer for kernels of two axes, a plain convolution for four and five.
+            :func:`fans`.
 
     Returns:
-        ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``.
+        ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``, also of an empty one.
 
     Raises:
-        ValueError: a scale that is negative or not finite, an unknown mode or distribution; at the call, a kernel of
-            three axes about which neither axes nor layer are given, fewer than two axes, an axis that ``shape`` lacks
-            or that has two roles, an axis of size zero, or a layer that does not fit.
-        TypeError: a dtype that is not a signed float or complex one.
+        ValueError: a scale that is negative or not finite, an unknown mode or distribution; at the call, what
+            :func:`fans` raises, or weights that the dtype does not hold.
+        TypeError: a dtype that is not a signed float or complex one; at the call, a complex scale for real weights.
 
     Note:
         float32 values have the bits of ``jax.nn.initializers.variance_scaling``. 16-bit and 8-bit dtypes are drawn in
         float32 and rounded once; jax's bfloat16 has 128 distinct values and its float8 is NaN. Complex weights are
-        rotation-invariant with E|w|² = scale/n, also where truncated (jax's is 1.018 times that). jax
-        takes any kernel of three axes for a 1-d convolution, and returns a number for an axis that is both in_axis and
-        out_axis; both are refused here, see :func:`fans`. keras has the same scales and names, torch has none.
+        rotation-invariant with E|w|² = scale/n, also where truncated (jax's is 1.018 times that). Axes mean what they
+        mean in jax: a kernel of three axes is a 1-d convolution, and an axis that is both in_axis and out_axis, as
+        ``out_axis=0`` in the embedding table of Flax, counts in both fans; other layers need axes or ``layer``, see
+        :func:`fans`. keras has the same scales and names, torch has none.
 
     Example:
         >>> import jax
@@ -140,26 +167,17 @@ def variance_scaling(
         https://proceedings.mlr.press/v9/glorot10a.html
     """
     _checks.no_key("variance_scaling", scale, "scale, mode, distribution")
-    return scaled("variance_scaling", scale, mode, distribution, in_axis, out_axis, batch_axis, dtype, layer)
+    kernel = KernelSpec(in_axis, out_axis, batch_axis, layer)
+    return scaled("variance_scaling", scale, mode, distribution, kernel, dtype)
 
 
 def scaled(
-    function: str,
-    scale: float,
-    mode: Mode,
-    distribution: Distribution,
-    in_axis: Axes | None,
-    out_axis: Axes | None,
-    batch_axis: Axes,
-    dtype: DTypeLike | None,
-    layer: Layer | None = None,
+    function: str, scale: Any, mode: Mode, distribution: Distribution, kernel: KernelSpec, dtype: DTypeLike | None
 ) -> Initializer:
     """:func:`variance_scaling` under the name of the member that errors should mention."""
-    _checks.no_key(function, in_axis)
-    checked = _checks.magnitude(function, "scale", scale)
-    inputs, outputs = (
-        None if axis is None else _checks.listed(function, argument, axis)
-        for argument, axis in (("in_axis", in_axis), ("out_axis", out_axis))
-    )
-    batch = _checks.listed(function, "batch_axis", batch_axis)
-    return VarianceScaling(function, dtype, checked, mode, distribution, inputs, outputs, batch, layer)
+    _checks.no_key(function, kernel.in_axis)
+    checked = _checks.multiplier(function, "scale", scale)
+    known = _checks.plain(checked)
+    if not (isinstance(known, jax.Array) or np.iscomplexobj(known)) and np.min(known) < 0:
+        raise ValueError(f"{function}: scale must not be negative, got {scale}; pass 0 or a number above.")
+    return VarianceScaling(function, dtype, checked, mode, distribution, kernel.checked(function))

@@ -19,7 +19,9 @@ from jax.sharding import PartitionSpec as P
 if __name__ == "__main__" and len(sys.argv) == 4:
     # Before anything that makes an array, as the tables of test_protocol do.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    jax.distributed.initialize(f"127.0.0.1:{sys.argv[2]}", 2, int(sys.argv[3]))
+    # No limit on how long one process may wait for the other: the test ends both when either fails.
+    limits = ("initialization_timeout", "heartbeat_timeout_seconds", "shutdown_timeout_seconds")
+    jax.distributed.initialize(f"127.0.0.1:{sys.argv[2]}", 2, int(sys.argv[3]), **dict.fromkeys(limits, 86_400))
 
 sys.path.insert(0, str(Path(__file__).parent))
 import test_protocol

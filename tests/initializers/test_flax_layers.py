@@ -1,4 +1,4 @@
-"""The fans are those of the real layers: unit variance through each kind of Flax layer, forward and backward."""
+"""The layers of Flax take every member, and the fans are theirs: unit variance, forward and backward."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen, nnx
+from test_protocol import ALIASES, INITIALIZERS
 
 from jaxacts import initializers as ji
 
@@ -104,7 +105,7 @@ ROWS = {
         (64, WIDTH),
     ),
     "conv": Row(conv((3, 3)), (2, 4, 4, WIDTH)),
-    "conv 1d": Row(conv((3,)), (8, 8, WIDTH), {"layer": ji.Conv()}),
+    "conv 1d": Row(conv((3,)), (8, 8, WIDTH)),
     "conv 3d": Row(conv((1, 2, 2)), (2, 4, 4, 4, WIDTH)),
     "conv stride 2": Row(conv((4, 4), strides=(2, 2)), (2, 8, 8, WIDTH), {"layer": ji.Conv(strides=2)}),
     "conv stride (1, 2)": Row(conv((2, 3), strides=(1, 2)), (4, 4, 4, WIDTH), {"layer": ji.Conv(strides=(1, 2))}),
@@ -208,3 +209,71 @@ def test_packed_projections_have_the_variance_of_separate_ones() -> None:
         axes = family(in_axis=0, out_axis=(2, 3), batch_axis=1)(KEY, (WIDTH, 3, HEADS, SIZE))
         assert float(flat.std()) == pytest.approx(separate, rel=0.01)
         assert float(axes.std()) == pytest.approx(separate, rel=0.01)
+
+
+X, SEQUENCE, IMAGE = jnp.ones((2, 8)), jnp.ones((2, 6, 8)), jnp.ones((2, 6, 6, 8))
+# Layers with their defaults, by the argument for the initializer.
+LINEN: dict[str, tuple[Callable[..., linen.Module], jax.Array]] = {
+    "Dense": (lambda i: linen.Dense(4, kernel_init=i), X),
+    "Conv 1-d": (lambda i: linen.Conv(4, (3,), kernel_init=i), SEQUENCE),
+    "Conv": (lambda i: linen.Conv(4, (3, 3), kernel_init=i), IMAGE),
+    "Conv 3-d": (lambda i: linen.Conv(4, (3, 3, 3), kernel_init=i), jnp.ones((2, 3, 3, 3, 8))),
+    "Conv grouped": (lambda i: linen.Conv(8, (3,), feature_group_count=4, kernel_init=i), SEQUENCE),
+    "ConvLocal": (lambda i: linen.ConvLocal(4, (3,), kernel_init=i), SEQUENCE),
+    "ConvTranspose": (lambda i: linen.ConvTranspose(4, (3,), strides=(2,), kernel_init=i), SEQUENCE),
+    "DenseGeneral": (lambda i: linen.DenseGeneral((2, 4), axis=(-2, -1), kernel_init=i), SEQUENCE),
+    "DenseGeneral with batch": (lambda i: linen.DenseGeneral(4, batch_dims=(0,), kernel_init=i), SEQUENCE),
+    "Einsum": (lambda i: linen.Einsum((8, 2, 4), "btd,dhk->bthk", use_bias=False, kernel_init=i), SEQUENCE),
+    "MultiHeadDotProductAttention": (lambda i: linen.MultiHeadDotProductAttention(2, kernel_init=i), SEQUENCE),
+    "Embed": (lambda i: linen.Embed(7, 8, embedding_init=i), jnp.zeros((2,), jnp.int32)),
+    "LSTM": (lambda i: linen.RNN(linen.LSTMCell(4, kernel_init=i, recurrent_kernel_init=i)), SEQUENCE),
+    "OptimizedLSTM": (lambda i: linen.RNN(linen.OptimizedLSTMCell(4, kernel_init=i)), SEQUENCE),
+    "GRU": (lambda i: linen.RNN(linen.GRUCell(4, kernel_init=i, recurrent_kernel_init=i)), SEQUENCE),
+}
+NNX: dict[str, Callable[..., Any]] = {
+    "Linear": lambda i, r: nnx.Linear(8, 4, kernel_init=i, rngs=r),
+    "Conv 1-d": lambda i, r: nnx.Conv(8, 4, (3,), kernel_init=i, rngs=r),
+    "Conv": lambda i, r: nnx.Conv(8, 4, (3, 3), kernel_init=i, rngs=r),
+    "Conv grouped": lambda i, r: nnx.Conv(8, 8, (3,), feature_group_count=4, kernel_init=i, rngs=r),
+    "ConvTranspose": lambda i, r: nnx.ConvTranspose(8, 4, (3,), strides=(2,), kernel_init=i, rngs=r),
+    "LinearGeneral": lambda i, r: nnx.LinearGeneral((6, 8), (2, 4), axis=(-2, -1), kernel_init=i, rngs=r),
+    "Einsum": lambda i, r: nnx.Einsum("btd,dhk->bthk", (8, 2, 4), kernel_init=i, rngs=r),
+    "MultiHeadAttention": lambda i, r: nnx.MultiHeadAttention(2, 8, kernel_init=i, decode=False, rngs=r),
+    "Embed": lambda i, r: nnx.Embed(7, 8, embedding_init=i, rngs=r),
+    "LSTM": lambda i, r: nnx.LSTMCell(8, 4, kernel_init=i, recurrent_kernel_init=i, rngs=r),
+    "OptimizedLSTM": lambda i, r: nnx.OptimizedLSTMCell(8, 4, kernel_init=i, recurrent_kernel_init=i, rngs=r),
+    "GRU": lambda i, r: nnx.GRUCell(8, 4, kernel_init=i, recurrent_kernel_init=i, rngs=r),
+    "LoRA": lambda i, r: nnx.LoRA(8, 2, 4, a_initializer=i, b_initializer=i, rngs=r),
+}
+# Those that are for matrices, or for windows, alone.
+MEMBERS = {name: init for name, init in INITIALIZERS.items() if name not in ("identity", "sparse", "dirac")}
+MEMBERS |= {alias: getattr(ji, alias)() for alias in ALIASES}
+
+
+def members(layer: str) -> dict[str, ji.Initializer]:
+    windows = layer.startswith("Conv") and layer != "ConvLocal"
+    return {name: init for name, init in MEMBERS.items() if windows or name != "delta_orthogonal"}
+
+
+@pytest.mark.parametrize("layer", LINEN)
+def test_layers_of_linen_take_every_member(layer: str) -> None:
+    make, x = LINEN[layer]
+    expected = jax.eval_shape(make(jax.nn.initializers.normal()).init, KEY, x)
+    for name, init in members(layer).items():
+        assert jax.eval_shape(make(init).init, KEY, x) == expected, name
+
+
+@pytest.mark.parametrize("layer", NNX)
+def test_layers_of_nnx_take_every_member(layer: str) -> None:
+    for init in members(layer).values():
+        nnx.eval_shape(lambda init=init: NNX[layer](init, nnx.Rngs(0)))
+
+
+def test_tables_have_the_weights_of_flax() -> None:
+    # The axis of the outputs is that of the inputs too.
+    init = ji.variance_scaling(1.0, "fan_in", "normal", out_axis=0)
+    ids = jnp.zeros((1,), jnp.int32)
+    ours, flaxs = (layer.init(KEY, ids) for layer in (linen.Embed(300, 32, embedding_init=init), linen.Embed(300, 32)))
+    np.testing.assert_array_equal(ours["params"]["embedding"], flaxs["params"]["embedding"])
+    ours, flaxs = (nnx.Embed(300, 32, rngs=nnx.Rngs(0), **more) for more in ({"embedding_init": init}, {}))
+    np.testing.assert_array_equal(ours.embedding[...], flaxs.embedding[...])

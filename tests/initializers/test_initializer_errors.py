@@ -60,25 +60,29 @@ EAGER: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     ),
     "xavier gain": (lambda: ji.xavier_uniform(gain=-1), ValueError, "xavier_uniform: gain must not be negative"),
     "lecun gain": (lambda: ji.lecun_normal(gain=NAN), ValueError, "lecun_normal: gain must be finite, got nan"),
-    "normal": (lambda: ji.normal(-1.0), ValueError, r"normal: stddev must not be negative, got -1\.0; pass 0 or"),
-    "normal complex": (lambda: ji.normal(1j), TypeError, "normal: stddev must be a real number, got complex"),
-    "normal traced": (
-        lambda: jax.jit(lambda s: ji.normal(s)(KEY, (2,)))(1.0),
+    "normal": (
+        lambda: ji.normal(None),
         TypeError,
-        "normal: stddev must be a real number known when normal is called, .*; pass a Python float, or call it outside",
+        "normal: stddev must be a number or an array of numbers, got NoneType",
     ),
-    "uniform": (lambda: ji.uniform(-1.0), ValueError, "uniform: scale must not be negative"),
+    "gain traced": (
+        lambda: jax.jit(lambda g: ji.he_normal(gain=g)(KEY, (2, 3)))(1.0),
+        TypeError,
+        "he_normal: gain must be a real number known when he_normal is called, .*; pass a Python float, or call it",
+    ),
+    "uniform": (lambda: ji.uniform([1.0, NAN]), ValueError, r"uniform: scale must be finite, got \[1\.0, nan\]"),
     "truncated": (lambda: ji.truncated_normal(INF), ValueError, "truncated_normal: stddev must be finite, got inf"),
     "truncated order": (
         lambda: ji.truncated_normal(lower=1.0, upper=1.0),
         ValueError,
         r"truncated_normal: lower must be less than upper, got 1\.0 and 1\.0; exchange or widen",
     ),
-    "truncated infinite": (
-        lambda: ji.truncated_normal(upper=INF),
+    "truncated nan": (
+        lambda: ji.truncated_normal(upper=NAN),
         ValueError,
-        "truncated_normal: upper must be finite, got inf",
+        "truncated_normal: upper must be finite, got nan",
     ),
+    "truncated beyond": (lambda: ji.truncated_normal(lower=INF, upper=INF), ValueError, "lower must be less than"),
     "truncated tail": (
         lambda: ji.truncated_normal(lower=8.0, upper=9.0),
         ValueError,
@@ -89,7 +93,12 @@ EAGER: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         ValueError,
         "truncated_normal: lower and upper must leave",
     ),
-    "orthogonal": (lambda: ji.orthogonal(-1), ValueError, "orthogonal: scale must not be negative"),
+    "orthogonal": (lambda: ji.orthogonal(INF), ValueError, "orthogonal: scale must be finite, got inf"),
+    "scales": (
+        lambda: ji.variance_scaling([1.0, -2.0], "fan_in", "normal"),
+        ValueError,
+        "variance_scaling: scale must not be negative",
+    ),
     "delta": (lambda: ji.delta_orthogonal(NAN), ValueError, "delta_orthogonal: scale must be finite, got nan"),
     "integer": (
         lambda: ji.he_normal(dtype=jnp.int32),
@@ -140,7 +149,7 @@ EAGER: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         ValueError,
         r"lecun_uniform: negative_slope must have a finite square, got 1e\+200; pass a smaller number",
     ),
-    "digits": (lambda: ji.normal("2"), TypeError, "normal: stddev must be a real number, got str; pass a Python"),
+    "digits": (lambda: ji.normal("2"), TypeError, "normal: stddev must be a number .*, got str; pass a Python float"),
     "gain of digits": (lambda: ji.xavier_normal(gain="1"), TypeError, "xavier_normal: gain must be .* got str"),
     "gain and activation": (
         lambda: ji.he_normal(activation=jaxacts.tanh, gain=2.0),
@@ -171,9 +180,9 @@ CALL: dict[str, tuple[ji.Initializer, object, object, type[Exception], str]] = {
         (5,),
         None,
         ValueError,
-        r"he_normal: a kernel must have at least 2 axes .* got \(5,\); name in_axis and .* or use zeros or normal",
+        r"he_normal: Can't compute input .* Got shape \(5,\); name in_axis and out_axis, or use zeros or normal",
     ),
-    "rank 0": (ji.lecun_uniform(), (), None, ValueError, r"lecun_uniform: a kernel must have .* got \(\)"),
+    "rank 0": (ji.lecun_uniform(), (), None, ValueError, r"lecun_uniform: Can't compute .* Got shape \(\)"),
     "in_axis": (ji.he_normal(in_axis=2), (3, 4), None, ValueError, "he_normal: in_axis 2 is out of range .* name axes"),
     "out_axis": (
         ji.xavier_normal(out_axis=(1, -4)),
@@ -184,27 +193,26 @@ CALL: dict[str, tuple[ji.Initializer, object, object, type[Exception], str]] = {
     ),
     "batch_axis": (ji.he_normal(batch_axis=7), (3, 4), None, ValueError, "he_normal: batch_axis 7 is out of range"),
     "two roles": (
-        ji.variance_scaling(1.0, "fan_in", "normal", out_axis=0),
+        ji.variance_scaling(1.0, "fan_in", "normal", out_axis=0, layer=ji.Dense()),
         (3, 4),
         None,
         ValueError,
-        r"variance_scaling: every axis has one role, got in_axis \(0,\) and out_axis \(0,\) .* each axis once",
+        r"variance_scaling: every axis of a layer has one role, got in_axis \(0,\), out_axis \(0,\)",
     ),
-    "empty": (
-        ji.xavier_uniform(),
-        (0, 4),
+    "complex factor": (
+        ji.normal(1j),
+        (3, 4),
         None,
-        ValueError,
-        r"xavier_uniform: a kernel with an axis of size zero has no fan, got shape \(0, 4\); use zeros",
+        TypeError,
+        r"normal: the factor of weights of float32 must be real, got a complex one; pass dtype=jnp\.complex64",
     ),
-    "empty window": (ji.he_normal(), (0, 3, 4), None, ValueError, "he_normal: a kernel with an axis of size zero"),
-    "orthogonal empty": (ji.orthogonal(), (3, 0), None, ValueError, "orthogonal: a kernel with an axis of size zero"),
+    "complex scale": (ji.orthogonal(1j), (3, 4), None, TypeError, "orthogonal: the factor of weights of float32 must"),
     "orthogonal rank": (
         ji.orthogonal(),
         (5,),
         None,
         ValueError,
-        r"orthogonal: shape must have at least 2 axes, got \(5,\); use zeros or normal",
+        r"orthogonal: orthogonal initializer requires at least a 2D shape, got \(5,\); use zeros or normal",
     ),
     "orthogonal axis": (
         ji.orthogonal(column_axis=2),
@@ -218,7 +226,7 @@ CALL: dict[str, tuple[ji.Initializer, object, object, type[Exception], str]] = {
         (3, 4),
         None,
         ValueError,
-        r"delta_orthogonal: shape must be .* \(\*window, inputs, outputs\), got \(3, 4\); use orthogonal for a matrix",
+        r"delta_orthogonal: Delta .* \(\*window, inputs, outputs\), got \(3, 4\); use orthogonal for a matrix",
     ),
     "delta axis": (
         ji.delta_orthogonal(column_axis=2),
@@ -227,9 +235,8 @@ CALL: dict[str, tuple[ji.Initializer, object, object, type[Exception], str]] = {
         ValueError,
         "delta_orthogonal: column_axis 2 is out of range",
     ),
-    "delta empty": (ji.delta_orthogonal(), (0, 3, 4), None, ValueError, "delta_orthogonal: a kernel with an axis of"),
     "dtype": (ji.normal(), (3,), jnp.uint8, TypeError, "normal: dtype must be a signed float or complex .* got uint8"),
-    "shape": (ji.normal(), 5, None, TypeError, r"normal: shape must be a sequence of ints, got 5; write \(3, 4\)"),
+    "shape": (ji.normal(), 5.0, None, TypeError, r"normal: shape must be a sequence of ints, got 5\.0; write \(3, 4\)"),
     "shape of floats": (ji.zeros, (2.0,), None, TypeError, r"zeros: shape must be a sequence of ints, got \(2\.0,\)"),
     "negative size": (
         ji.ones,
@@ -244,13 +251,6 @@ CALL: dict[str, tuple[ji.Initializer, object, object, type[Exception], str]] = {
         None,
         ValueError,
         r"constant: value must broadcast to the shape \(2, 3\), got shape \(2,\); pass a number",
-    ),
-    "value complex": (
-        ji.constant(1j),
-        (3,),
-        None,
-        TypeError,
-        r"constant: value must be real for a parameter of float32, got a complex one; pass dtype=jnp\.complex64",
     ),
     "too large": (
         ji.variance_scaling(1e300, "fan_in", "normal"),
@@ -336,29 +336,6 @@ def test_batches_of_keys() -> None:
     assert jax.vmap(lambda key: ji.he_normal()(key, (8, 4)))(keys).shape == (2, 8, 4)
 
 
-@pytest.mark.parametrize(
-    ("value", "dtype", "got"),
-    [
-        (300, jnp.int8, "300"),
-        (-1, jnp.uint8, "-1"),
-        (3.7, jnp.int8, "3.7"),
-        (NAN, jnp.int8, "nan"),
-        (np.array([1, 300]), jnp.int8, "300"),
-        (jnp.array([1, 300]), jnp.int8, "300"),
-        (0.5, jnp.bool_, "0.5"),
-        (1e6, jnp.float16, "1000000.0"),
-    ],
-)
-def test_constants_that_the_dtype_does_not_hold(value: object, dtype: object, got: str) -> None:
-    with pytest.raises(ValueError, match=f"constant: value must be what .* holds, got {got}; pass another dtype or"):
-        ji.constant(value)(None, (2,), dtype)
-
-
-def test_constants_that_the_dtype_holds() -> None:
-    for value, dtype in ((3.0, jnp.int8), (255, jnp.uint8), (True, jnp.int8), (INF, jnp.float16), (0.1, jnp.bfloat16)):
-        assert ji.constant(value)(None, (2,), dtype)[0] == jnp.asarray(value, dtype)
-
-
 def test_ints_of_numpy_are_ints() -> None:
     zero, one, two = map(np.int64, range(3))
     assert ji.he_normal(zero, (one,), ()) == ji.he_normal(0, (1,))
@@ -376,8 +353,3 @@ def test_float64_without_x64_warns_as_jax_does() -> None:
 def test_zero_is_a_valid_scale() -> None:
     for init in (ji.normal(0.0), ji.truncated_normal(0.0), ji.orthogonal(0.0), ji.he_normal(gain=0.0)):
         assert not init(KEY, (4, 3)).any()
-
-
-def test_empty_shapes_are_fine_where_no_fan_is_needed() -> None:
-    for init in (ji.normal(), ji.uniform(), ji.zeros, ji.constant(1.0)):
-        assert init(KEY, (0, 3)).shape == (0, 3)

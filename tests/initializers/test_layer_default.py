@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxacts import initializers as ji
-from jaxacts.initializers import _defaults
+from jaxacts.initializers._named import layer_defaults
 
 KEY = jax.random.key(8)
 D = 256
@@ -77,7 +77,7 @@ def test_recurrent_kernel_of_keras_is_orthogonal() -> None:
 
 
 def test_every_row_is_tested_and_documented() -> None:
-    table = {(layer, parameter) for layer, row in _defaults._ROWS.items() for parameter in row}
+    table = {(layer, parameter) for layer, row in layer_defaults._ROWS.items() for parameter in row}
     assert table == {row[:2] for row in ROWS} | {("keras.SimpleRNN", "recurrent_kernel")}
     text = inspect.getdoc(ji.layer_default) or ""
     assert not [word for pair in table for word in pair if word not in text]

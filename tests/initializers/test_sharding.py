@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 
 import numpy as np
 from sharded_worker import GRIDS, INITIALIZERS, ONE_OF_EACH, OTHER_DTYPES, OTHER_GRID, SHAPES, WHOLE_ON_EACH
 from test_protocol import KEY, SAMPLERS
 
 ROOT = Path(__file__).parents[2]
+# On a busy machine the threads and processes of a collective may come to it minutes after each other.
+PATIENT = [
+    f"--xla_cpu_collective_{name}_seconds=86400"
+    for name in ("timeout", "call_terminate_timeout", "call_warn_stuck_timeout")
+]
 SINGLE = {name: np.asarray(init(KEY, SHAPES[name])) for name, init in INITIALIZERS.items()}
 OTHER = {
     f"{name} {dtype}": np.asarray(INITIALIZERS[name](KEY, SHAPES[name], dtype)).astype(np.complex64)
@@ -23,19 +32,41 @@ OTHER = {
 def run(devices: int, path: Path, arguments: list[list[str]]) -> list[dict[str, np.ndarray]]:
     """What the workers found, one for each list of arguments, all at the same time."""
     python_path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
+    flags = " ".join([f"--xla_force_host_platform_device_count={devices}", *PATIENT])
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": python_path}
     command = [sys.executable, str(Path(__file__).with_name("sharded_worker.py"))]
     paths = [path / f"{process}.npz" for process in range(len(arguments))]
-    workers = [
-        subprocess.Popen([*command, str(p), *more], env={**os.environ, **flags, "PYTHONPATH": python_path})
-        for p, more in zip(paths, arguments, strict=True)
-    ]
-    try:
-        assert [worker.wait(timeout=200) for worker in workers] == [0] * len(workers)
-    finally:
-        for worker in workers:
-            worker.kill()
-    return [dict(np.load(p)) for p in paths]
+    with contextlib.ExitStack() as running:
+        workers = [
+            running.enter_context(worker([*command, str(p), *more], environment))
+            for p, more in zip(paths, arguments, strict=True)
+        ]
+        succeed(workers)
+    return [read(p) for p in paths]
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as parts:
+        return dict(parts)
+
+
+@contextlib.contextmanager
+def worker(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A child that does not outlive this block, however it is left."""
+    with subprocess.Popen(command, env=environment) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def succeed(workers: list[subprocess.Popen[bytes]]) -> None:
+    """Wait until all have ended, or one has failed: the others may then wait for it forever."""
+    codes: Queue[int] = Queue()
+    for one in workers:
+        threading.Thread(target=lambda one=one: codes.put(one.wait()), daemon=True).start()
+    for _ in workers:
+        assert codes.get() == 0
 
 
 def wrong(found: dict[str, np.ndarray]) -> list[str]:

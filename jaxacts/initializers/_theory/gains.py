@@ -7,16 +7,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from jax.typing import DTypeLike
-
 from jaxacts.initializers import _checks
-from jaxacts.initializers._checks import Axes
-from jaxacts.initializers._curve import Curve, curve_of
-from jaxacts.initializers._fans import Layer
-from jaxacts.initializers._protocol import Initializer
-from jaxacts.initializers._variance import Distribution, Mode, scaled
+from jaxacts.initializers._theory.curve import Curve, curve_of
 
-__all__ = ["Convention", "Criterion", "Moments", "for_activation", "gain", "moments", "moments_of", "squared_gain"]
+__all__ = ["Convention", "Criterion", "Moments", "gain", "moments", "moments_of", "squared_gain"]
 
 Criterion: TypeAlias = Literal["forward", "backward", "geometric"]
 Convention: TypeAlias = Literal["second_moment", "variance"]
@@ -202,53 +196,3 @@ def squared_gain(
     if gain is None:
         return 2.0 / (1.0 + _checks.squared(function, "negative_slope", slope))
     return _checks.squared(function, "gain", _checks.magnitude(function, "gain", gain))
-
-
-def for_activation(
-    fn: Callable[..., Any],
-    *,
-    criterion: Criterion = "forward",
-    convention: Convention = "second_moment",
-    mode: Mode = "fan_in",
-    distribution: Distribution = "normal",
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
-    batch_axis: Axes = (),
-    dtype: DTypeLike | None = None,
-    layer: Layer | None = None,
-    **parameters: Any,
-) -> Initializer:
-    r"""The weights for layers before any given activation.
-
-    .. math:: \operatorname{std}(w) = \frac{g}{\sqrt{n}}, \qquad g = \text{gain of } f, \quad n = \text{fan of mode}
-
-    Args:
-        fn: any elementwise function, as for :func:`moments`.
-        criterion, convention: as for :func:`gain`. ``"backward"`` goes with the mode ``"fan_out"``.
-        mode, distribution, in_axis, out_axis, batch_axis, dtype, layer: as for :func:`variance_scaling`.
-        **parameters: the arguments of ``fn`` after the first, as for :func:`moments`.
-
-    Returns:
-        ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``. The gain is computed
-        once, here; the initializer is as cheap as any other.
-
-    Raises:
-        ValueError: what :func:`gain` and :func:`variance_scaling` refuse.
-        TypeError: as for :func:`gain`.
-
-    Note:
-        For relu this is :func:`he_normal`, for selu :func:`lecun_normal`. About gelu, silu, mish and hard_silu in deep
-        networks see the note of :func:`gain`. jax.nn, torch and keras have no such function.
-
-    Example:
-        >>> import jax, jaxacts
-        >>> init = for_activation(jaxacts.prelu, negative_slope=0.25)
-        >>> round(float(init(jax.random.key(0), (512, 512)).std() * (512 / 2 * (1 + 0.25**2)) ** 0.5), 2)
-        1.0
-
-    References:
-        He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852
-    """
-    caller = "for_activation"
-    found = gain_of(caller, curve_of(caller, fn, parameters), criterion, convention)
-    return scaled(caller, found**2, mode, distribution, in_axis, out_axis, batch_axis, dtype, layer)

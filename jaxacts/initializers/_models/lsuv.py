@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxacts._trace.graph import Graph, Use, graph_of
+from jaxacts._trace.primitives import LOOPS
 from jaxacts.initializers import _checks
-from jaxacts.initializers._graph import LOOPS, Graph, Use, graph_of
-from jaxacts.initializers._models import Model, all_zero, folded, opened, table
+from jaxacts.initializers._models.models import Model, all_zero, folded, opened, table
 
 __all__ = ["LsuvReport", "ScaledLayer", "lsuv"]
 
@@ -86,7 +87,7 @@ def lsuv(
         ValueError: a layer whose outputs on this batch are empty, constant or not finite, or that does not come within
             the tolerance; a kernel inside of a scan or loop; a model without kernels, or that does not run on
             the sample.
-        TypeError: a model that is no Flax module; an option that its call does not take; a call inside of jit, which
+        TypeError: a model that is not a Flax module; an option that its call does not take; a call inside of jit, which
             it cannot run in, for it looks at the variances on the host.
         ImportError: flax is not installed, or neither tqdm nor rich for a bar.
 

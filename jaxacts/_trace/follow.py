@@ -2,8 +2,7 @@
 
 The output z of one product or convolution is followed through the graph. Biases, reshapes, pooling, masks,
 normalizations and residual additions let it pass; what is elementwise and not linear becomes part of an expression
-f(z); a product with weights or with another signal, or the end of the model, ends it. What is none of these is not
-guessed at.
+f(z); a product with weights or with another signal, or the end of the model, ends it. Anything else is reported.
 """
 
 from __future__ import annotations
@@ -17,28 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxacts.initializers._graph import KEEPS_ELEMENTS, PRODUCTS, Graph, Op, Use
+from jaxacts._trace.graph import PRODUCTS, Graph, Op, Use
+from jaxacts._trace.primitives import ELEMENTWISE, MOVES, REDUCES, SAME_PLACE, SUMS, WINDOWED
 from jaxacts.lookup import catalogue
 
 __all__ = ["GATE", "Signal", "Trail", "follow"]
-
-_ELEMENTWISE_NAMES = """
-abs acos acosh add add_any and asin asinh atan atan2 atanh bitcast_convert_type cbrt ceil clamp cos cosh div eq erf
-erf_inv erfc exp exp2 expm1 floor ge gt integer_pow is_finite jaxacts_narrow jaxacts_where le log log1p logistic lt
-max min mul ne neg not or pow rem round rsqrt select_n shift_left sign sin sinh sqrt square sub tan tanh xor
-"""
-_MOVE_NAMES = """
-broadcast_in_dim carry concatenate dynamic_slice dynamic_update_slice gather pad reduce_window_max rev slice split
-step_of steps
-"""
-_ELEMENTWISE = frozenset(_ELEMENTWISE_NAMES.split())
-_MOVES = KEEPS_ELEMENTS | frozenset(_MOVE_NAMES.split())
-_REDUCES = frozenset(["reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "argmax", "argmin"])
-_WINDOWED = frozenset(["reduce_window_sum", "cumsum"])
-_SUMS = frozenset(["add", "sub", "add_any"])
-_SAME_PLACE = frozenset(
-    ["convert_element_type", "copy", "name", "stop_gradient", "reduce_precision", "optimization_barrier"]
-)
 
 GATE = (
     "holds a gate and its values, which one gain has to serve: the square root of the gate's, such as "
@@ -164,17 +146,17 @@ class Trail:
         if op.name in PRODUCTS:
             for v in (*signals, *statistics):
                 self.reach(v)
-        elif signals and op.name not in _SUMS and self.graph.drawn.intersection(op.inputs):
+        elif signals and op.name not in SUMS and self.graph.drawn.intersection(op.inputs):
             self.refuse(op, "meets random numbers: switch dropout off, by deterministic=True or model.eval()")
-        elif op.name in _WINDOWED:
+        elif op.name in WINDOWED:
             self._windowed(op, signals, statistics)
-        elif op.name in _MOVES:
+        elif op.name in MOVES:
             self._move(op, signals, statistics)
-        elif op.name in _REDUCES:
+        elif op.name in REDUCES:
             first = next(iter(signals.values()), None)
             old = next(iter(statistics.values()), None)
             self._put(op, Statistic(first, op.name == "reduce_max") if first else old)
-        elif op.name in _ELEMENTWISE:
+        elif op.name in ELEMENTWISE:
             others = any(v in self.graph.varying and v not in {**signals, **statistics} for v in op.inputs)
             if not signals and not others:
                 self._put(op, next(iter(statistics.values())))
@@ -218,7 +200,7 @@ class Trail:
             if op.name == "convert_element_type" and not first.linear:
                 self.states[v] = first._replace(expr=v)
             else:
-                self.states[v] = first if op.name in _SAME_PLACE else first._replace(part=v)
+                self.states[v] = first if op.name in SAME_PLACE else first._replace(part=v)
 
     def _windowed(self, op: Op, signals: dict[int, Signal], statistics: dict[int, Statistic]) -> None:
         """A sum over windows, such as average pooling before its division: of f(z) a statistic, of z again a signal."""
@@ -243,7 +225,7 @@ class Trail:
 
     def _meets(self, op: Op, signal: Signal) -> None:
         """Another signal, which does not come from this layer."""
-        if op.name in _SUMS:
+        if op.name in SUMS:
             self.notes["residual"] = None
             if signal.linear:
                 self._put(op, signal._replace(part=op.outputs[0]))
@@ -267,7 +249,7 @@ class Trail:
         others = [v for v in op.inputs if v not in signals]
         leads = op.inputs[0] in signals
         scales = bool(others) and (op.name == "mul" or (op.name == "div" and leads))
-        affine = scales or op.name in _SUMS or op.name == "neg"
+        affine = scales or op.name in SUMS or op.name == "neg"
         linear = affine and all(s.linear for s in signals.values())
         bias = linear and op.name in ("add", "sub") and leads | (op.name == "add")
         if scales and first.summed and all(s is first for s in signals.values()):
@@ -291,7 +273,7 @@ class Trail:
 
     def _parts(self, op: Op, signals: list[Signal]) -> None:
         """Two rearrangements or slices of the same output, such as the halves of a packed gate."""
-        if op.name in _SUMS and all(s.linear for s in signals):
+        if op.name in SUMS and all(s.linear for s in signals):
             self._put(op, signals[0]._replace(part=op.outputs[0]))
         elif op.name in ("add", "sub", "add_any", "mul"):
             self.gated |= op.name == "mul"

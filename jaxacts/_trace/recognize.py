@@ -5,17 +5,19 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
-from jaxacts.initializers._curve import Floats
-from jaxacts.initializers._follow import Signal, Trail
+from jaxacts._trace.follow import Signal, Trail
 from jaxacts.lookup import catalogue
 
 __all__ = ["recognized", "same"]
+
+Floats: TypeAlias = NDArray[np.float64]
 
 _GRID = np.linspace(-4.0, 4.0, 33)
 _COMMON = ("relu", "gelu", "silu", "tanh", "sigmoid")

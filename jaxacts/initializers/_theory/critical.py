@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxacts.initializers import _checks
-from jaxacts.initializers._curve import REACH, Curve, curve_of, nodes, normal_density
-from jaxacts.initializers._gains import moments_of
+from jaxacts.initializers._theory.curve import Curve, curve_of
+from jaxacts.initializers._theory.gains import moments_of
 
-__all__ = ["Critical", "correlation_map", "critical", "variance_map"]
+__all__ = ["Critical", "critical"]
 
 
 class Critical(NamedTuple):
@@ -180,132 +180,3 @@ def _refusal(curve: Curve, target: float, grid: list[Critical], reason: str) -> 
     else:
         remedy = "normalize between the layers, use few of them, or another activation"
     return ValueError(f"critical: {curve.name} {reason}, got bias_variance {target:g}; {remedy}.")
-
-
-def variance_map(
-    fn: Callable[..., Any], weight_variance: float, bias_variance: float = 0.0, **parameters: Any
-) -> Callable[[float], float]:
-    r"""How the second moment of the preactivations changes from one wide layer to the next.
-
-    .. math:: q' = \sigma_w^2 \, \mathbb E[f(\sqrt q z)^2] + \sigma_b^2, \qquad z \sim \mathcal N(0, 1)
-
-    Args:
-        fn: any elementwise function, as for :func:`moments`.
-        weight_variance: σ_w², the variance of the weights times fan_in; finite and at least 0.
-        bias_variance: σ_b²; finite and at least 0.
-        **parameters: the arguments of ``fn`` after the first, as for :func:`moments`.
-
-    Returns:
-        A function from q > 0 to q', for Python floats.
-
-    Raises:
-        ValueError: a negative variance; at the call, a q that is not positive; and what :func:`moments` refuses.
-        TypeError: as for :func:`moments`.
-
-    Note:
-        Exact for infinite width; at width 512 a layer is off by some percent. jax.nn, torch and keras have no such
-        function.
-
-    Example:
-        >>> import jaxacts
-        >>> step, q = variance_map(jaxacts.tanh, 1.0), 1.0
-        >>> for _ in range(10):
-        ...     q = step(q)
-        >>> round(q, 5)
-        0.0522
-
-    References:
-        Poole et al., "Exponential expressivity in deep neural networks through transient chaos", 2016,
-        https://arxiv.org/abs/1606.05340
-    """
-    caller = "variance_map"
-    weight, bias = _variances(caller, weight_variance, bias_variance)
-    curve = curve_of(caller, fn, parameters)
-
-    def step(q: float) -> float:
-        return weight * moments_of(curve, _checks.positive(caller, "q", q)).second_moment + bias
-
-    return step
-
-
-def correlation_map(
-    fn: Callable[..., Any], weight_variance: float, bias_variance: float = 0.0, q: float = 1.0, **parameters: Any
-) -> Callable[[float], float]:
-    r"""How the correlation between the preactivations of two inputs changes from one wide layer to the next.
-
-    .. math::
-        c' = \frac{\sigma_w^2 \, \mathbb E[f(u) f(v)] + \sigma_b^2}{\sigma_w^2 \, \mathbb E[f(u)^2] + \sigma_b^2},
-        \qquad \begin{pmatrix} u \\ v \end{pmatrix} \sim
-        \mathcal N\left( 0, q \begin{pmatrix} 1 & c \\ c & 1 \end{pmatrix} \right)
-
-    Args:
-        fn: any elementwise function, as for :func:`moments`.
-        weight_variance: σ_w², the variance of the weights times fan_in; finite and positive.
-        bias_variance: σ_b²; finite and at least 0.
-        q: second moment of the preactivations of both inputs, usually the fixed point of :func:`critical`; positive.
-        **parameters: the arguments of ``fn`` after the first, as for :func:`moments`.
-
-    Returns:
-        A function from c in [-1, 1] to c', for Python floats.
-
-    Raises:
-        ValueError: a variance that is negative, or no positive one where it must be; at the call, a c outside of
-            [-1, 1]; and what :func:`moments` refuses.
-        TypeError: as for :func:`moments`.
-
-    Note:
-        c = 1 is always a fixed point. jax.nn, torch and keras have no such function.
-
-    Example:
-        >>> import jaxacts
-        >>> round(correlation_map(jaxacts.relu, 2.0)(0.0), 6)
-        0.31831
-
-    References:
-        Poole et al., "Exponential expressivity in deep neural networks through transient chaos", 2016,
-        https://arxiv.org/abs/1606.05340; Cho & Saul, "Kernel methods for deep learning", 2009,
-        https://papers.nips.cc/paper/3628-kernel-methods-for-deep-learning (relu's in closed form)
-    """
-    caller = "correlation_map"
-    weight, bias = _variances(caller, weight_variance, bias_variance)
-    q = _checks.positive(caller, "q", q)
-    curve = curve_of(caller, fn, parameters)
-    after = weight * moments_of(curve, q).second_moment + bias
-    if after <= 0:
-        raise ValueError(
-            f"{caller}: weight_variance or bias_variance must leave a signal, got {weight} and {bias} for {curve.name}."
-        )
-
-    def step(c: float) -> float:
-        value = _checks.number(caller, "c", c)
-        if not -1 <= value <= 1:
-            raise ValueError(f"{caller}: c must be a correlation, from -1 to 1, got {value}; divide by q first.")
-        return (weight * _product(curve, q, value) + bias) / after
-
-    return step
-
-
-def _product(curve: Curve, q: float, c: float) -> float:
-    """E[f(u) f(v)]: panels in u, and for each of its nodes panels in v given u, all split where f is not smooth."""
-    std, spread = math.sqrt(q), math.sqrt(q * max(0.0, 1 - c * c))
-    edges = curve.edges(0.0, std)
-    if spread < 1e-7 * std:
-        u, weights = nodes(edges)
-        v = math.copysign(1.0, c) * u
-        return float(weights / std * normal_density(u / std) @ (curve(u)[0] * curve(v)[0]).mean(1))
-    # Given u the mean over v has no kinks, but turns within a few deviations of where v's mean crosses one.
-    near = curve.kinks(REACH * std)[:, None] / (c or 1.0) + spread * np.arange(-8, 9)
-    turning = near[np.abs(near) < REACH * std]
-    u, weights = nodes(np.unique(np.concatenate([edges, turning.ravel()])))
-    inner = np.broadcast_to(spread * np.arange(-REACH, REACH + 1), (len(u), int(2 * REACH) + 1)) + c * u[:, None]
-    mesh = curve.mesh(2 * REACH * std)
-    split = np.clip(mesh, inner[:, :1], inner[:, -1:])
-    v, inner_weights = nodes(np.sort(np.concatenate([inner, split], axis=1), axis=1))
-    density = inner_weights / spread * normal_density((v - c * u[:, None]) / spread)
-    fv = curve(v.ravel())[0].reshape(*v.shape, -1)
-    product = np.einsum("um,umc,uc->u", density, fv, curve(u)[0]) / fv.shape[-1]
-    return float(weights / std * normal_density(u / std) @ product)
-
-
-def _variances(caller: str, weight: float, bias: float) -> tuple[float, float]:
-    return _checks.magnitude(caller, "weight_variance", weight), _checks.magnitude(caller, "bias_variance", bias)

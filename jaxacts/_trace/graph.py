@@ -14,18 +14,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-__all__ = ["KEEPS_ELEMENTS", "LOOPS", "PRODUCTS", "Graph", "Op", "Use", "graph_of"]
+from jaxacts._trace.primitives import DRAWS, KEEPS_ELEMENTS, LOOPS
 
-_KEEPS_NAMES = """
-reshape transpose convert_element_type squeeze expand_dims copy copy_p name stop_gradient sharding_constraint
-optimization_barrier reduce_precision mesh_cast reshard pbroadcast pvary
-"""
-KEEPS_ELEMENTS = frozenset(_KEEPS_NAMES.split())
-"""Primitives whose result has the elements of the operand, in another order, dtype or place."""
-
-
-LOOPS = frozenset(["scan", "while", "cond"])
-_DRAWS = frozenset(["random_bits", "random_gamma", "threefry2x32", "rng_bit_generator", "rng_uniform"])
+__all__ = ["PRODUCTS", "Graph", "Op", "Use", "graph_of"]
 
 
 class Op(NamedTuple):
@@ -98,7 +89,7 @@ class Graph:
                 inputs = [*op.inputs, *(back[v] for v in op.outputs if v in back)]
                 if self.varying.intersection(inputs):
                     self.varying.update(op.outputs)
-                elif op.name in _DRAWS or self.drawn.intersection(inputs):
+                elif op.name in DRAWS or self.drawn.intersection(inputs):
                     self.drawn.update(op.outputs)
                 origins = frozenset[int]().union(*(self.origins.get(v, frozenset()) for v in inputs))
                 self.origins.update(dict.fromkeys(op.outputs, origins))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,21 +21,14 @@ from jax.core import Tracer
 from numpy.typing import NDArray
 
 from jaxacts._core import entry_of
+from jaxacts.initializers._theory.quadrature import NODES, REACH, TAIL, Floats, nodes, normal_density, power_of_two
 from jaxacts.lookup import catalogue
 
-__all__ = ["REACH", "Curve", "Floats", "curve_of", "nodes", "normal_density"]
+__all__ = ["Curve", "curve_of"]
 
-Floats: TypeAlias = NDArray[np.float64]
-
-REACH = 12.0
-"""Standard deviations on each side that are integrated over; 4e-33 of the mass lies beyond."""
-
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _CHUNK = 64
 _NARROWEST = 1e-11
 _MOST_PANELS = 20_000
-# The last two of sixteen Legendre coefficients, by the values at the nodes.
-_TAIL = (np.polynomial.legendre.legvander(_NODES, 15) * _WEIGHTS[:, None] * (np.arange(16) + 0.5))[:, -2:]
 
 
 class Curve:
@@ -62,7 +55,7 @@ class Curve:
 
     def __call__(self, z: Floats) -> tuple[Floats, Floats]:
         """Value and slope at the points ``z`` (n,), each (n, channels)."""
-        size = _CHUNK * len(_NODES)
+        size = _CHUNK * len(NODES)
         padded = np.concatenate([z, np.repeat(z[-1:], -len(z) % size)]).reshape(-1, size)
         parts = [self._evaluate(row) for row in padded]
         value, slope = (np.concatenate([p[i] for p in parts])[: len(z)] for i in range(2))
@@ -70,7 +63,7 @@ class Curve:
             at = z[~(np.isfinite(value) & np.isfinite(slope)).all(1)][0]
             raise ValueError(
                 f"{self.caller}: {self.name} must have finite values and slopes, got value or slope that is not "
-                f"finite at {at:.6g}; mend it there, or ask for a smaller q."
+                f"finite at {at:.6g}; give it a value there, or ask for a smaller q."
             )
         return value, slope
 
@@ -107,7 +100,7 @@ class Curve:
         return value.astype(float).reshape(len(row), -1), slope.astype(float).reshape(len(row), -1)
 
     def _check_elementwise(self) -> None:
-        z = np.linspace(-2.0, 2.0, _CHUNK * len(_NODES))
+        z = np.linspace(-2.0, 2.0, _CHUNK * len(NODES))
         half = len(z) // 2
         together, apart = (self(np.concatenate([z[:half], rest]))[0] for rest in (z[half:], 1 + z[:half]))
         if not np.allclose(together[:half], apart[:half], rtol=1e-6, atol=1e-9):
@@ -127,7 +120,7 @@ class Curve:
         sums = [float(mass @ term.mean(1)) for term in terms]
         # Halving that has ended in a kink leaves nothing that counts between its last edges, but in a pole it does.
         narrow = np.minimum(4 * _NARROWEST * np.maximum(1.0, np.abs(edges[1:])), 1e-8 * std)
-        thin = np.repeat(np.diff(edges) < narrow, len(_NODES))
+        thin = np.repeat(np.diff(edges) < narrow, len(NODES))
         sizes = [mass * np.abs(term).mean(1) for term in terms]
         if any(size[thin].sum() > 1e-6 * size.sum() for size in sizes):
             raise ValueError(
@@ -150,7 +143,7 @@ class Curve:
 
     def mesh(self, reach: float) -> Floats:
         """The edges of panels from -reach or before to reach or beyond on which value and slope are smooth."""
-        reach = _power_of_two(reach)
+        reach = power_of_two(reach)
         if reach not in self._meshes:
             far = 2.0 ** np.arange(4, np.log2(reach) + 1)
             outside = [*far, *-far, *(k for k in self._known if abs(k) < reach)]
@@ -163,7 +156,7 @@ class Curve:
     def kinks(self, reach: float) -> Floats:
         """Where value or slope jump between -reach and reach."""
         self.mesh(reach)
-        return self._kinks[_power_of_two(reach)]
+        return self._kinks[power_of_two(reach)]
 
     def _refined(self, edges: Floats) -> Floats:
         # Relative to the values of the panel, or to a share of those near 0; the second is for float32 inside.
@@ -189,19 +182,19 @@ class Curve:
         )
 
     def _smooth(self, panels: Floats, tolerance: float, floor: float) -> NDArray[np.bool_]:
-        z = panels.mean(1)[:, None] + np.ptp(panels, axis=1)[:, None] / 2 * _NODES
+        z = panels.mean(1)[:, None] + np.ptp(panels, axis=1)[:, None] / 2 * NODES
         smooth = np.ones(len(panels), bool)
         for y in self(z.ravel()):
-            y = y.reshape(len(panels), len(_NODES), -1)
+            y = y.reshape(len(panels), len(NODES), -1)
             size = np.abs(y).max(1)
-            tail = np.abs(np.einsum("pnc,nk->pkc", y, _TAIL)).max(1)
+            tail = np.abs(np.einsum("pnc,nk->pkc", y, TAIL)).max(1)
             smooth &= (tail <= tolerance * np.maximum(size, floor)).all(1)
         return smooth
 
     @functools.cached_property
     def _unit(self) -> float:
         """The largest value or slope on [-1, 1]."""
-        return max(float(np.abs(y).max()) for y in self(np.linspace(-1.0, 1.0, _CHUNK * len(_NODES)))) or 1.0
+        return max(float(np.abs(y).max()) for y in self(np.linspace(-1.0, 1.0, _CHUNK * len(NODES)))) or 1.0
 
     def _jumps(self, edges: Floats) -> Floats:
         """The edges at which value or slope jump; those closer than the step are one."""
@@ -238,22 +231,6 @@ def _is_activation(function: Callable[..., Any]) -> bool:
         return entry_of(function).name in catalogue()
     except TypeError:
         return False
-
-
-def nodes(edges: Floats) -> tuple[Floats, Floats]:
-    """The points and weights of the panels between ``edges`` (..., n)."""
-    half = np.diff(edges)[..., None] / 2
-    z = edges[..., :-1, None] + half * (1 + _NODES)
-    shape = (*edges.shape[:-1], -1)
-    return z.reshape(shape), (half * _WEIGHTS).reshape(shape)
-
-
-def normal_density(t: Any) -> Any:
-    return np.exp(-np.square(t) / 2) / np.sqrt(2 * np.pi)
-
-
-def _power_of_two(reach: float) -> float:
-    return float(max(16.0, 2.0 ** np.ceil(np.log2(reach))))
 
 
 def _partial(function: Callable[..., Any]) -> str:

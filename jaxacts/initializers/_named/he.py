@@ -8,9 +8,10 @@ from typing import Any
 from jax.typing import DTypeLike
 
 from jaxacts.initializers._checks import Axes
-from jaxacts.initializers._fans import Layer
-from jaxacts.initializers._gains import squared_gain
+from jaxacts.initializers._fans.fans import KernelSpec
+from jaxacts.initializers._fans.kernel import Layer
 from jaxacts.initializers._protocol import Initializer
+from jaxacts.initializers._theory.gains import squared_gain
 from jaxacts.initializers._variance import Mode, scaled
 
 __all__ = [
@@ -24,8 +25,8 @@ __all__ = [
 
 
 def he_normal(
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
@@ -70,22 +71,14 @@ def he_normal(
     References:
         He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852
     """
-    return scaled(
-        "he_normal",
-        squared_gain("he_normal", negative_slope, gain, activation, default=0.0),
-        mode,
-        "normal",
-        in_axis,
-        out_axis,
-        batch_axis,
-        dtype,
-        layer,
-    )
+    kernel = KernelSpec(in_axis, out_axis, batch_axis, layer)
+    scale = squared_gain("he_normal", negative_slope, gain, activation, default=0.0)
+    return scaled("he_normal", scale, mode, "normal", kernel, dtype)
 
 
 def he_truncated_normal(
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
@@ -129,22 +122,14 @@ def he_truncated_normal(
     References:
         He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852
     """
-    return scaled(
-        "he_truncated_normal",
-        squared_gain("he_truncated_normal", negative_slope, gain, activation, default=0.0),
-        mode,
-        "truncated_normal",
-        in_axis,
-        out_axis,
-        batch_axis,
-        dtype,
-        layer,
-    )
+    kernel = KernelSpec(in_axis, out_axis, batch_axis, layer)
+    scale = squared_gain("he_truncated_normal", negative_slope, gain, activation, default=0.0)
+    return scaled("he_truncated_normal", scale, mode, "truncated_normal", kernel, dtype)
 
 
 def he_uniform(
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
@@ -189,17 +174,9 @@ def he_uniform(
     References:
         He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852
     """
-    return scaled(
-        "he_uniform",
-        squared_gain("he_uniform", negative_slope, gain, activation, default=0.0),
-        mode,
-        "uniform",
-        in_axis,
-        out_axis,
-        batch_axis,
-        dtype,
-        layer,
-    )
+    kernel = KernelSpec(in_axis, out_axis, batch_axis, layer)
+    scale = squared_gain("he_uniform", negative_slope, gain, activation, default=0.0)
+    return scaled("he_uniform", scale, mode, "uniform", kernel, dtype)
 
 
 kaiming_normal = he_normal

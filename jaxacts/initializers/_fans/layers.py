@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxacts.initializers import _checks
-from jaxacts.initializers._fans import Fans, Kernel, Layer, ratio
+from jaxacts.initializers._fans.kernel import Fans, Kernel, Layer, ratio
 
 __all__ = ["Conv", "Dense", "Einsum", "Embed"]
 
@@ -135,9 +135,9 @@ class Einsum(Layer):
         kernel: which of the two operands is the kernel, 0 or 1.
 
     Raises:
-        TypeError: a spec that is no string.
+        TypeError: a spec that is not a string.
         ValueError: a specification without an output, not of two operands, with an index twice in one of the three or
-            one that is no letter, with an index of the output that neither operand has, or that
+            one that is not a letter, with an index of the output that neither operand has, or that
             sums over an axis which only the inputs have (its size is not in the kernel, and such terms share their
             weight, so what becomes of the variance depends on the data); at the call, a kernel of another rank, or
             axes that are named beside it.

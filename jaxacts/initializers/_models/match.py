@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -12,15 +11,16 @@ from jax import Array
 from jax.sharding import NamedSharding
 
 from jaxacts._core.errors import unknown_name
+from jaxacts._trace.follow import GATE, Trail, follow
+from jaxacts._trace.graph import PRODUCTS, Graph, Use, graph_of
+from jaxacts._trace.primitives import KEEPS_ELEMENTS, LOOPS
+from jaxacts._trace.recognize import recognized, same
 from jaxacts.initializers import _checks
-from jaxacts.initializers._curve import curve_of
-from jaxacts.initializers._fans import FAN
-from jaxacts.initializers._follow import GATE, Trail, follow
-from jaxacts.initializers._gains import Convention, Criterion, check_convention, gain_of
-from jaxacts.initializers._graph import KEEPS_ELEMENTS, LOOPS, PRODUCTS, Graph, Use, graph_of
-from jaxacts.initializers._models import all_zero, folded, opened, table
-from jaxacts.initializers._recognize import recognized, same
-from jaxacts.initializers._variance import Distribution, Mode, scaled
+from jaxacts.initializers._fans.fans import FAN, KernelSpec
+from jaxacts.initializers._models.models import all_zero, folded, opened, table
+from jaxacts.initializers._theory.curve import curve_of
+from jaxacts.initializers._theory.gains import Convention, Criterion, check_convention, gain_of
+from jaxacts.initializers._variance import Distribution, Mode, of_variance, scaled
 from jaxacts.lookup import catalogue
 
 __all__ = ["Choice", "MatchReport", "MatchedLayer", "match"]
@@ -89,7 +89,7 @@ def match(
     **Constant factors** belong to the activation where there is one: relu(0.1 z) and 1.7 relu(z) have the gains of
     these functions. Where there is none they are there on purpose, as that of attention or of a residual branch, so the
     gain stays 1 and a note says by what the output is multiplied ("×0.25"). What divides a sum over a window or an axis
-    makes it a mean, and is no factor.
+    makes it a mean and is not a factor.
 
     Args:
         model: a ``flax.linen`` or a ``flax.nnx`` module.
@@ -112,8 +112,8 @@ def match(
             activations, or into what is neither elementwise nor a layer; a kernel that is transformed before its
             product, or looked up as a table too; random numbers on the way. ``choices`` is the remedy.
             A model that does not run on the sample.
-        TypeError: a model that is no Flax module; an option that its call does not take; a call inside of jit, for it
-            runs on the host.
+        TypeError: a model that is not a Flax module; an option that its call does not take; a call inside of jit, for
+            it runs on the host.
         ImportError: flax is not installed.
 
     Note:
@@ -137,23 +137,21 @@ def match(
     References:
         He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852
     """
-    # Independent numbers of one deviation, whose fans are known already.
-    draw = functools.partial(scaled, "match", distribution=distribution, in_axis=(), out_axis=(), dtype=None)
-    draw(1.0, mode=mode, batch_axis=())
+    scaled("match", 1.0, mode, distribution, KernelSpec(), None)  # refuses unknown names before the model is traced
     check_convention("match", criterion, convention)
     opening = opened(match, model, sample, key, variables, options)
     graph = graph_of(opening.call, opening.leaves, opening.sample, into_scans=True)
     layers, left, unclear = list[MatchedLayer](), dict[str, str](), dict[str, str]()
     leaves = list(opening.leaves)
     uses, known = graph.uses(), dict[int, Any](zip(graph.leaves, leaves, strict=True))
-    chosen = _chosen(choices or {}, opening.paths, {use.leaf for use in uses})
+    chosen = _choices_by_leaf(choices or {}, opening.paths, {use.leaf for use in uses})
     for index in dict.fromkeys([*(use.leaf for use in uses), *range(len(leaves))]):
         path, here = opening.paths[index], [use for use in uses if use.leaf == index]
         if here and index not in chosen and all_zero(leaves[index]):
-            found = _Alone("all zero, which it may have to be; name it in choices to draw it")
+            found = _Skipped("all zero, which it may have to be; name it in choices to draw it")
         else:
             found = _found(graph, known, index, here, chosen)
-        if isinstance(found, _Alone):
+        if isinstance(found, _Skipped):
             if found.reason:
                 (unclear if found.refused else left)[path] = found.reason
             continue
@@ -163,7 +161,7 @@ def match(
         fan_in, fan_out = found.use.fan_in, found.use.fan_out
         std = gain / FAN[mode](fan_in, fan_out) ** 0.5
         leaf = leaves[index]
-        init = draw(std**2, mode="fan_in", batch_axis=tuple(range(leaf.ndim)))
+        init = of_variance("match", std**2, distribution)
         placement = getattr(leaf, "sharding", None)
         sharding = placement if isinstance(placement, NamedSharding) else None
         leaves[index] = init(folded(key, path), leaf.shape, leaf.dtype, sharding)
@@ -186,14 +184,14 @@ class _Found(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class _Alone(NamedTuple):
+class _Skipped(NamedTuple):
     """A parameter that is not drawn: because it is none of ours, or because that is not clear."""
 
     reason: str
     refused: bool = False
 
 
-def _chosen(choices: Mapping[str, Choice], paths: list[str], used: set[int]) -> dict[int, Choice]:
+def _choices_by_leaf(choices: Mapping[str, Choice], paths: list[str], used: set[int]) -> dict[int, Choice]:
     if not isinstance(choices, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] (untyped callers)
         raise TypeError(
             f"match: choices must map paths of kernels to what follows them, got {type(choices).__name__}; "
@@ -218,31 +216,31 @@ def _chosen(choices: Mapping[str, Choice], paths: list[str], used: set[int]) -> 
 
 def _found(
     graph: Graph, known: dict[int, Any], index: int, uses: list[Use], chosen: Mapping[int, Choice]
-) -> _Found | _Alone:
+) -> _Found | _Skipped:
     if index in chosen and chosen[index] is None:
-        return _Alone("as chosen")
+        return _Skipped("as chosen")
     if not uses:
         return _unused(graph, index, index in chosen)
     if len({(use.fan_in, use.fan_out) for use in uses}) > 1:
-        return _Alone("is used with different fans; choose None and draw it yourself", refused=True)
+        return _Skipped("is used with different fans; choose None and draw it yourself", refused=True)
     if index in chosen:
         choice = chosen[index]
         name = getattr(choice, "__name__", "chosen") if callable(choice) else "chosen"
         assert choice is not None
         return _Found(uses[0], choice, name, ("chosen",))
     if any(op.name == "gather" and graph.kernels.get(op.inputs[0]) == index for op in graph.ops):
-        return _Alone("is looked up as a table and multiplied with as well", refused=True)
+        return _Skipped("is looked up as a table and multiplied with as well", refused=True)
     found = [_behind(follow(graph, use, known), use) for use in uses]
     first = found[0]
-    refused = next((f for f in found if isinstance(f, _Alone)), None)
-    if refused or isinstance(first, _Alone):
+    refused = next((f for f in found if isinstance(f, _Skipped)), None)
+    if refused or isinstance(first, _Skipped):
         return refused or first
     agree = all(isinstance(f, _Found) and same(f.follows, first.follows) for f in found)
-    return first if agree else _Alone("is used in several places with different activations behind it", refused=True)
+    return first if agree else _Skipped("is used in several places with different activations behind it", refused=True)
 
 
-def _unused(graph: Graph, index: int, chosen: bool) -> _Alone:
-    """A parameter that is no kernel of a product as it is."""
+def _unused(graph: Graph, index: int, chosen: bool) -> _Skipped:
+    """A parameter that is not itself the kernel of a product."""
 
     def matrix(value: int) -> bool:
         return min(len(graph.shapes[v]) for v in (value, graph.leaves[index])) > 1
@@ -253,23 +251,23 @@ def _unused(graph: Graph, index: int, chosen: bool) -> _Alone:
     made = [v for op, v in taken if op.name in PRODUCTS and matrix(v)]
     opaque = [op.name for op, v in taken if op.name in {*LOOPS, "pure_callback", "pallas_call"} and matrix(v)]
     if any(v not in graph.kernels for v in made):
-        return _Alone("is transformed before its product; draw it yourself and choose None", refused=True)
+        return _Skipped("is transformed before its product; draw it yourself and choose None", refused=True)
     if opaque:
-        return _Alone(f"goes into {opaque[0]}, which is not followed; draw it yourself and choose None", refused=True)
+        return _Skipped(f"goes into {opaque[0]}, which is not followed; draw it yourself and choose None", refused=True)
     if chosen:
-        return _Alone("is no kernel of a product or convolution; leave it out of choices", refused=True)
+        return _Skipped("is no kernel of a product or convolution; leave it out of choices", refused=True)
     # A bias or scale is but spread out and added or multiplied; anything else is worth a line.
     spread = KEEPS_ELEMENTS | {"broadcast_in_dim", "step_of", "add", "sub", "mul", "div"}
     plain = all(op.name in spread for op, _ in taken)
-    return _Alone("" if plain else "no kernel of a product or convolution")
+    return _Skipped("" if plain else "no kernel of a product or convolution")
 
 
-def _behind(trail: Trail, use: Use) -> _Found | _Alone:
+def _behind(trail: Trail, use: Use) -> _Found | _Skipped:
     """The one activation at which the trail ends."""
     if trail.unclear:
-        return _Alone("; ".join(trail.unclear), refused=True)
+        return _Skipped("; ".join(trail.unclear), refused=True)
     if not trail.ends:
-        return _Alone("has an output that reaches neither a layer nor the end of the model", refused=True)
+        return _Skipped("has an output that reaches neither a layer nor the end of the model", refused=True)
     notes = tuple(trail.notes)
     found = list[_Found]()
     for end in trail.ends:
@@ -278,8 +276,8 @@ def _behind(trail: Trail, use: Use) -> _Found | _Alone:
             found.append(one)
     if len(found) > 1 and trail.gated:
         gates = [name for f in found if (name := f.name.removesuffix(" (exact)")) in catalogue()]
-        return _Alone(GATE.format(*gates[:1] or ["silu"]), refused=True)
+        return _Skipped(GATE.format(*gates[:1] or ["silu"]), refused=True)
     if len(found) > 1:
         names = " and ".join("a layer or the end as it is" if f.name == "linear" else f.name for f in found)
-        return _Alone(f"has an output that goes into {names}", refused=True)
+        return _Skipped(f"has an output that goes into {names}", refused=True)
     return found[0]

@@ -6,23 +6,27 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from jax.typing import DTypeLike
 
 from jaxacts.initializers import _checks, _samplers
-from jaxacts.initializers._basic import Constant, Scaled
-from jaxacts.initializers._fans import Layer
-from jaxacts.initializers._layers import Conv
+from jaxacts.initializers._basic import Scaled
+from jaxacts.initializers._constants import Constant
+from jaxacts.initializers._fans.fans import KernelSpec
+from jaxacts.initializers._fans.layers import Conv
 from jaxacts.initializers._orthogonal import Orthogonal
 from jaxacts.initializers._protocol import Initializer
-from jaxacts.initializers._variance import scaled
+from jaxacts.initializers._variance import Mode, scaled
 
 __all__ = ["layer_default"]
 
 _NAME = "layer_default"
 _Rule: TypeAlias = Callable[[DTypeLike | None], Initializer]
 _FanRule: TypeAlias = Callable[[DTypeLike | None, int], Initializer]
+
+
+_DENSE, _CONV = KernelSpec(), KernelSpec(layer=Conv())
 
 
 def _bounded(bound: float, dtype: DTypeLike | None) -> Initializer:
@@ -41,9 +45,8 @@ def _full(value: float) -> _Rule:
     return lambda dtype: Constant(_NAME, value, dtype)
 
 
-def _scaled(scale: float, mode: Any, *axes: int, layer: Layer | None = None) -> _Rule:
-    in_axis, out_axis = axes or (None, None)
-    return lambda dtype: scaled(_NAME, scale, mode, "uniform", in_axis, out_axis, (), dtype, layer)
+def _scaled(scale: float, mode: Mode, kernel: KernelSpec = _DENSE) -> _Rule:
+    return lambda dtype: scaled(_NAME, scale, mode, "uniform", kernel, dtype)
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,13 @@ _NORM: Mapping[str, _Row] = MappingProxyType({"scale": _ONES, "bias": _ZEROS})
 _ROWS: Mapping[str, Mapping[str, _Row]] = MappingProxyType(
     {
         "torch.Linear": {"kernel": _Row(_scaled(_THIRD, "fan_in"), _within_fan), "bias": _BY_FAN},
-        "torch.Conv": {"kernel": _Row(_scaled(_THIRD, "fan_in", layer=Conv()), _within_fan), "bias": _BY_FAN},
+        "torch.Conv": {
+            "kernel": _Row(_scaled(_THIRD, "fan_in", _CONV), _within_fan),
+            "bias": _BY_FAN,
+        },
         # torch takes the axis of the outputs of its (in, out, *window) for the inputs.
         "torch.ConvTranspose": {
-            "kernel": _Row(_scaled(_THIRD, "fan_in", -1, -2, layer=Conv()), _within_fan),
+            "kernel": _Row(_scaled(_THIRD, "fan_in", KernelSpec(-1, -2, layer=Conv())), _within_fan),
             "bias": _BY_FAN,
         },
         "torch.Embedding": {"embedding": _Row(_normal(1.0))},
@@ -81,8 +87,8 @@ _ROWS: Mapping[str, Mapping[str, _Row]] = MappingProxyType(
         "torch.BatchNorm": _NORM,
         "torch.LayerNorm": _NORM,
         "keras.Dense": {"kernel": _Row(_scaled(1.0, "fan_avg")), "bias": _ZEROS},
-        "keras.Conv": {"kernel": _Row(_scaled(1.0, "fan_avg", layer=Conv())), "bias": _ZEROS},
-        "keras.ConvTranspose": {"kernel": _Row(_scaled(1.0, "fan_avg", layer=Conv())), "bias": _ZEROS},
+        "keras.Conv": {"kernel": _Row(_scaled(1.0, "fan_avg", _CONV)), "bias": _ZEROS},
+        "keras.ConvTranspose": {"kernel": _Row(_scaled(1.0, "fan_avg", _CONV)), "bias": _ZEROS},
         "keras.Embedding": {"embedding": _Row(lambda dtype: _bounded(0.05, dtype))},
         "keras.SimpleRNN": {
             "kernel": _Row(_scaled(1.0, "fan_avg")),

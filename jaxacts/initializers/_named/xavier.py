@@ -1,4 +1,4 @@
-"""LeCun initializers: the variance that a linear layer leaves unchanged."""
+"""Xavier (Glorot) initializers: the variance between what forward and backward pass ask for."""
 
 from __future__ import annotations
 
@@ -8,40 +8,43 @@ from typing import Any
 from jax.typing import DTypeLike
 
 from jaxacts.initializers._checks import Axes
-from jaxacts.initializers._fans import Layer
-from jaxacts.initializers._gains import squared_gain
+from jaxacts.initializers._fans.fans import KernelSpec
+from jaxacts.initializers._fans.kernel import Layer
 from jaxacts.initializers._protocol import Initializer
+from jaxacts.initializers._theory.gains import squared_gain
 from jaxacts.initializers._variance import Mode, scaled
 
 __all__ = [
-    "lecun_normal",
-    "lecun_truncated_normal",
-    "lecun_uniform",
+    "glorot_normal",
+    "glorot_truncated_normal",
+    "glorot_uniform",
+    "xavier_normal",
+    "xavier_truncated_normal",
+    "xavier_uniform",
 ]
 
 
-def lecun_normal(
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
+def xavier_normal(
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
     layer: Layer | None = None,
     negative_slope: float = 1.0,
-    mode: Mode = "fan_in",
+    mode: Mode = "fan_avg",
     gain: float | None = None,
     activation: Callable[..., Any] | None = None,
 ) -> Initializer:
-    r"""LeCun's Gaussian weights, for layers before a selu or none.
+    r"""Glorot's Gaussian weights, for layers before a tanh or a gate.
 
     .. math::
-        \operatorname{std}(w) = \frac{\text{gain}}{\sqrt{\text{fan\_in}}}
+        \operatorname{std}(w) = \text{gain} \cdot \sqrt{\frac{2}{\text{fan\_in} + \text{fan\_out}}}
 
     Args:
         in_axis, out_axis, batch_axis, dtype, layer: as in :func:`variance_scaling`.
         negative_slope: slope left of zero of the leaky relu that follows; 1 is none, and gain 1.
-        mode: ``"fan_in"`` keeps the second moment forward, ``"fan_out"`` backward; also ``"fan_avg"`` and
-            ``"fan_geo_avg"``.
+        mode: ``"fan_avg"``, or ``"fan_in"``, ``"fan_out"``, ``"fan_geo_avg"``: the fan to divide by.
         gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
             together with a slope.
         activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
@@ -56,53 +59,45 @@ def lecun_normal(
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
-        ``jax.nn.initializers.lecun_normal`` and keras's ``LecunNormal`` are :func:`lecun_truncated_normal`. This one is
-        Gaussian, as its name says.
+        ``jax.nn.initializers.glorot_normal`` and keras's ``GlorotNormal`` are :func:`xavier_truncated_normal`. This one
+        is Gaussian, as its name says and as in the paper and torch's ``xavier_normal_``. ``glorot_normal`` is the same
+        function.
 
     Example:
         >>> import jax
-        >>> round(float(lecun_normal()(jax.random.key(0), (512, 256)).std()), 3)
-        0.044
+        >>> round(float(xavier_normal()(jax.random.key(0), (512, 256)).std()), 3)
+        0.051
 
     References:
-        LeCun, Bottou, Orr & Müller, "Efficient BackProp", 1998,
-        http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf
+        Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
+        https://proceedings.mlr.press/v9/glorot10a.html
     """
-    return scaled(
-        "lecun_normal",
-        squared_gain("lecun_normal", negative_slope, gain, activation, default=1.0),
-        mode,
-        "normal",
-        in_axis,
-        out_axis,
-        batch_axis,
-        dtype,
-        layer,
-    )
+    kernel = KernelSpec(in_axis, out_axis, batch_axis, layer)
+    scale = squared_gain("xavier_normal", negative_slope, gain, activation, default=1.0)
+    return scaled("xavier_normal", scale, mode, "normal", kernel, dtype)
 
 
-def lecun_truncated_normal(
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
+def xavier_truncated_normal(
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
     layer: Layer | None = None,
     negative_slope: float = 1.0,
-    mode: Mode = "fan_in",
+    mode: Mode = "fan_avg",
     gain: float | None = None,
     activation: Callable[..., Any] | None = None,
 ) -> Initializer:
-    r"""LeCun's weights from a Gaussian cut at ±2.274 std, for layers before a selu or none.
+    r"""Glorot's weights from a Gaussian cut at ±2.274 std, for layers before a tanh or a gate.
 
     .. math::
-        \operatorname{std}(w) = \frac{\text{gain}}{\sqrt{\text{fan\_in}}}
+        \operatorname{std}(w) = \text{gain} \cdot \sqrt{\frac{2}{\text{fan\_in} + \text{fan\_out}}}
 
     Args:
         in_axis, out_axis, batch_axis, dtype, layer: as in :func:`variance_scaling`.
         negative_slope: slope left of zero of the leaky relu that follows; 1 is none, and gain 1.
-        mode: ``"fan_in"`` keeps the second moment forward, ``"fan_out"`` backward; also ``"fan_avg"`` and
-            ``"fan_geo_avg"``.
+        mode: ``"fan_avg"``, or ``"fan_in"``, ``"fan_out"``, ``"fan_geo_avg"``: the fan to divide by.
         gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
             together with a slope.
         activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
@@ -117,53 +112,44 @@ def lecun_truncated_normal(
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
-        float32 values have the bits of ``jax.nn.initializers.lecun_normal``, which is truncated whatever its name says;
-        keras's likewise. torch has no such function.
+        float32 values have the bits of ``jax.nn.initializers.glorot_normal``, which is truncated whatever its name
+        says; keras's likewise. torch has no such function. ``glorot_truncated_normal`` is the same function.
 
     Example:
         >>> import jax
-        >>> round(float(lecun_truncated_normal()(jax.random.key(0), (512, 256)).std()), 3)
-        0.044
+        >>> round(float(xavier_truncated_normal()(jax.random.key(0), (512, 256)).std()), 3)
+        0.051
 
     References:
-        LeCun, Bottou, Orr & Müller, "Efficient BackProp", 1998,
-        http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf
+        Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
+        https://proceedings.mlr.press/v9/glorot10a.html
     """
-    return scaled(
-        "lecun_truncated_normal",
-        squared_gain("lecun_truncated_normal", negative_slope, gain, activation, default=1.0),
-        mode,
-        "truncated_normal",
-        in_axis,
-        out_axis,
-        batch_axis,
-        dtype,
-        layer,
-    )
+    kernel = KernelSpec(in_axis, out_axis, batch_axis, layer)
+    scale = squared_gain("xavier_truncated_normal", negative_slope, gain, activation, default=1.0)
+    return scaled("xavier_truncated_normal", scale, mode, "truncated_normal", kernel, dtype)
 
 
-def lecun_uniform(
-    in_axis: Axes | None = None,
-    out_axis: Axes | None = None,
+def xavier_uniform(
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
     batch_axis: Axes = (),
     dtype: DTypeLike | None = None,
     *,
     layer: Layer | None = None,
     negative_slope: float = 1.0,
-    mode: Mode = "fan_in",
+    mode: Mode = "fan_avg",
     gain: float | None = None,
     activation: Callable[..., Any] | None = None,
 ) -> Initializer:
-    r"""LeCun's uniform weights, for layers before a selu or none.
+    r"""Glorot's uniform weights, for layers before a tanh or a gate.
 
     .. math::
-        w \sim \mathcal U[-b, b), \qquad b = \text{gain} \cdot \sqrt{\frac{3}{\text{fan\_in}}}
+        w \sim \mathcal U[-b, b), \qquad b = \text{gain} \cdot \sqrt{\frac{6}{\text{fan\_in} + \text{fan\_out}}}
 
     Args:
         in_axis, out_axis, batch_axis, dtype, layer: as in :func:`variance_scaling`.
         negative_slope: slope left of zero of the leaky relu that follows; 1 is none, and gain 1.
-        mode: ``"fan_in"`` keeps the second moment forward, ``"fan_out"`` backward; also ``"fan_avg"`` and
-            ``"fan_geo_avg"``.
+        mode: ``"fan_avg"``, or ``"fan_in"``, ``"fan_out"``, ``"fan_geo_avg"``: the fan to divide by.
         gain: replaces √(2/(1+negative_slope²)), which is 1, as the factor of the standard deviation; at least 0, not
             together with a slope.
         activation: any elementwise function, whose forward :func:`gain` replaces it; not together with gain or slope.
@@ -178,26 +164,23 @@ def lecun_uniform(
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
-        float32 values have the bits of ``jax.nn.initializers.lecun_uniform``. keras has the same bound; torch has no
-        such function.
+        float32 values have the bits of ``jax.nn.initializers.glorot_uniform``. torch and keras have the same bound.
+        ``glorot_uniform`` is the same function.
 
     Example:
         >>> import jax
-        >>> round(float(lecun_uniform()(jax.random.key(0), (512, 256)).std()), 3)
-        0.044
+        >>> round(float(xavier_uniform()(jax.random.key(0), (512, 256)).std()), 3)
+        0.051
 
     References:
-        LeCun, Bottou, Orr & Müller, "Efficient BackProp", 1998,
-        http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf
+        Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
+        https://proceedings.mlr.press/v9/glorot10a.html
     """
-    return scaled(
-        "lecun_uniform",
-        squared_gain("lecun_uniform", negative_slope, gain, activation, default=1.0),
-        mode,
-        "uniform",
-        in_axis,
-        out_axis,
-        batch_axis,
-        dtype,
-        layer,
-    )
+    kernel = KernelSpec(in_axis, out_axis, batch_axis, layer)
+    scale = squared_gain("xavier_uniform", negative_slope, gain, activation, default=1.0)
+    return scaled("xavier_uniform", scale, mode, "uniform", kernel, dtype)
+
+
+glorot_normal = xavier_normal
+glorot_truncated_normal = xavier_truncated_normal
+glorot_uniform = xavier_uniform

@@ -1,0 +1,6 @@
+"""A model as a graph: where its layers, activations and parameters are, for whatever looks at whole models.
+
+:mod:`.graph` flattens a traced function into one list of operations, :mod:`.follow` follows the output of a layer
+through it, :mod:`.recognize` says which activation the output ends in. Imports jax, numpy and the catalogue alone;
+initializers and diagnostics import this package.
+"""
