@@ -20,8 +20,8 @@ KEY = jax.random.key(0)
     ("call", "error", "message"),
     [
         (lambda: ja.relu(jnp.ones(2, complex)), TypeError, "relu: x must be real, got dtype complex64"),
-        (lambda: ja.relu("a"), TypeError, "relu: x must be an array or number, got str; convert it"),
-        (lambda: ja.elu(1.0, "a"), TypeError, "elu: alpha must be an array or number, got str"),
+        (lambda: ja.relu("a"), TypeError, "relu: x must be an array or a number, got str; convert it"),
+        (lambda: ja.elu(1.0, "a"), TypeError, "elu: alpha must be an array or a number, got str"),
         (lambda: ja.relu(1.0, 2.0), TypeError, r"relu: too many positional arguments; the signature is relu\(x\)\."),
         (lambda: ja.relu(), TypeError, "relu: missing a required argument: 'x'"),
         (lambda: ja.elu(1.0, beta=1), TypeError, "elu: got an unexpected keyword argument 'beta'"),
@@ -81,7 +81,7 @@ KEY = jax.random.key(0)
             "gelu: approximate must be a Python constant, got a traced value; name it in the static_argnames",
         ),
         (lambda: ja.rrelu(1.0, 0), TypeError, "rrelu: key must be a random key, got dtype int32; make one with"),
-        (lambda: ja.rrelu(1.0, "k"), TypeError, "rrelu: key must be an array or number, got str"),
+        (lambda: ja.rrelu(1.0, "k"), TypeError, "rrelu: key must be an array or a number, got str"),
         (lambda: ja.celu(1.0, 0.0), ValueError, r"celu: needs alpha > 0, got alpha=0.0; pass numbers for which that"),
         (
             lambda: ja.celu(1.0, alpha=np.float32(-1)),
@@ -124,7 +124,7 @@ def test_entries_refuse_unknown_arguments(name: str, signature: str, ask: str) -
 
 @pytest.mark.parametrize("ask", ["kinks", "facts"])
 def test_entries_refuse_what_is_no_number(ask: str) -> None:
-    with pytest.raises(TypeError, match="leaky_relu: negative_slope must be an array or number, got str"):
+    with pytest.raises(TypeError, match="leaky_relu: negative_slope must be an array or a number, got str"):
         getattr(ja.catalogue()["leaky_relu"], ask)(negative_slope="a")
 
 

@@ -123,9 +123,8 @@ class Trail:
 
     def refuse(self, op: Op, reason: str) -> None:
         """With the reason, in which ``{}`` stands for where the operation is found."""
-        own = op.name.startswith("jaxacts_")
-        names = [n for n in op.scope if n not in self.use.op.scope and (own or n in catalogue())]
-        place = next((n for n in names if n in catalogue()), next(iter(names), op.name.removeprefix("jaxacts_")))
+        names = (n for n in op.scope if n not in self.use.op.scope and n in catalogue())
+        place = next(names, op.name)
         self.unclear[_INSIDE.get(place, reason.format(place))] = None
 
     def reach(self, value: int) -> None:
@@ -280,7 +279,7 @@ class Trail:
             for signal in signals:
                 self.end(signal)
         else:
-            self.refuse(op, "meets another part of itself in {}")
+            self.refuse(op, "meets another part of itself, or its product with another signal, in {}")
 
 
 def follow(graph: Graph, use: Use, known: dict[int, Any]) -> Trail:

@@ -269,7 +269,7 @@ def test_the_named_members_take_an_activation() -> None:
         (
             lambda: ji.gain(jaxacts.leaky_relu, negative_slope="a"),
             TypeError,
-            r"gain: leaky_relu must need .* negative_slope must be an array or number, got str.*; pass functools",
+            r"gain: leaky_relu must need .* negative_slope must be an array or a number, got str.*; pass functools",
         ),
         (
             lambda: ji.gain(PReLU()),

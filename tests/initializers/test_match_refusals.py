@@ -54,7 +54,7 @@ REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "two signals in an activation": (
         lambda x: jaxacts.prelu(dense(8, "z")(x), dense(8, "w")(x)),
-        r"z/kernel meets another signal in prelu\n",
+        r"z/kernel meets another part of itself, or its product with another signal, in prelu\n",
     ),
     "sorted": (
         lambda x: jnp.sort(dense(8, "z")(x)),
