@@ -10,7 +10,18 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-__all__ = ["bounded", "derivative", "finite", "magnitude", "negative_part", "root_exp", "sigmoid", "sigmoid_slope"]
+__all__ = [
+    "bounded",
+    "derivative",
+    "finite",
+    "magnitude",
+    "negative_part",
+    "root_exp",
+    "sigmoid",
+    "sigmoid_slope",
+    "times_sigmoid",
+    "times_sigmoid_slope",
+]
 
 
 def derivative(slope: Callable[[Array], Array]) -> Callable[[Callable[[Array], Array]], Callable[[Array], Array]]:
@@ -59,12 +70,30 @@ def root_exp(x: Array, largest: float) -> Array:
     return jnp.minimum(jnp.exp(x / 2), largest)
 
 
-@derivative(lambda x: -jnp.tanh(x / 2) * sigmoid_slope(x))
-def sigmoid_slope(x: Array) -> Array:
-    """σ(x)·σ(-x) = (u/(1 + u²))² with u = exp(x/2): ``y·(1 - y)`` loses every digit where y rounds to 1."""
-    u = root_exp(x, float(jnp.finfo(x.dtype).max))
+def times_sigmoid(v: Array, y: Array) -> Array:
+    """v·σ(y) as v·u²/(1 + u²) with u = exp(y/2), for a finite v."""
+    u = root_exp(y, 2.0**29)  # the sigmoid of its logarithm rounds to 1
+    return v * (u / (1 + u * u)) * u
+
+
+@jax.custom_jvp
+def times_sigmoid_slope(v: Array, y: Array) -> Array:
+    """v·σ(y)·σ(-y) as v·(u/(1 + u²))² with u = exp(-|y|/2), for a finite v."""
+    u = root_exp(-jnp.abs(y), 1.0)
     share = u / (1 + u * u)
-    return share * share
+    return v * share * share
+
+
+@times_sigmoid_slope.defjvp
+def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    (v, y), (dv, dy) = primals, tangents
+    out = times_sigmoid_slope(v, y)
+    return out, sigmoid_slope(y) * dv - jnp.tanh(y / 2) * out * dy
+
+
+def sigmoid_slope(x: Array) -> Array:
+    """σ(x)·σ(-x): ``y·(1 - y)`` loses every digit where y rounds to 1."""
+    return times_sigmoid_slope(jnp.ones_like(x), x)
 
 
 @derivative(sigmoid_slope)

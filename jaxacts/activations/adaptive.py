@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation, check_number
 from jaxacts._kernels import dice as _dice
-from jaxacts._kernels.elementary import finite, sigmoid, sigmoid_slope
+from jaxacts._kernels.elementary import finite, sigmoid, times_sigmoid, times_sigmoid_slope
 
 __all__ = ["dice"]
 
@@ -22,31 +22,30 @@ def _z(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float) -> tuple[
     return (x - mean) / jnp.maximum(s, float(jnp.finfo(x.dtype).tiny)), s
 
 
-def _steep(x: Array, z: Array, s: Array) -> Array:
-    """x·p·(1 - p)/s with p = σ(z), 0 where p·(1 - p) is."""
-    bump = sigmoid_slope(z)
-    return jnp.where((bump == 0) | (s == 0), 0, x * bump / s)
+def _over(v: Array, s: Array) -> Array:
+    """v/s, 0 where s is."""
+    return jnp.where(s == 0, 0, v / s)
 
 
 def _slope(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     x = finite(x)
     z, s = _z(x, mean, variance, epsilon)
-    return alpha + (1 - alpha) * (sigmoid(z) + _steep(x, z, s))
+    return alpha + (1 - alpha) * (sigmoid(z) + _over(times_sigmoid_slope(x, z), s))
 
 
 def _by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, _ = _z(x, mean, variance, epsilon)
-    return finite(x) * sigmoid(-z)
+    return times_sigmoid(finite(x), -z)
 
 
 def _by_mean(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s = _z(x, mean, variance, epsilon)
-    return (alpha - 1) * _steep(finite(x), z, s)
+    return (alpha - 1) * _over(times_sigmoid_slope(finite(x), z), s)
 
 
 def _by_variance(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s = _z(x, mean, variance, epsilon)
-    return jnp.where(s == 0, 0, (alpha - 1) * _steep(finite(x) * jnp.clip(z, -1e4, 1e4), z, s) / (2 * s))
+    return (alpha - 1) * _over(_over(times_sigmoid_slope(finite(finite(x) * jnp.clip(z, -1e4, 1e4)), z), s), s) / 2
 
 
 def _facts(alpha: float, mean: float, variance: float, epsilon: float) -> Facts:

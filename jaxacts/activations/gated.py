@@ -7,25 +7,19 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import activation, checked_axis
-from jaxacts._kernels.elementary import finite, root_exp, sigmoid
+from jaxacts._kernels.elementary import finite, sigmoid, times_sigmoid, times_sigmoid_slope
 
 __all__ = ["glu"]
 
 
-def _by_gate(value: Array, gate: Array) -> Array:
-    """value·σ(gate)·σ(-gate) = value·(u/(1 + u²))² with u = exp(gate/2)."""
-    u = root_exp(gate, float(jnp.finfo(gate.dtype).max))
-    share = u / (1 + u * u)
-    return finite(value) * share * share
-
-
-@activation(slope=lambda value, gate: sigmoid(gate) + jnp.zeros_like(value), partials={"gate": _by_gate})
+@activation(
+    slope=lambda value, gate: sigmoid(gate) + jnp.zeros_like(value),
+    partials={"gate": lambda value, gate: times_sigmoid_slope(finite(value), gate)},
+)
 def _gated(value: Array, gate: ArrayLike) -> Array:
     """value·σ(gate), rounded once; the backward pass keeps one array for each of the two."""
     gate = jnp.asarray(gate)
-    u = root_exp(gate, 2.0**29)
-    passed = finite(value) * (u / (1 + u * u)) * u
-    return jnp.where(jnp.isinf(value) & (gate > -jnp.inf), value, passed)
+    return jnp.where(jnp.isinf(value) & (gate > -jnp.inf), value, times_sigmoid(finite(value), gate))
 
 
 @activation(static=("axis",))

@@ -21,19 +21,13 @@ from jaxacts._kernels import gelu as _gelu
 from jaxacts._kernels import gelu_tanh as _gelu_tanh
 from jaxacts._kernels import mish as _mish
 from jaxacts._kernels import silu as _silu
-from jaxacts._kernels.elementary import root_exp, sigmoid_slope
+from jaxacts._kernels.elementary import root_exp, sigmoid_slope, times_sigmoid
 
 __all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
 
 
 Inner = Callable[[Array], tuple[Array, Array | float, Array | float]]
 """What stands inside of a sigmoid gate: y and its first two derivatives by x."""
-
-
-def _gated(x: Array, y: Array) -> Array:
-    """x·σ(y) as x·u²/(1 + u²) with u = exp(y/2)."""
-    u = root_exp(y, 2.0**29)  # the sigmoid of its logarithm rounds to 1
-    return jnp.maximum(x, float(jnp.finfo(x.dtype).min)) * (u / (1 + u * u)) * u
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -53,6 +47,11 @@ def _(inner: Inner, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Arra
     y, steep, curve = inner(near)
     curvature = sigmoid_slope(y) * (2 * steep + near * (curve - steep * steep * jnp.tanh(y / 2)))
     return _gated_slope(inner, x), curvature * t
+
+
+def _lowest(x: Array) -> Array:
+    """x with the least finite number for -inf, which times 0 is 0."""
+    return jnp.maximum(x, float(jnp.finfo(x.dtype).min))
 
 
 def _linear(x: Array) -> tuple[Array, Array | float, Array | float]:
@@ -93,7 +92,7 @@ def silu(x: Array) -> Array:
         Elfwing et al. 2017, "Sigmoid-weighted linear units for neural network function approximation",
         https://arxiv.org/abs/1702.03118
     """
-    return _gated(x, x)
+    return times_sigmoid(_lowest(x), x)
 
 
 swish = silu
@@ -109,9 +108,9 @@ def _gelu_facts(approximate: bool) -> Facts:
 _DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
 _LINEAR = math.sqrt(8 / math.pi)
 _CUBE = 0.044715 * _LINEAR
-# XLA's erfc vanishes at -12.97, the function at -13.3: between them it is -φ(x)·(1 - 1/x² + ...), and so is its slope
+# erfc vanishes in float32 from -13.03 on, the function at -13.3: between them it is -φ(x)·(1 - 1/x² + ...), and so is its slope
 # divided by -x.
-_ERFC_ENDS, _TAIL = -12.9, 0.99427
+_ERFC_ENDS, _TAIL = -13.03, 0.9943
 
 
 def _cubic(x: Array) -> tuple[Array, Array | float, Array | float]:
@@ -172,7 +171,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
     """
     check_flag("gelu", "approximate", approximate)
     if approximate:
-        return _gated(x, _cubic(x)[0])
+        return times_sigmoid(_lowest(x), _cubic(x)[0])
     x = jnp.maximum(x, -40)
     half = jnp.exp(x * x / -4)
     tail = half * (-_TAIL * _DENSITY_AT_0) * half
@@ -223,7 +222,7 @@ def mish(x: Array) -> Array:
     """
     u = root_exp(x, 2.0**15)
     m = u * u  # tanh(log(1 + m)) = m·(m + 2)/(m·(m + 2) + 2)
-    return jnp.maximum(x, float(jnp.finfo(x.dtype).min)) * (u * ((m + 2) / (m * (m + 2) + 2))) * u
+    return _lowest(x) * (u * ((m + 2) / (m * (m + 2) + 2))) * u
 
 
 @activation(

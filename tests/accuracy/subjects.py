@@ -58,19 +58,24 @@ class Subject:
     def kinks(self) -> list[float]:
         return [k.at for k in self.entry.kinks(**self.arguments)]
 
-    def exact(self, x: Reals, what: str = "value") -> Exact:
+    def _formula(self, wide: type) -> tuple[Callable[..., Any], dict[str, Any]]:
+        """The mpmath formula, and its arguments with parameters as the function sees them."""
+        rounded = {n: float(wide(self.arguments[n])) for n in self.entry.parameters}
+        return REFERENCES[self.name].formula, {**self.arguments, **rounded}
+
+    def exact(self, x: Reals, what: str = "value", wide: type = np.float32) -> Exact:
         """The value, the "slope", or the derivative by a parameter."""
-        formula, arguments = REFERENCES[self.name].formula, dict(self.arguments)
+        formula, arguments = self._formula(wide)
         if what == "value":
             return evaluate(formula, True, x, arguments)
         by = None if what == "slope" else what
         return directional(formula, True, x, arguments, np.ones(len(x)), by=by)
 
     def cached(self, x: Reals, what: str = "value") -> Exact:
-        """The same, read from a file where it has been computed before."""
+        """The same with the parameters as they are, read from a file where it has been computed before."""
         file = CACHE / f"{self.label}-{what}-{self._key(x, what)}.npz"
         if not file.exists():
-            found = self.exact(x, what)
+            found = self.exact(x, what, np.float64)
             CACHE.mkdir(exist_ok=True)
             part = file.with_suffix(f".{os.getpid()}.npz")
             np.savez_compressed(part, high=found.high, low=found.low)
@@ -79,16 +84,13 @@ class Subject:
             return Exact.of(stored["high"], stored["low"])
 
     def _key(self, x: Reals, what: str) -> str:
-        about = [
-            _source(REFERENCES[self.name].formula),
-            inspect.getsource(_exact),
-            repr(sorted(self.arguments.items())),
-        ]
+        formula, arguments = self._formula(np.float64)
+        about = [_source(formula), inspect.getsource(_exact), repr(sorted(arguments.items()))]
         return hashlib.sha256("\n".join([what, x.tobytes().hex(), *about]).encode()).hexdigest()[:16]
 
     def curvature(self, x: Reals) -> Exact:
         """The second derivative."""
-        formula, arguments = REFERENCES[self.name].formula, dict(self.arguments)
+        formula, arguments = self._formula(np.float32)
         with mp.workdps(300):
             points = [mp.mpf(float(v)) for v in x]
             steps = [mp.mpf(10) ** -60 * abs(p) for p in points]

@@ -10,13 +10,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rounding import FLOAT8, NARROW, every_input, rounded, wrong
+from rounding import FLOAT8, NARROW, every_input, rounded, spacing, wrong
 from subjects import SUBJECTS, Subject, backward, by, forward
 
 from jaxacts._contract.exact import Exact, Reals
 
 ALL = np.unique(np.concatenate([every_input(dtype).astype(np.float64) for dtype in NARROW]))
 """The inputs of all narrow dtypes; each is looked up in the results for these."""
+
+
+NEAR_TIES = {
+    "dice": "near 0 it is 5/8 of x, the middle of two numbers for one input in eight, and the rest is lost in float32",
+}
+"""Where an exact result so near a middle that float32 cannot tell may go to either side, and why."""
 
 
 def _exact(subject: Subject, what: str, x: Reals) -> Exact:
@@ -31,6 +37,9 @@ def misrounded(subject: Subject, what: str, dtype: str, got: jax.Array) -> tuple
     bad = wrong(np.asarray(got).astype(np.float64), exact, x, dtype)
     if what != "value":
         bad &= ~np.isin(x, [float(jnp.asarray(k, dtype)) for k in subject.kinks])
+    if subject.name in NEAR_TIES:
+        share = np.abs(exact.high) / spacing(exact.high, dtype)
+        bad &= np.abs(share - np.floor(share) - 0.5) > 2.0**-22 * share
     return x[bad], Exact.of(exact.high[bad], exact.low[bad])
 
 

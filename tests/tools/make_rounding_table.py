@@ -1,167 +1,105 @@
-"""Regenerate ``jaxacts/_kernels/hard_cases.py``: ``python tests/accuracy/make_hard_cases.py``.
+"""Write ``jaxacts/_core/rounding_table.py``: ``python tests/tools/make_rounding_table.py``.
 
-A 16-bit input is a hard case if its exact value (or slope) is within 0.6 units (bfloat16: 4) of float32's last place of
-the middle between two 16-bit numbers, or if the arithmetic with or without fused multiply-add comes out on the wrong
-side. Run it once for each (``XLA_FLAGS=--xla_cpu_max_isa=AVX`` for the latter): cases already listed are kept.
-``--fresh`` begins with an empty list. Three hard cases or more become a range where the inputs between them come to no
-harm if they move too.
+For every elementwise activation it looks at all bfloat16 and float16 inputs, and lists those whose value, slope or
+derivative by a parameter comes out wrong. It does so with each instruction set in a process of its own, until nothing
+new is found, and prints what is wrong for another reason than its rounding.
 """
 
 from __future__ import annotations
 
-import functools
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from rounding import every_input, from_middle, rounded, spacing, wrong
-from subjects import SUBJECTS, Subject, by, forward
-from wide import PARTIALS, Reals
+from rich.progress import track
 
-import jaxacts
-from jaxacts._core.rounding import step
-from jaxacts._kernels import hard_cases
-from jaxacts._kernels.hard_cases import HARD_CASES, Ranges, Sides
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS / "accuracy")]
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from references import REFERENCES
+from rounding import rounded, spacing
+from subjects import SUBJECTS
+from test_rounding import misrounded, results
 
-from jaxacts._contract.exact import directional, evaluate
+from jaxacts._core import rounding_table
 
-LIMIT = {"bfloat16": 4.0, "float16": 0.6}
-ERROR = 2.0**-22  # relative, of the arithmetic in float32
-TIE = 1e-7  # closer than any 16-bit input comes to a middle without being on it
-HEAD = '''"""Inputs of 16 bits whose result lies so near the middle between two numbers that float32 may miss its side.
+DTYPES = ("bfloat16", "float16")
+HEAD = '''"""Written by ``tests/tools/make_rounding_table.py``: inputs whose result float32 rounds to the wrong side.
 
-For each activation and dtype: the values, then the slopes, that must move away from 0, and those that must move
-towards it, as ranges (first, last). ``tests/accuracy/make_hard_cases.py`` writes this file;
-``tests/accuracy/test_rounding.py`` checks that with it every input is rounded correctly.
+Under (function, "value", "slope" or parameter, static arguments, dtype): those to move away from 0, and towards it.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
-__all__ = ["HARD_CASES", "Ranges", "Sides", "sides_of"]
+__all__ = ["TABLE"]
 
-Ranges: TypeAlias = tuple[tuple[float, float], ...]
-Sides: TypeAlias = tuple[Ranges, Ranges]
-"""Inputs whose result lies beyond the middle, seen from 0, and inputs whose result lies before it."""
-
-
-def sides_of(name: str | None, static: tuple[Any, ...], dtype: str) -> tuple[Sides | None, Sides | None]:
-    """The hard cases of the value and of the slope."""
-    return HARD_CASES.get((name, *static, dtype), (None, None))
+# fmt: off
+TABLE: dict[tuple[Any, ...], tuple[tuple[float, ...], tuple[float, ...]]] = {
 '''
 
 
-def distances(subject: Subject, order: int, x: Reals, dtype: str) -> Reals:
-    """How far beyond the nearest middle the exact result lies, by mpmath where float64 cannot tell."""
-    y = subject.exact(x)[order]
-    found = from_middle(y, dtype)
-    for i in np.flatnonzero((np.abs(found) < 1e-3) & (y != 0)):
-        formula, at = REFERENCES[subject.name].formula, x[i : i + 1]
-        arguments = dict(subject.arguments)
-        exact = (
-            directional(formula, True, at, arguments, np.ones(1)) if order else evaluate(formula, True, at, arguments)
-        )
-        unit = spacing(exact.high, dtype)
-        middle = (np.floor(np.abs(exact.high) / unit) + 0.5) * unit
-        apart = (np.abs(exact.high) - middle) + np.sign(exact.high) * exact.low
-        found[i] = (apart / spacing(exact.high, "float32"))[0]
-    return found
+def found() -> list[tuple[list[Any], float, int]]:
+    """(key, input, direction) of each wrong rounding with the instructions of this process."""
+    rows: list[tuple[list[Any], float, int]] = []
+    for subject in SUBJECTS.values():
+        static = [subject.arguments[n] for n in subject.entry.static]
+        for (what, _, dtype), got in results(subject, DTYPES).items():
+            for x, high, low in zip(*_columns(misrounded(subject, what, dtype, got)), strict=True):
+                unit = spacing(np.array([high]), dtype)[0]
+                share = abs(high) / unit
+                side = (share - np.floor(share) - 0.5) * unit or low * np.sign(high)
+                if abs(share - np.floor(share) - 0.5) > 0.22:
+                    right = rounded(_one(high, low), dtype)[0]
+                    print(f"{subject.label} {what} {dtype}: {right} is right at {x}", file=sys.stderr)
+                else:
+                    rows.append(([subject.name, what, *static, dtype], float(x), 1 if side > 0 else -1))
+    return rows
 
 
-def hard_cases_of(subject: Subject, order: int, dtype: str, known: Sides | None) -> Sides:
-    """Of the value (order 0) or the slope (1)."""
-    x = every_input(dtype)
-    wide = x.astype(np.float64)
-    f = subject.ours if order == 0 else functools.partial(forward, subject.ours)
-    exact = subject.exact(wide)
-    smooth = len(np.unique(exact[2])) > 2  # else a product or a square: only what that gets wrong is listed
-    return chosen(x, jax.jit(f)(x), exact[order], distances(subject, order, wide, dtype), smooth, known)
+def _columns(misrounded: Any) -> tuple[Any, ...]:
+    x, exact = misrounded
+    return x, exact.high, exact.low
 
 
-def hard_cases_by(name: str, parameter: str, dtype: str, known: Sides | None) -> Sides:
-    """Of the derivative by a parameter: only what is wrong, since that of celu is near a middle at 75 inputs."""
-    x, at = every_input(dtype), jaxacts.catalogue()[name].arguments()
-    got = jax.jit(lambda x: by(parameter, jaxacts.get(name), x, at[parameter], False))(x)
-    with np.errstate(all="ignore"):
-        exact = PARTIALS[name, parameter](x.astype(np.float64), **at)
-    return chosen(x, got, exact, from_middle(exact, dtype), False, known)
+def _one(high: float, low: float) -> Any:
+    return type("One", (), {"high": np.array([high]), "low": np.array([low])})
 
 
-def chosen(x: np.ndarray, y: jax.Array, exact: Reals, apart: Reals, smooth: bool, known: Sides | None) -> Sides:
-    """The inputs listed before, those close to a middle, and those that the arithmetic gets wrong."""
-    dtype, wide, got = x.dtype.name, x.astype(np.float64), np.asarray(y).astype(np.float64)
-    kept = smooth & (np.abs(exact) > max(float(jnp.finfo(dtype).smallest_subnormal) / 4, 2.0**-126))
-    near = (np.abs(apart) < LIMIT[dtype]) & (np.abs(apart) > TIE) & kept
-    hard = near | wrong(got, exact, wide, dtype)
-    before = [within(wide, side) for side in known or ((), ())]
-    away, towards = hard & (apart > 0) & ~before[1] | before[0], hard & (apart < 0) & ~before[0] | before[1]
-    hard = away | towards
-    free = [harmless(exact, sign, dtype) & ~hard for sign in (1, -1)]
-    return ranges(wide, away, free[0]), ranges(wide, towards, free[1])
-
-
-def within(x: Reals, side: Ranges) -> Reals:
-    """Who is in one of the ranges already."""
-    return np.any([np.zeros(x.shape, bool), *((x >= low) & (x <= high) for low, high in side)], axis=0)
-
-
-def harmless(exact: Reals, sign: int, dtype: str) -> Reals:
-    """Whose rounding stays when the result moves, give or take the error of the arithmetic."""
-    moves = [step(dtype) + error for error in (-ERROR, ERROR)]
-    return np.logical_and.reduce([rounded(exact * (1 + sign * m), dtype) == rounded(exact, dtype) for m in moves])
-
-
-def ranges(x: Reals, hard: Reals, free: Reals) -> Ranges:
-    """The hard cases in rising order, three or more in one range where all between them are free to move."""
-    order = np.argsort(x, kind="stable")
-    x, hard, allowed = x[order], hard[order], (hard | free)[order]
-    blocked = np.concatenate([[0], np.cumsum(~allowed)])
-    groups: list[list[int]] = []
-    for i in np.flatnonzero(hard).tolist():
-        if groups and blocked[i] == blocked[groups[-1][0]]:
-            groups[-1].append(i)
-        else:
-            groups.append([i])
-    rows = ([g] if len(g) > 2 else [[i] for i in g] for g in groups)
-    return tuple(dict.fromkeys((float(x[r[0]]), float(x[r[-1]])) for row in rows for r in row))
+def write(table: dict[tuple[Any, ...], tuple[tuple[float, ...], tuple[float, ...]]]) -> None:
+    rows = "".join(f"    {key!r}: {row!r},\n" for key, row in sorted(table.items(), key=lambda item: repr(item[0])))
+    Path(rounding_table.__file__).write_text(HEAD + rows.replace("),\n", "),\n") + "}\n# fmt: on\n")
 
 
 def main() -> None:
-    fresh = "--fresh" in sys.argv
-    before = {} if fresh else dict(HARD_CASES)
-    if fresh:
-        HARD_CASES.clear()
-    found: dict[tuple[Any, ...], tuple[Sides | None, Sides | None]] = {}
-    for subject in SUBJECTS.values():
-        static = [subject.arguments[n] for n in jaxacts.catalogue()[subject.name].static]
-        for dtype in ("bfloat16", "float16"):
-            key = (subject.name, *static, dtype)
-            known = before.get(key, (None, None))
-            value, slope = (hard_cases_of(subject, order, dtype, known[order]) for order in (0, 1))
-            if any(value) or any(slope):
-                found[key] = (value if any(value) else None, slope if any(slope) else None)
-            print(key, [len(s) for side in (value, slope) for s in side], flush=True)
-    for name, parameter in PARTIALS:
-        for dtype in ("bfloat16", "float16"):
-            key = (f"{name} by {parameter}", dtype)
-            sides = hard_cases_by(name, parameter, dtype, before.get(key, (None, None))[1])
-            if any(sides):
-                found[key] = (None, sides)
-            print(key, [len(s) for s in sides], flush=True)
-    rows = "".join(f"    {key!r}: {row!r},\n" for key, row in found.items())
-    table = f"HARD_CASES: dict[tuple[Any, ...], tuple[Sides | None, Sides | None]] = {{\n{rows}}}\n"
-    head, tail = HEAD.split("def sides_of")
-    path = Path(hard_cases.__file__)
-    path.write_text(head + table + "\n\ndef sides_of" + tail)
-    subprocess.run(["ruff", "format", "-q", str(path)], check=False)
+    if "--here" in sys.argv:
+        print(json.dumps(found()))
+        return
+    table: dict[tuple[Any, ...], tuple[tuple[float, ...], tuple[float, ...]]] = {}
+    write(table)
+    for _ in range(4):
+        new = 0
+        for isa in track(["", "AVX2", "AVX"], description="instruction sets"):
+            flags = f"--xla_cpu_max_isa={isa}" if isa else ""
+            command = [sys.executable, __file__, "--here"]
+            done = subprocess.run(command, env={**os.environ, "XLA_FLAGS": flags}, stdout=subprocess.PIPE, check=True)
+            for key, x, direction in json.loads(done.stdout):
+                away, towards = table.get(tuple(key), ((), ()))
+                if x not in (away, towards)[direction < 0]:
+                    away, towards = (
+                        tuple(sorted({*away, x} if direction > 0 else away)),
+                        tuple(sorted({*towards, x} if direction < 0 else towards)),
+                    )
+                    new += 1
+                table[tuple(key)] = away, towards
+            write(table)
+        print(f"{new} new")
+        if not new:
+            break
 
 
 if __name__ == "__main__":
