@@ -147,25 +147,20 @@ def as_array(x: Array, slope: Array | Pieces, choice: Choice) -> Array:
 
 
 def times_tangent(x: Array, pieces: Pieces, tangent: Array, choice: Choice) -> Array:
-    """``slope · tangent`` for constant slopes, which keeps a mask for each distinct slope but one.
+    """``slope · tangent`` for constant slopes, which keeps a mask for each slope that is not the first.
 
     Where ``x`` is NaN it has the slope of the first piece, as in jax.nn: NaN there would cost one mask more.
     """
     (_, first), *later = _runs(x, pieces, choice)
-    table: list[Slope] = [first]
-    masks: list[Array] = []
-    ends = [~begins for begins, _ in later[1:] if begins is not None]
-    for (begins, value), end in zip(later, [*ends, None], strict=True):
+    cases: list[tuple[Array, Slope]] = []
+    for begins, value in later:
         assert begins is not None
-        here = begins if end is None else begins & end
-        index = next((i for i, known in enumerate(table) if _same(known, value)), len(table))
-        if index == len(table):
-            table.append(value)
-            masks.append(here)
-        elif index:
-            masks[index - 1] |= here
-    out = _scaled(tangent, table[0])
-    for mask, value in zip(masks, table[1:], strict=True):
+        if _same(value, first):
+            cases = [(mask & ~begins, v) for mask, v in cases]
+        else:
+            cases.append((begins, value))
+    out = _scaled(tangent, first)
+    for mask, value in cases:
         out = jnp.where(mask, _scaled(tangent, value), out)
     return out
 

@@ -54,16 +54,18 @@ def elementwise(
     """
     plain = {"value": formula, "slope": slope, **partials}
 
-    def compute(what: str, static: Static, x: Array, wide: list[Array]) -> Array | Pieces:
+    def form(what: str, x: Array) -> SlopeFormula:
         double_or_single = jnp.finfo(x.dtype).bits >= 32
         # A Python number is weakly typed, and stays so only in the plain form.
-        forms = plain | refined if double_or_single and not jax.typeof(x).weak_type else plain
-        y = forms[what](*wide, **dict(static))
-        return y if isinstance(y, Pieces) else nudged(y, wide[0], (name, what, *(v for _, v in static)), x.dtype)
+        return (plain | refined if double_or_single and not jax.typeof(x).weak_type else plain)[what]
+
+    def finished(y: Array, what: str, static: Static, x: Array, wide: Array) -> Array:
+        return down(nudged(y, wide, (name, what, *(v for _, v in static)), x.dtype), x.dtype)
 
     def value(static: Static, choice: Choice, x: Array, *parameters: Array) -> Array:
         wide = [up(a, x.dtype) for a in (x, *parameters)]
-        return down(jnp.asarray(compute("value", static, x, wide)), x.dtype)
+        y = form("value", x)(*wide, **dict(static))
+        return finished(jnp.asarray(y), "value", static, x, wide[0])
 
     def function(by_all: bool) -> Core:
         f = jax.custom_jvp(value, nondiff_argnums=(0, 1))
@@ -75,16 +77,22 @@ def elementwise(
             out = f(static, choice, *primals)
             wide = [up(a, x.dtype) for a in primals]
             terms: list[Array] = []
+
+            def derivative(what: str) -> Array | Pieces:
+                y = form(what, x)(*wide, **dict(static))
+                if isinstance(y, Pieces) and what == "slope" and piecewise_constant(y, wide):
+                    return y
+                return finished(as_array(wide[0], y, choice), what, static, x, wide[0])
+
             if not isinstance(tangents[0], SymbolicZero):
-                steepness = compute("slope", static, x, wide)
-                if isinstance(steepness, Pieces) and piecewise_constant(steepness, wide):
+                steepness = derivative("slope")
+                if isinstance(steepness, Pieces):
                     terms.append(times_tangent(wide[0], steepness, tangents[0], choice))
                 else:
-                    terms.append(down(as_array(wide[0], steepness, choice), x.dtype) * tangents[0])
+                    terms.append(steepness * tangents[0])
             for parameter, tangent in zip(partials, tangents[1:], strict=True):
                 if by_all and not isinstance(tangent, SymbolicZero):
-                    steepness = as_array(wide[0], compute(parameter, static, x, wide), choice)
-                    terms.append(down(steepness, x.dtype) * _spread(tangent, out))
+                    terms.append(derivative(parameter) * _spread(tangent, out))
             return out, sum(terms[1:], terms[0]) if terms else jnp.zeros_like(out)
 
         f.defjvp(rule, symbolic_zeros=by_all)

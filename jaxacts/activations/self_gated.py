@@ -108,9 +108,9 @@ def _gelu_facts(approximate: bool) -> Facts:
 _DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
 _LINEAR = math.sqrt(8 / math.pi)
 _CUBE = 0.044715 * _LINEAR
-# erfc vanishes in float32 from -13.03 on, the function at -13.3: between them it is -φ(x)·(1 - 1/x² + ...), and so is its slope
-# divided by -x.
-_ERFC_ENDS, _TAIL = -13.03, 0.9943
+# erfc vanishes in float32 at -12.97, the function at -13.3: between them it is -φ(x)·(1 - 1/x² + ...), and so is its
+# slope divided by -x.
+_ERFC_ENDS, _TAIL = -12.97, 0.9942
 
 
 def _cubic(x: Array) -> tuple[Array, Array | float, Array | float]:

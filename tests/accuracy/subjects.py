@@ -72,10 +72,10 @@ class Subject:
         return directional(formula, True, x, arguments, np.ones(len(x)), by=by)
 
     def cached(self, x: Reals, what: str = "value") -> Exact:
-        """The same with the parameters as they are, read from a file where it has been computed before."""
+        """The same, read from a file where it has been computed before."""
         file = CACHE / f"{self.label}-{what}-{self._key(x, what)}.npz"
         if not file.exists():
-            found = self.exact(x, what, np.float64)
+            found = self.exact(x, what)
             CACHE.mkdir(exist_ok=True)
             part = file.with_suffix(f".{os.getpid()}.npz")
             np.savez_compressed(part, high=found.high, low=found.low)
@@ -84,7 +84,7 @@ class Subject:
             return Exact.of(stored["high"], stored["low"])
 
     def _key(self, x: Reals, what: str) -> str:
-        formula, arguments = self._formula(np.float64)
+        formula, arguments = self._formula(np.float32)
         about = [_source(formula), inspect.getsource(_exact), repr(sorted(arguments.items()))]
         return hashlib.sha256("\n".join([what, x.tobytes().hex(), *about]).encode()).hexdigest()[:16]
 
@@ -141,7 +141,7 @@ def second(f: Callable[[Array], Array], x: Array) -> Array:
 
 def by(parameter: str, f: Callable[..., Array], x: Array, value: float, back: bool) -> Array:
     """The derivative by a parameter at every element."""
-    values = jnp.full_like(x, value, dtype=jnp.promote_types(x.dtype, jnp.float32))
+    values = jnp.full_like(x, value, dtype=jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
 
     def g(v: Array) -> Array:
         return f(x, **{parameter: v})
