@@ -91,9 +91,11 @@ def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Arra
     return out, sigmoid_slope(y) * dv - jnp.tanh(y / 2) * out * dy
 
 
+@derivative(lambda x: -jnp.tanh(x / 2) * sigmoid_slope(x))
 def sigmoid_slope(x: Array) -> Array:
     """σ(x)·σ(-x): ``y·(1 - y)`` loses every digit where y rounds to 1."""
-    return times_sigmoid_slope(jnp.ones_like(x), x)
+    e = jnp.exp(-jnp.abs(x))
+    return e / (1 + e * (2 + e))
 
 
 @derivative(sigmoid_slope)

@@ -7,15 +7,13 @@ a whole unit of the result.
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from .elementary import finite, magnitude
 
-__all__ = ["root", "squareplus", "squareplus_slope"]
+__all__ = ["curvature", "root", "squareplus", "squareplus_slope"]
 
 
 def _scaled(x: Array, b: Array) -> tuple[Array, Array, Array, Array]:
@@ -66,12 +64,15 @@ def squareplus_slope(x: Array, b: Array) -> Array:
 
 
 @squareplus_slope.defjvp
-def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
-    """(b·dx - x/2·db)/(2·r³), as products of quotients up to 1, which XLA cannot join to one that overflows."""
-    (x, b), (dx, db) = primals, tangents
+def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    return squareplus_slope(*primals), curvature(*primals, *tangents)
+
+
+def curvature(x: Array, b: Array, dx: Array, db: Array) -> Array:
+    """(b·dx - x/2·db)/(2·r³), the tangent of the slope, as products of quotients up to 1: XLA would join r·r·r."""
     r = root(x, b)
     r = jnp.where(r == 0, 1, r)
     curved, steep = jnp.minimum(jnp.sqrt(b) / r, 1), jnp.clip(x / r, -1, 1)
     by_x = curved * curved * (0.5 / r)
     by_b = steep * jnp.minimum(0.25 / r, float(jnp.finfo(x.dtype).max)) / r
-    return squareplus_slope(x, b), by_x * dx - by_b * db
+    return by_x * dx - by_b * db

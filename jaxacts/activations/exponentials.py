@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from math import inf
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -18,7 +19,7 @@ from jaxacts._core import Facts, Line, Pieces, activation
 from jaxacts._kernels import elu as _elu
 from jaxacts._kernels import softplus as _softplus
 from jaxacts._kernels import squareplus as _squareplus
-from jaxacts._kernels.elementary import magnitude, negative_part, sigmoid
+from jaxacts._kernels.elementary import negative_part, sigmoid
 from jaxacts._kernels.polynomial import polynomial
 
 __all__ = ["celu", "elu", "selu", "softplus", "squareplus"]
@@ -217,20 +218,26 @@ def softplus(x: Array) -> Array:
     return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
 
 
-def _half_root(a: Array, b: Array) -> tuple[Array, Array]:
-    """sqrt(a² + b/4) for a = |x|/2 without squares that overflow or vanish, and sqrt(b)/2."""
-    s = jnp.maximum(jnp.sqrt(b) / 2, float(jnp.finfo(b.dtype).tiny))
+def _half_root(a: Array, s: Array) -> Array:
+    """sqrt(a² + s²) without squares that overflow or vanish."""
+    s = jnp.maximum(s, float(jnp.finfo(s.dtype).tiny))
     larger = jnp.maximum(a, s)
     share = jnp.minimum(a, s) / larger
-    return larger * jnp.sqrt(1 + share * share), s
+    return larger * jnp.sqrt(1 + share * share)
 
 
+@jax.custom_jvp
 def _squareplus_slope(x: Array, b: Array) -> Array:
     """(1 + x/r)/2 with r = sqrt(x² + b), on the left as b/(2r·(r + |x|))."""
-    a = magnitude(x) / 2
-    r, s = _half_root(a, b)
+    a, s = jnp.abs(x / 2), jnp.sqrt(b) / 2
+    r = _half_root(a, s)
     tail = (s / (r + a)) * (s / r) / 2
     return jnp.where(x <= 0, tail, 1 - tail)
+
+
+@_squareplus_slope.defjvp
+def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    return _squareplus_slope(*primals), _squareplus.curvature(*primals, *tangents)
 
 
 @activation(
@@ -272,5 +279,5 @@ def squareplus(x: Array, b: ArrayLike = 4) -> Array:
     """
     b = jnp.asarray(b, x.dtype)
     a = jnp.abs(x / 2)
-    total = _half_root(a, b)[0] + a
+    total = _half_root(a, jnp.sqrt(b) / 2) + a
     return jnp.where(x < 0, b / 4 / total, total)

@@ -83,7 +83,9 @@ def test_with_other_instructions(isa: str) -> None:
 
 
 def test_eager_has_the_bits_of_jit() -> None:
-    x = jnp.asarray(every_input("bfloat16"))
+    inputs = every_input("bfloat16")
+    normal = (np.abs(inputs.astype(np.float64)) >= 2.0**-126) | (inputs == 0)
+    x = jnp.asarray(inputs[normal])
     names = [n for n, s in SUBJECTS.items() if s.name not in NEAR_TIES]
 
     def both(label: str) -> tuple[jax.Array, jax.Array]:
