@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from jaxacts._core import Activation, Facts, Kink, entry_of
+from jaxacts._core import Activation, Facts, Kink, Pieces, entry_of, kink_choice
 
 from .exact import Reals
 
@@ -80,6 +80,17 @@ class Case:
     def knots(self) -> tuple[float, ...]:
         """Where the formula switches, as far as its slope formula tells."""
         return self.entry.knots(**self.arguments) if self.entry and not self._arrays else ()
+
+    @property
+    def constant_slopes(self) -> int:
+        """How many different slopes it has, those at its kinks included, if all are numbers; else 0."""
+        if self.entry is None or self.entry.slope is None or self._arrays:
+            return 0
+        parameters = [jnp.float32(self.arguments[n]) for n in self.parameters]
+        pieces = self.entry.slope(jnp.zeros(2), *parameters, **{n: self.arguments[n] for n in self.entry.static})
+        if not isinstance(pieces, Pieces) or any(np.size(s) > 1 for s in pieces.slopes):
+            return 0
+        return len({float(s) for s in (*pieces.slopes, *pieces.at_knots(kink_choice(self.function)))})
 
     @property
     def _arrays(self) -> list[str]:

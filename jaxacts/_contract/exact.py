@@ -102,7 +102,7 @@ def errors_in_ulps(got: Reals, exact: Exact, dtype: DTypeLike, floor: Reals | fl
     unit = ulp(np.maximum(np.abs(exact.high), floor), dtype)
     with np.errstate(invalid="ignore"):
         error = np.abs((got - exact.high) - exact.low) / unit
-    tiny = (np.abs(exact.high) < float(info.smallest_normal)) & (np.abs(got) <= float(info.smallest_normal))
+    tiny = (np.abs(exact.high) <= float(info.smallest_normal)) & (np.abs(got) <= float(info.smallest_normal))
     huge = (np.abs(exact.high) > float(info.max)) & np.isinf(got) & (np.sign(got) == np.sign(exact.high))
     same = (got == exact.high) & (exact.low == 0)
     return np.where(tiny | huge | same, 0.0, error)

@@ -104,8 +104,8 @@ def activation(
             by_x = at_finite_numbers(checked(name, "slope", slope))
         cores = elementwise(name if ours else None, untyped, by_x, slopes, refined or {}) if by_x else None
 
-        def traced(key: tuple[Choice, bool], *args: Any, **kwargs: Any) -> Array:
-            choice, by_x_alone = key
+        def traced(how: tuple[Choice, bool], /, *args: Any, **kwargs: Any) -> Array:
+            choice, by_x_alone = how
             bound = bind(name, signature, args, kwargs)
             bound[first] = as_floating(name, first, bound[first])
             if cores is None:

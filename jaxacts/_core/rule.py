@@ -60,12 +60,13 @@ def elementwise(
         return (plain | refined if double_or_single and not jax.typeof(x).weak_type else plain)[what]
 
     def finished(y: Array, what: str, static: Static, x: Array, wide: Array) -> Array:
-        return down(nudged(y, wide, (name, what, *(v for _, v in static)), x.dtype), x.dtype)
+        key = (name, what, *(v for _, v in static))
+        return down(nudged(jnp.asarray(y), wide, key, x.dtype, not partials), x.dtype)
 
     def value(static: Static, choice: Choice, x: Array, *parameters: Array) -> Array:
         wide = [up(a, x.dtype) for a in (x, *parameters)]
         y = form("value", x)(*wide, **dict(static))
-        return finished(jnp.asarray(y), "value", static, x, wide[0])
+        return finished(y, "value", static, x, wide[0])
 
     def function(by_all: bool) -> Core:
         f = jax.custom_jvp(value, nondiff_argnums=(0, 1))

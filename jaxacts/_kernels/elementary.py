@@ -46,8 +46,8 @@ def magnitude(x: Array) -> Array:
 
 
 def negative_part(x: ArrayLike) -> Array:
-    """``min(x, 0)`` with derivative 0 at 0, where ``jnp.minimum`` has 1/2."""
-    return jnp.where(x < 0, x, 0)
+    """``min(x, 0)`` with derivative 0 at 0, where ``jnp.minimum`` has 1/2; NaN stays NaN."""
+    return jnp.where(x >= 0, 0, x)
 
 
 def bounded(x: Array, largest: float) -> Array:

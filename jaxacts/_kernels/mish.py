@@ -11,7 +11,7 @@ from .elementary import bounded, derivative
 from .exponential import decay, underflow
 from .polynomial import about_root, near_value, polynomial
 
-__all__ = ["mish", "mish_slope"]
+__all__ = ["curvature", "mish", "mish_slope"]
 
 
 def _denominator(x: Array, n: Array) -> Array:
@@ -30,7 +30,7 @@ def mish(x: Array) -> Array:
     return near_value(x, MISH_GATE, jnp.where(x < 0, -e.times(a, correction), right), True)
 
 
-@derivative(lambda x: _curvature(x))
+@derivative(lambda x: curvature(x))
 def mish_slope(x: Array) -> Array:
     """n times a cubic in n less a correction on the left, 1 and a correction on the right."""
     e, a = decay(x), bounded(x, underflow(x))
@@ -45,7 +45,7 @@ def mish_slope(x: Array) -> Array:
     return about_root(x, MISH_ROOT, far)
 
 
-def _curvature(x: Array) -> Array:
+def curvature(x: Array) -> Array:
     """A cubic in n times 4n (4n² on the right) over the cube of the denominator of the value."""
     e, a = decay(x), bounded(x, underflow(x))
     n = e.value

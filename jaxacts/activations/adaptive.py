@@ -19,18 +19,17 @@ __all__ = ["dice"]
 def _z(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float) -> tuple[Array, Array]:
     """(x - mean)/s and s = sqrt(variance + epsilon); at the mean 0, even if s is."""
     s = jnp.sqrt(variance + epsilon)
-    return (x - mean) / jnp.maximum(s, float(jnp.finfo(x.dtype).tiny)), s
+    return (x - mean) * (1 / jnp.maximum(s, float(jnp.finfo(x.dtype).tiny))), s
 
 
-def _over(v: Array, s: Array) -> Array:
-    """v/s, 0 where s is."""
-    return jnp.where(s == 0, 0, v / s)
+def _steep(x: Array, z: Array, s: Array) -> Array:
+    """x·p·(1 - p)/s with p = σ(z), 0 where s is."""
+    return jnp.where(s == 0, 0, times_sigmoid_slope(finite(finite(x) / s), z))
 
 
 def _slope(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
-    x = finite(x)
     z, s = _z(x, mean, variance, epsilon)
-    return alpha + (1 - alpha) * (sigmoid(z) + _over(times_sigmoid_slope(x, z), s))
+    return alpha + (1 - alpha) * (sigmoid(z) + _steep(x, z, s))
 
 
 def _by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
@@ -40,12 +39,12 @@ def _by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: flo
 
 def _by_mean(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s = _z(x, mean, variance, epsilon)
-    return (alpha - 1) * _over(times_sigmoid_slope(finite(x), z), s)
+    return (alpha - 1) * _steep(x, z, s)
 
 
 def _by_variance(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s = _z(x, mean, variance, epsilon)
-    return (alpha - 1) * _over(_over(times_sigmoid_slope(finite(finite(x) * jnp.clip(z, -1e4, 1e4)), z), s), s) / 2
+    return (alpha - 1) * _steep(finite(x) * (jnp.clip(z, -1e4, 1e4) / (2 * s)), z, s)
 
 
 def _facts(alpha: float, mean: float, variance: float, epsilon: float) -> Facts:

@@ -74,7 +74,7 @@ def elu(x: Array, alpha: ArrayLike = 1.0) -> Array:
         Clevert et al. 2015, "Fast and accurate deep network learning by exponential linear units",
         https://arxiv.org/abs/1511.07289
     """
-    return jnp.where(x > 0, x, alpha * jnp.expm1(negative_part(x)))
+    return jnp.where(x > 0, x, alpha * jnp.expm1(x))
 
 
 def _selu_slope(x: Array) -> Pieces:
@@ -124,7 +124,7 @@ def selu(x: Array) -> Array:
     References:
         Klambauer et al. 2017, "Self-normalizing neural networks", https://arxiv.org/abs/1706.02515
     """
-    return jnp.where(x > 0, _SELU_SCALE * x, _SELU_LEFT * jnp.expm1(negative_part(x)))
+    return jnp.where(x > 0, _SELU_SCALE * x, _SELU_LEFT * jnp.expm1(x))
 
 
 def _celu_slope(x: Array, alpha: Array) -> Pieces:
@@ -179,7 +179,7 @@ def celu(x: Array, alpha: ArrayLike = 1.0) -> Array:
     References:
         Barron 2017, "Continuously differentiable exponential linear units", https://arxiv.org/abs/1704.07483
     """
-    return jnp.where(x > 0, x, alpha * jnp.expm1(negative_part(x) / alpha))
+    return jnp.where(x > 0, x, alpha * jnp.expm1(x / alpha))
 
 
 @activation(

@@ -21,7 +21,7 @@ from jaxacts._kernels import gelu as _gelu
 from jaxacts._kernels import gelu_tanh as _gelu_tanh
 from jaxacts._kernels import mish as _mish
 from jaxacts._kernels import silu as _silu
-from jaxacts._kernels.elementary import root_exp, sigmoid_slope, times_sigmoid
+from jaxacts._kernels.elementary import derivative, root_exp, sigmoid_slope, times_sigmoid
 
 __all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
 
@@ -178,6 +178,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
     return jnp.where(x < _ERFC_ENDS, tail, x / 2 * jax.lax.erfc(-math.sqrt(0.5) * x))
 
 
+@derivative(_mish.curvature)
 def _mish_slope(x: Array) -> Array:
     """With m = exp(x) and d = m·(m + 2) + 2: m·((m + 2)·d + 4x·(m + 1))/d²."""
     x = jnp.clip(x, -1e3, 1e3)
