@@ -20,7 +20,7 @@ __all__ = ["by_alpha", "by_mean", "by_variance", "dice", "slope"]
 
 def _standardized(x: Array, mean: Array, variance: Array, epsilon: float) -> tuple[Array, Array, Decay]:
     """z, then s = sqrt(variance + epsilon), and exp(-|z|); z is 0 at the mean, even if s is 0."""
-    centred, centred_lo = two_sum(finite(x), jnp.broadcast_to(-mean, x.shape))
+    centred, centred_lo = two_sum(finite(x), -jnp.broadcast_to(mean, x.shape))
     v = jnp.broadcast_to(variance, x.shape)
     total, total_lo = two_sum(v, opaque(epsilon, v))
     s = jnp.sqrt(total)
