@@ -10,7 +10,17 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-__all__ = ["bounded", "derivative", "finite", "magnitude", "negative_part", "root_exp", "sigmoid", "sigmoid_slope"]
+__all__ = [
+    "bounded",
+    "derivative",
+    "finite",
+    "magnitude",
+    "negative_part",
+    "root_exp",
+    "sigmoid",
+    "sigmoid_slope",
+    "two_factors",
+]
 
 
 def derivative(slope: Callable[[Array], Array]) -> Callable[[Callable[[Array], Array]], Callable[[Array], Array]]:
@@ -49,6 +59,20 @@ def finite(x: Array) -> Array:
     """``x`` with the largest finite numbers for ±inf, so that 0 times it is 0; NaN stays NaN."""
     largest = float(jnp.finfo(x.dtype).max)
     return jnp.clip(x, -largest, largest)
+
+
+def two_factors(a: Array, b: Array, c: Array) -> tuple[Array, Array]:
+    """Two factors of a·b·c, the larger first, that leave the range of the dtype only where the product does."""
+    a, b = _larger_first(a, b)
+    b, c = _larger_first(b, c)
+    a, b = _larger_first(a, b)
+    large = jnp.abs(c) > 1
+    return _larger_first(jnp.where(large, a, a * c), jnp.where(large, b * c, b))
+
+
+def _larger_first(a: Array, b: Array) -> tuple[Array, Array]:
+    swap = jnp.abs(a) < jnp.abs(b)
+    return jnp.where(swap, b, a), jnp.where(swap, a, b)
 
 
 def root_exp(x: Array, largest: float) -> Array:

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation, check_number
 from jaxacts._kernels import dice as _dice
-from jaxacts._kernels.elementary import finite, sigmoid_slope
+from jaxacts._kernels.elementary import finite, sigmoid_slope, two_factors
 
 __all__ = ["dice"]
 
@@ -23,15 +23,20 @@ def _z(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float) -> tuple[
     return jnp.where(centred == 0, 0, centred / s), s
 
 
-def _steep(x: Array, z: Array, s: Array) -> Array:
-    """x·p·(1 - p)/s, 0 where s or p·(1 - p) is."""
-    bump = sigmoid_slope(z)
-    return jnp.where((s == 0) | (bump == 0), 0, finite(x) * bump / s)
+def _bump(a: Array, b: Array, c: Array, z: Array) -> Array:
+    """a·b·c·p·(1 - p)."""
+    larger, smaller = two_factors(a, b, c)
+    return finite(larger) * sigmoid_slope(z) * smaller
+
+
+def _over(x: Array | float, z: Array, s: Array) -> Array:
+    """x/s, 0 where s or p·(1 - p) is."""
+    return jnp.where((s == 0) | (sigmoid_slope(z) == 0), 0, x / s)
 
 
 def _slope(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s = _z(x, mean, variance, epsilon)
-    return jax.lax.logistic(z) + alpha * jax.lax.logistic(-z) + (1 - alpha) * _steep(x, z, s)
+    return jax.lax.logistic(z) + alpha * jax.lax.logistic(-z) + _bump(1 - alpha, finite(x), _over(1.0, z, s), z)
 
 
 def _by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
@@ -41,12 +46,13 @@ def _by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: flo
 
 def _by_mean(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s = _z(x, mean, variance, epsilon)
-    return (alpha - 1) * _steep(x, z, s)
+    return _bump(alpha - 1, finite(x), _over(1.0, z, s), z)
 
 
 def _by_variance(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s = _z(x, mean, variance, epsilon)
-    return jnp.where(s == 0, 0, (alpha - 1) * _steep(x * jnp.clip(z, -1e4, 1e4), z, s) / (2 * s))
+    steep = two_factors(alpha - 1, finite(x), _over(1.0, z, s))
+    return _bump(*steep, _over(jnp.clip(z, -1e4, 1e4), z, 2 * s), z)
 
 
 def _facts(alpha: float, mean: float, variance: float, epsilon: float) -> Facts:

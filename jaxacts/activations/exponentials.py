@@ -178,7 +178,8 @@ def celu(x: Array, alpha: ArrayLike = 1.0) -> Array:
     References:
         Barron 2017, "Continuously differentiable exponential linear units", https://arxiv.org/abs/1704.07483
     """
-    return jnp.where(x > 0, x, alpha * jnp.expm1(negative_part(x) / alpha))
+    r = negative_part(x) / alpha  # near 0 it may vanish where alpha·expm1(r), which is x there, does not
+    return jnp.where((x > 0) | (r > -1e-9), x, alpha * jnp.expm1(r))
 
 
 @activation(
@@ -272,5 +273,5 @@ def squareplus(x: Array, b: ArrayLike = 4) -> Array:
     """
     b = jnp.asarray(b, x.dtype)
     a = jnp.abs(x / 2)
-    total = _half_root(a, b)[0] + a
-    return jnp.where(x < 0, b / 4 / total, total)
+    r, s = _half_root(a, b)
+    return jnp.where(x < 0, s * (s / (r + a)), r + a)

@@ -23,8 +23,9 @@ def _by_gate(value: Array, gate: Array) -> Array:
 def _gated(value: Array, gate: ArrayLike) -> Array:
     """value·σ(gate), rounded once; the backward pass keeps one array for each of the two."""
     gate = jnp.asarray(gate)
-    u = root_exp(gate, 2.0**29)
-    passed = finite(value) * (u / (1 + u * u)) * u
+    u = root_exp(-jnp.abs(gate), 1.0)
+    factor = jnp.where(gate < 0, u, 1)
+    passed = finite(value) / (1 + u * u) * factor * factor
     return jnp.where(jnp.isinf(value) & (gate > -jnp.inf), value, passed)
 
 
