@@ -104,7 +104,7 @@ def activation(
             by_x = at_finite_numbers(checked(name, "slope", slope))
         cores = elementwise(name if ours else None, untyped, by_x, slopes, refined or {}) if by_x else None
 
-        def traced(key: tuple[Choice, bool], *args: Any, **kwargs: Any) -> Array:
+        def traced(key: tuple[Choice, bool], /, *args: Any, **kwargs: Any) -> Array:
             choice, by_x_alone = key
             bound = bind(name, signature, args, kwargs)
             bound[first] = as_floating(name, first, bound[first])
