@@ -60,7 +60,7 @@ AT_PARAMETERS = {"hard_tanh"}
 NONNEGATIVE = {("dice", "variance"), ("squareplus", "b")}
 
 EXAMPLES: dict[str, list[tuple[float, ...]]] = {
-    "glu": [(1e27, -1.0), (1e27, 0.5), (-3e38, 80.0), (3e38, -100.0), (1e-30, 60.0)],
+    "glu": [(1e27, -1.0), (1e27, 0.5), (-3e38, 80.0), (3e38, -100.0), (3e38, 100.0), (3e38, 160.0), (1e-30, 60.0)],
     "dice": [
         (1e27, 0.25, 1e27, 1.0),
         (1.0, 1e28, 0.0, 1.0),

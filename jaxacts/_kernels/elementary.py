@@ -61,6 +61,13 @@ def finite(x: Array) -> Array:
     return jnp.clip(x, -largest, largest)
 
 
+def gated(value: Array, gate: Array) -> Array:
+    """value·σ(gate), which keeps its digits where σ itself has vanished."""
+    u = root_exp(-jnp.abs(gate), 1.0)
+    factor = jnp.where(gate < 0, u, 1)
+    return value / (1 + u * u) * factor * factor
+
+
 def two_factors(a: Array, b: Array, c: Array) -> tuple[Array, Array]:
     """Two factors of a·b·c, the larger first, that leave the range of the dtype only where the product does."""
     a, b = _larger_first(a, b)
@@ -89,6 +96,13 @@ def sigmoid_slope(x: Array) -> Array:
     u = root_exp(x, float(jnp.finfo(x.dtype).max))
     share = u / (1 + u * u)
     return share * share
+
+
+@derivative(lambda x: jnp.tanh(x / 2) / -2 * root_of_slope(x))
+def root_of_slope(x: Array) -> Array:
+    """The root of σ(x)·σ(-x), which may vanish where a product with it does not."""
+    u = root_exp(-jnp.abs(x), 1.0)
+    return u / (1 + u * u)
 
 
 @derivative(sigmoid_slope)

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation, check_number
 from jaxacts._kernels import dice as _dice
-from jaxacts._kernels.elementary import finite, sigmoid_slope, two_factors
+from jaxacts._kernels.elementary import finite, gated, sigmoid_slope, two_factors
 
 __all__ = ["dice"]
 
@@ -26,33 +26,33 @@ def _z(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float) -> tuple[
 def _bump(a: Array, b: Array, c: Array, z: Array) -> Array:
     """a·b·c·p·(1 - p)."""
     larger, smaller = two_factors(a, b, c)
-    return finite(larger) * sigmoid_slope(z) * smaller
+    return finite(larger) * sigmoid_slope(z) * finite(smaller)
 
 
-def _over(x: Array | float, z: Array, s: Array) -> Array:
-    """x/s, 0 where s or p·(1 - p) is."""
-    return jnp.where((s == 0) | (sigmoid_slope(z) == 0), 0, x / s)
+def _over(x: Array | float, s: Array) -> Array:
+    """x/s, or 0 for s = 0."""
+    return jnp.where(s == 0, 0, x / s)
 
 
 def _slope(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s = _z(x, mean, variance, epsilon)
-    return jax.lax.logistic(z) + alpha * jax.lax.logistic(-z) + _bump(1 - alpha, finite(x), _over(1.0, z, s), z)
+    return jax.lax.logistic(z) + alpha * jax.lax.logistic(-z) + _bump(1 - alpha, finite(x), _over(1.0, s), z)
 
 
 def _by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, _ = _z(x, mean, variance, epsilon)
-    return finite(x) * jax.lax.logistic(-z)
+    return gated(finite(x), -z)
 
 
 def _by_mean(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s = _z(x, mean, variance, epsilon)
-    return _bump(alpha - 1, finite(x), _over(1.0, z, s), z)
+    return _bump(alpha - 1, finite(x), _over(1.0, s), z)
 
 
 def _by_variance(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s = _z(x, mean, variance, epsilon)
-    steep = two_factors(alpha - 1, finite(x), _over(1.0, z, s))
-    return _bump(*steep, _over(jnp.clip(z, -1e4, 1e4), z, 2 * s), z)
+    steep = two_factors(alpha - 1, finite(x), _over(1.0, s))
+    return _bump(*steep, _over(jnp.clip(z, -1e4, 1e4), 2 * s), z)
 
 
 def _facts(alpha: float, mean: float, variance: float, epsilon: float) -> Facts:
@@ -113,7 +113,8 @@ def dice(x: Array, alpha: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsil
     """
     check_number("dice", "epsilon", epsilon, 0, inf, 1e-8)
     z, _ = _z(x, mean, variance, epsilon)
-    p, rest = jax.lax.logistic(z), jax.lax.logistic(-z)
-    left = jnp.where(rest * alpha == 0, 0, finite(x) * (rest * alpha))
+    small = jnp.abs(x) < 1  # the parts of a small x may vanish where their sum does not
+    size = jnp.where(small, 1, finite(x))
+    y = (gated(size, z) + gated(size, -z) * alpha) * jnp.where(small, x, 1)
     line = jnp.where(z < 0, x * alpha, x)
-    return jnp.where(jnp.isinf(x) & (line == line), line, finite(x) * p + left)
+    return jnp.where(jnp.isinf(x) & (line == line), line, y)

@@ -7,26 +7,22 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import activation, checked_axis
-from jaxacts._kernels.elementary import finite, root_exp, sigmoid
+from jaxacts._kernels.elementary import finite, gated, root_of_slope, sigmoid
 
 __all__ = ["glu"]
 
 
 def _by_gate(value: Array, gate: Array) -> Array:
-    """value·σ(gate)·σ(-gate) = value·(u/(1 + u²))² with u = exp(gate/2)."""
-    u = root_exp(gate, float(jnp.finfo(gate.dtype).max))
-    share = u / (1 + u * u)
-    return finite(value) * share * share
+    """value·σ(gate)·σ(-gate)."""
+    root = root_of_slope(gate)
+    return finite(value) * root * root
 
 
 @activation(slope=lambda value, gate: sigmoid(gate) + jnp.zeros_like(value), partials={"gate": _by_gate})
 def _gated(value: Array, gate: ArrayLike) -> Array:
     """value·σ(gate), rounded once; the backward pass keeps one array for each of the two."""
     gate = jnp.asarray(gate)
-    u = root_exp(-jnp.abs(gate), 1.0)
-    factor = jnp.where(gate < 0, u, 1)
-    passed = finite(value) / (1 + u * u) * factor * factor
-    return jnp.where(jnp.isinf(value) & (gate > -jnp.inf), value, passed)
+    return jnp.where(jnp.isinf(value) & (gate > -jnp.inf), value, gated(finite(value), gate))
 
 
 @activation(static=("axis",))
