@@ -271,7 +271,7 @@ def squareplus(x: Array, b: ArrayLike = 4) -> Array:
     References:
         Barron 2021, "Squareplus: a softplus-like algebraic rectifier", https://arxiv.org/abs/2112.11687
     """
-    b = jnp.asarray(b, x.dtype)
+    b = jnp.asarray(b)
     a = jnp.abs(x / 2)
     r, s = _half_root(a, b)
     return jnp.where(x < 0, s * (s / (r + a)), r + a)
