@@ -96,7 +96,8 @@ def elementwise(
 
 def _parameter_term(slope: Array, tangent: Array) -> Array:
     """``slope · tangent`` in the dtype of the slope; its transpose multiplies and sums in the compute dtype."""
-    if jnp.finfo(slope.dtype).bits >= 32:
+    one_each = tangent.shape == slope.shape and tangent.dtype == slope.dtype  # nothing is summed
+    if one_each or jnp.finfo(slope.dtype).bits >= 32:
         return slope * jnp.broadcast_to(tangent, slope.shape).astype(slope.dtype)
     return _product(slope, up(tangent, slope.dtype))
 
