@@ -60,7 +60,10 @@ def elementwise(
         # A Python number is weakly typed, and stays so only in the plain form.
         forms = plain | refined if double_or_single and not jax.typeof(x).weak_type else plain
         y = forms[what](*wide, **dict(static))
-        return y if isinstance(y, Pieces) else nudged(y, wide[0], (name, what, *(v for _, v in static)), x.dtype)
+        if isinstance(y, Pieces):
+            return y
+        y = jnp.broadcast_to(y, x.shape)  # a constant slope may be a number
+        return nudged(y, wide[0], (name, what, *(v for _, v in static)), x.dtype)
 
     def value(static: Static, choice: Choice, x: Array, *parameters: Array) -> Array:
         wide = [up(a, x.dtype) for a in (x, *parameters)]

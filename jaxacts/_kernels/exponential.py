@@ -87,7 +87,7 @@ def _reduced(a: Array, lo: ArrayLike, coefficients: Sequence[float]) -> tuple[Ar
 def _power_of_two(t: Array, unit: Array | np.float32) -> Array:
     """2^-k·unit for a power of two, by bits; a conversion of k would be clamped and twice as slow."""
     bits = lax.bitcast_convert_type(t, jnp.int32) << 23
-    one = unit.view(np.int32) if isinstance(unit, np.float32) else lax.bitcast_convert_type(unit, jnp.int32)
+    one = lax.bitcast_convert_type(unit, jnp.int32) if isinstance(unit, Array) else unit.view(np.int32)
     return lax.bitcast_convert_type(bits + one, jnp.float32)
 
 

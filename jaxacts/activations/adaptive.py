@@ -20,7 +20,7 @@ def _z(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float) -> tuple[
     """(x - mean)/s, which is 0 at the mean even if s is 0, and s = sqrt(variance + epsilon)."""
     s = jnp.sqrt(variance + epsilon)
     centred = finite(x) - mean
-    return jnp.where(centred == 0, 0, centred / s), s
+    return jnp.where((centred == 0) & (s == 0), 0, centred / s), s
 
 
 def _bump(a: Array, b: Array, c: Array, z: Array) -> Array:
