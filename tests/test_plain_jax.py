@@ -125,8 +125,8 @@ EXEMPT: dict[tuple[str, str, str, str], str] = {
 SHORT_OF_JAX_NN: dict[tuple[str, str, str, str], str] = {
     # The checkpoint keeps the probabilities in 16 bits.
     **{(n, "tpu", d, "gradient"): "remat2" for n in ("softmax", "log_softmax") for d in DTYPES},
-    # Functions of several arrays, slopes or gates: custom_jvp with symbolic zeros.
-    **{(n, "tpu", d, "value"): "NotImplementedError" for n in ("glu", "rrelu") for d in DTYPES},
+    # Its slopes are an array: custom_jvp with symbolic zeros.
+    **{("rrelu", "tpu", d, "value"): "NotImplementedError" for d in DTYPES},
 }
 """What we use where jax.nn does not, and Pallas TPU refuses."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -23,8 +23,7 @@ from references import REFERENCES, sigmoid
 
 import jaxacts
 from jaxacts._contract.exact import Exact, Reals, errors_in_ulps
-from jaxacts._core import Activation, entry_of
-from jaxacts.activations import gated
+from jaxacts._core import Activation
 
 COUNT = 300
 """Points for a function and a dtype."""
@@ -47,12 +46,31 @@ RANGES = {
     "float64": Range(jnp.float64, 16, 330, 2500),
 }
 
-SUBJECTS: dict[str, tuple[Activation, Callable[..., Any]]] = {
-    name: (entry, REFERENCES[name].formula)
-    for name, entry in jaxacts.catalogue().items()
-    if entry.elementwise and entry.parameters
+
+def _halves(value: Array, gate: Array) -> Array:
+    return jaxacts.glu(jnp.stack([value, gate]), axis=0)[0]
+
+
+class Subject(NamedTuple):
+    """A function of several arrays, its definition in mpmath, and the conditions on its arguments."""
+
+    function: Callable[..., Array]
+    formula: Callable[..., Any]
+    names: tuple[str, ...]
+    static: dict[str, Any]
+    domain: Mapping[str, Callable[..., Any]]
+
+    @classmethod
+    def of(cls, entry: Activation) -> Subject:
+        names = tuple(n for n in inspect.signature(entry.function).parameters if n not in entry.static)
+        static = {n: v for n, v in entry.arguments().items() if n in entry.static}
+        return cls(entry.function, REFERENCES[entry.name].formula, names, static, entry.domain)
+
+
+SUBJECTS = {
+    name: Subject.of(entry) for name, entry in jaxacts.catalogue().items() if entry.elementwise and entry.parameters
 }
-SUBJECTS["glu"] = entry_of(gated._gated), lambda value, gate: value * sigmoid(gate)
+SUBJECTS["glu"] = Subject(_halves, lambda value, gate: value * sigmoid(gate), ("value", "gate"), {}, {})
 
 AT_PARAMETERS = {"hard_tanh"}
 """Those with kinks where x is a parameter."""
@@ -86,9 +104,9 @@ EXAMPLES: dict[str, list[tuple[float, ...]]] = {
 }
 
 
-def _points(name: str, entry: Activation, dtype: DTypeLike) -> list[Reals]:
+def _points(name: str, dtype: DTypeLike) -> list[Reals]:
     """One array an argument, of numbers of the dtype that are in the domain."""
-    info, names = jnp.finfo(dtype), tuple(inspect.signature(entry.function).parameters)[: 1 + len(entry.parameters)]
+    info, names = jnp.finfo(dtype), SUBJECTS[name].names
     low, high = np.log2(float(info.smallest_normal)), np.log2(float(info.max)) - 0.01
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     many = 4 * COUNT
@@ -107,7 +125,7 @@ def _points(name: str, entry: Activation, dtype: DTypeLike) -> list[Reals]:
     columns = [np.asarray(jnp.asarray(c, dtype), np.float64) for c in columns]
     given = dict(zip(names, columns, strict=True))
     fits = np.all([np.isfinite(c) for c in columns], axis=0)
-    for holds in entry.domain.values():
+    for holds in SUBJECTS[name].domain.values():
         fits &= holds(**{n: given[n] for n in inspect.signature(holds).parameters})
     if name in AT_PARAMETERS:  # a central difference is the mean of both sides there
         fits &= np.all([columns[0] != c for c in columns[1:]], axis=0)
@@ -159,13 +177,12 @@ def _allowed(name: str, what: str, points: list[Reals], dtype: DTypeLike) -> tup
 @pytest.mark.parametrize("dtype", RANGES)
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_value_and_every_first_derivative_at_all_magnitudes(name: str, dtype: str) -> None:
-    (entry, formula), range_ = SUBJECTS[name], RANGES[dtype]
-    static = {n: v for n, v in entry.arguments().items() if n in entry.static} if entry.static else {}
+    subject, range_ = SUBJECTS[name], RANGES[dtype]
     with jax.enable_x64(dtype == "float64"):
-        points = _points(name, entry, range_.dtype)
-        got = _computed(entry.function, points, range_.dtype, static)
-    exact = _exact(formula, points, range_, static)
-    names = ("value", *(f"derivative by argument {i}" for i in range(len(points))))
+        points = _points(name, range_.dtype)
+        got = _computed(subject.function, points, range_.dtype, subject.static)
+    exact = _exact(subject.formula, points, range_, subject.static)
+    names = ("value", *(f"derivative by {n}" for n in subject.names))
     faults: list[str] = []
     for what, y, right in zip(names, got, exact, strict=True):
         floor, tiny = _allowed(name, what, points, range_.dtype)

@@ -215,4 +215,5 @@ def maxout(x: Array, pieces: int, axis: int = -1) -> Array:
             f"give the layer before it units * pieces features."
         )
     grouped = x.reshape(*x.shape[:axis], length // pieces, pieces, *x.shape[axis + 1 :])
-    return jnp.sum(jnp.where(_is_first_maximum(grouped, (axis + 1,)), grouped, 0), axis + 1)
+    first = _is_first_maximum(jax.lax.stop_gradient(grouped), (axis + 1,))
+    return jnp.sum(jnp.where(first, grouped, 0), axis + 1)
