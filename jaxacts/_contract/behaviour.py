@@ -195,7 +195,7 @@ def one_fusion(case: Case) -> None:
 def backward_memory(case: Case) -> None:
     """The backward pass keeps one array of the dtype of x; for constant slopes a mask for each but the first.
 
-    What it holds that is the same for other inputs, such as zeros, is not stored by a compiled program, and not counted.
+    What is the same for other inputs, such as zeros, is not stored by a compiled program, and not counted.
     """
     width = 384
     for dtype in (jnp.float32, jnp.bfloat16):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -127,8 +128,13 @@ def activation(
                 check_domain(name, domain, {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs})
             # What a Python number is cannot be differentiated by, so that it needs no term in the derivative rule.
             by_x_alone = not any(isinstance(v, _ARRAYS) for v in (*args[1:], *kwargs.values())) if parameters else True
+            # float64 arrays that were made elsewhere are computed with as such while 64-bit types are off.
+            x = args[0] if args else kwargs.get(first)
+            wide = isinstance(x, Array) and x.dtype == np.float64
+            scope = jax.enable_x64(True) if wide else contextlib.nullcontext()
             try:
-                return jitted((chosen.get(), by_x_alone), *args, **kwargs)
+                with scope:
+                    return jitted((chosen.get(), by_x_alone), *args, **kwargs)
             except (TypeError, ValueError, OverflowError) as error:
                 if not str(error).startswith(name):
                     explain(name, signature, static, args, kwargs)

@@ -99,7 +99,7 @@ def least(left: Slope, right: Slope) -> Slope:
     if isinstance(left, float) and isinstance(right, float):
         return 0.0 if left * right <= 0 else min(left, right, key=abs)
     smaller = jnp.where(jnp.abs(left) < jnp.abs(right), left, right)
-    return jnp.where(jnp.sign(left) * jnp.sign(right) > 0, smaller, 0.0)
+    return jnp.where((left > 0) == (right > 0), smaller, 0.0)
 
 
 def choice_rule(choice: Choice) -> Callable[[Slope, Slope], Slope]:

@@ -8,6 +8,7 @@ higher order follows from them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -16,7 +17,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
-from .dtypes import compute_dtype, down, up
+from .dtypes import down, up
 from .pieces import Choice, Pieces, as_array, piecewise_constant, times_tangent
 from .rounding import nudged
 
@@ -93,7 +94,7 @@ def elementwise(
                     terms.append(steepness * tangents[0])
             for parameter, tangent in zip(partials, tangents[1:], strict=True):
                 if by_all and not isinstance(tangent, SymbolicZero):
-                    terms.append(derivative(parameter) * _spread(tangent, out))
+                    terms.append(_parameter_term(derivative(parameter), tangent))
             return out, sum(terms[1:], terms[0]) if terms else jnp.zeros_like(out)
 
         f.defjvp(rule, symbolic_zeros=by_all)
@@ -102,7 +103,15 @@ def elementwise(
     return function(True), function(False)
 
 
-def _spread(tangent: Array, out: Array) -> Array:
-    """A parameter's tangent at every element, ordered so that its transpose sums in the compute dtype."""
-    wide = tangent if jnp.finfo(tangent.dtype).bits >= 32 else tangent.astype(compute_dtype(out.dtype))
-    return jnp.broadcast_to(wide, out.shape).astype(out.dtype)
+def _parameter_term(slope: Array, tangent: Array) -> Array:
+    """``slope · tangent`` in the dtype of the slope; its transpose multiplies and sums in the compute dtype."""
+    one_each = tangent.shape == slope.shape and tangent.dtype == slope.dtype  # nothing is summed
+    if one_each or jnp.finfo(slope.dtype).bits >= 32:
+        return slope * jnp.broadcast_to(tangent, slope.shape).astype(slope.dtype)
+    return _product(slope, up(tangent, slope.dtype))
+
+
+@functools.partial(jax.checkpoint, prevent_cse=False)
+def _product(slope: Array, tangent: Array) -> Array:
+    """Checkpointed, so that the slope is kept in its own dtype."""
+    return down(up(slope, slope.dtype) * tangent, slope.dtype)

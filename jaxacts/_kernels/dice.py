@@ -12,15 +12,15 @@ import jax.numpy as jnp
 from jax import Array
 
 from .double_word import opaque, two_prod, two_sum
-from .elementary import finite
-from .exponential import Decay, decay_of_quotient
+from .elementary import finite, two_factors
+from .exponential import Decay, decay_of_quotient, underflow
 
 __all__ = ["by_alpha", "by_mean", "by_variance", "dice", "slope"]
 
 
 def _standardized(x: Array, mean: Array, variance: Array, epsilon: float) -> tuple[Array, Array, Decay]:
     """z, then s = sqrt(variance + epsilon), and exp(-|z|); z is 0 at the mean, even if s is 0."""
-    centred, centred_lo = two_sum(finite(x), jnp.broadcast_to(-mean, x.shape))
+    centred, centred_lo = two_sum(finite(x), -jnp.broadcast_to(mean, x.shape))
     v = jnp.broadcast_to(variance, x.shape)
     total, total_lo = two_sum(v, opaque(epsilon, v))
     s = jnp.sqrt(total)
@@ -28,7 +28,7 @@ def _standardized(x: Array, mean: Array, variance: Array, epsilon: float) -> tup
     s_lo = jnp.where(s == 0, 0, (total - square - square_lo + total_lo) / (2 * s))
     z = jnp.where(centred == 0, 0, centred / s)
     e = decay_of_quotient(centred, s, centred_lo, s_lo)
-    near = ~((s == 0) | (jnp.abs(z) >= 1e4))  # also where one of them is NaN, so that the exponential is
+    near = ~((s == 0) | (jnp.abs(z) >= underflow(x)))  # also where one of them is NaN, so that the exponential is
     step, curve = (jnp.where(near, v, 0) for v in (e.s, e.c))
     return z, s, Decay(jnp.where(near, e.power, jnp.where(centred == 0, 1 / e.unit, 0)), step, curve, e.unit)
 
@@ -42,40 +42,55 @@ def _times(e: Decay, y: Array) -> Array:
     return shifted.times(jnp.where(large, y * 2.0**-42, y))
 
 
+def _product(e: Decay, a: Array, b: Array, divisor: Array) -> Array:
+    """e·a·b/divisor for |a| >= |b|; where a·b may leave the range of the dtype, b comes last."""
+    y = a * b
+    safe = (jnp.abs(y) > 2.0**-100) & (jnp.abs(y) < 2.0**100)
+    return _times(e, finite(jnp.where(safe, y, a))) / divisor * jnp.where(safe, 1, b)
+
+
 def _over(x: Array, s: Array, e: Decay) -> Array:
     """x/s, 0 where s or the exponential is."""
     return jnp.where((s == 0) | (e.power == 0), 0, x / s)
 
 
 @jax.custom_jvp
-def _bump(x: Array, z: Array, e: Decay) -> Array:
-    """x·σ(z)·σ(-z). Its derivative by z is -tanh(z/2) times itself, which that of its formula loses near 0."""
-    return _times(e, x) / jnp.square(1 + e.value)
+def _bump(a: Array, b: Array, c: Array, z: Array, e: Decay) -> Array:
+    """a·b·c·σ(z)·σ(-z). Its derivative by z is -tanh(z/2) times itself, which that of its formula loses near 0."""
+    return _product(e, *two_factors(a, b, c), jnp.square(1 + e.value))
 
 
 @_bump.defjvp
-def _(primals: tuple[Array, Array, Decay], tangents: tuple[Any, Any, Any]) -> tuple[Array, Array]:
-    (x, z, e), (dx, dz, _) = primals, tangents
-    out = _bump(x, z, e)
-    return out, _bump(jnp.ones_like(x), z, e) * dx - jnp.tanh(z / 2) * out * dz
+def _(primals: tuple[Array, Array, Array, Array, Decay], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+    (a, b, c, z, e), (da, db, dc, dz, _) = primals, tangents
+    out, one = _bump(a, b, c, z, e), jnp.ones_like(z)
+    linear = _bump(one, b, c, z, e) * da + _bump(a, one, c, z, e) * db + _bump(a, b, one, z, e) * dc
+    return out, linear - jnp.tanh(z / 2) * out * dz
 
 
 def dice(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
-    """p·x + (1 - p)·alpha·x with p = σ(z), without derivative: one of the two lines, less the tail of the other."""
+    """p·x + (1 - p)·alpha·x with p = σ(z), without derivative: one of the two lines, less the tail of the other.
+
+    Halved where x is large, since alpha·x may overflow where (1 - p)·alpha·x does not.
+    """
     z, _, e = _standardized(x, mean, variance, epsilon)
-    line = jnp.where(z < 0, jnp.where((alpha == 0) & jnp.isinf(x), 0, x * alpha), x)
-    tail = _times(e, finite(x)) / (1 + e.value)
-    return line + jnp.where(z < 0, 1 - alpha, alpha - 1) * tail
+    unit = jnp.where(jnp.abs(x) > 1, 0.5, 1).astype(x.dtype)
+    line = jnp.where(z < 0, jnp.where((alpha == 0) & jnp.isinf(x), 0, x * unit * alpha), x * unit)
+    step = jnp.where(z < 0, 1 - alpha, alpha - 1)
+    tail = _product(e, *two_factors(finite(x), step, unit), 1 + e.value)
+    return jnp.where(jnp.isinf(line), line, line + tail) / unit
 
 
 def slope(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
-    """p + (1 - p)·alpha + (1 - alpha)·x·p·(1 - p)/s."""
+    """p + (1 - p)·alpha + (1 - alpha)·x·p·(1 - p)/s, scaled by a power of two where alpha or x/s is large."""
     x = finite(x)
     z, s, e = _standardized(x, mean, variance, epsilon)
     n = e.value
-    left, right = alpha * (1 + n), 1 + n  # the bracket has a root on the left
-    bracket = jnp.where(z < 0, right, left) + (1 - alpha) * _over(x, s, e)
-    return (jnp.where(z < 0, left, right) + _times(e, bracket)) / jnp.square(1 + n)
+    large = (jnp.abs(alpha) > 2.0**20) | (jnp.abs(_over(x, s, e)) > 2.0**60)
+    unit = jnp.where(large, 2.0**-80, 1).astype(x.dtype)
+    left, right = alpha * unit * (1 + n), unit * (1 + n)  # the bracket has a root on the left
+    bracket = jnp.where(z < 0, right, left) + (1 - alpha) * _over(x * unit, s, e)
+    return (jnp.where(z < 0, left, right) + _times(e, finite(bracket))) / jnp.square(1 + n) / unit
 
 
 def by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
@@ -87,11 +102,11 @@ def by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: floa
 def by_mean(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     """(alpha - 1)·x·p·(1 - p)/s."""
     z, s, e = _standardized(x, mean, variance, epsilon)
-    return (alpha - 1) * _bump(_over(finite(x), s, e), z, e)
+    return _bump(finite(x), jnp.broadcast_to(alpha - 1, x.shape), _over(jnp.ones_like(x), s, e), z, e)
 
 
 def by_variance(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     """(alpha - 1)·x·z·p·(1 - p)/(2·s²)."""
     z, s, e = _standardized(x, mean, variance, epsilon)
-    near = jnp.clip(z, -1e4, 1e4)
-    return jnp.where(s == 0, 0, (alpha - 1) * _bump(_over(finite(x), s, e) * near, z, e) / (2 * s))
+    steep = two_factors(finite(x), jnp.broadcast_to(alpha - 1, x.shape), _over(jnp.ones_like(x), s, e))
+    return _bump(*steep, _over(jnp.clip(z, -1e4, 1e4), 2 * s, e), z, e)

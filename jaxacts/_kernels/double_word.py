@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-__all__ = ["opaque", "split", "split_constant", "two_prod", "two_square", "two_sum", "two_words"]
+__all__ = ["opaque", "power_of_two", "split", "split_constant", "two_prod", "two_square", "two_sum", "two_words"]
 
 
 def split(x: Array, fewer: int = 0) -> Array:
@@ -22,6 +22,11 @@ def split(x: Array, fewer: int = 0) -> Array:
     integer, dropped = (jnp.int64, 27) if x.dtype == jnp.float64 else (jnp.int32, 12)
     bits = lax.bitcast_convert_type(x, integer)
     return lax.bitcast_convert_type(bits & -(1 << dropped + fewer), x.dtype)
+
+
+def power_of_two(x: Array) -> Array:
+    """The sign and the power of two of a normal number: its significand without any bit after the first."""
+    return split(x, 25 if x.dtype == jnp.float64 else 11)
 
 
 def two_sum(x: Array, y: Array) -> tuple[Array, Array]:

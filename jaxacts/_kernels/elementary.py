@@ -19,8 +19,7 @@ __all__ = [
     "root_exp",
     "sigmoid",
     "sigmoid_slope",
-    "times_sigmoid",
-    "times_sigmoid_slope",
+    "two_factors",
 ]
 
 
@@ -62,6 +61,27 @@ def finite(x: Array) -> Array:
     return jnp.clip(x, -largest, largest)
 
 
+def gated(value: Array, gate: Array) -> Array:
+    """value·σ(gate), which keeps its digits where σ itself has vanished."""
+    u = root_exp(-jnp.abs(gate), 1.0)
+    factor = jnp.where(gate < 0, u, 1)
+    return value / (1 + u * u) * factor * factor
+
+
+def two_factors(a: Array, b: Array, c: Array) -> tuple[Array, Array]:
+    """Two factors of a·b·c, the larger first, that leave the range of the dtype only where the product does."""
+    a, b = _larger_first(a, b)
+    b, c = _larger_first(b, c)
+    a, b = _larger_first(a, b)
+    large = jnp.abs(c) > 1
+    return _larger_first(jnp.where(large, a, a * c), jnp.where(large, b * c, b))
+
+
+def _larger_first(a: Array, b: Array) -> tuple[Array, Array]:
+    swap = jnp.abs(a) < jnp.abs(b)
+    return jnp.where(swap, b, a), jnp.where(swap, a, b)
+
+
 def root_exp(x: Array, largest: float) -> Array:
     """``min(exp(x/2), largest)``: its square may vanish or overflow where a product with it as a factor twice does not.
 
@@ -70,32 +90,18 @@ def root_exp(x: Array, largest: float) -> Array:
     return jnp.minimum(jnp.exp(x / 2), largest)
 
 
-def times_sigmoid(v: Array, y: Array) -> Array:
-    """v·σ(y) as v·u²/(1 + u²) with u = exp(y/2), for a finite v."""
-    u = root_exp(y, 2.0**29)  # the sigmoid of its logarithm rounds to 1
-    return v * (u / (1 + u * u)) * u
-
-
-@jax.custom_jvp
-def times_sigmoid_slope(v: Array, y: Array) -> Array:
-    """v·σ(y)·σ(-y) as v·(u/(1 + u²))² with u = exp(-|y|/2), for a finite v."""
-    u = root_exp(-jnp.abs(y), 1.0)
-    share = u / (1 + u * u)
-    return v * share * share
-
-
-@times_sigmoid_slope.defjvp
-def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-    (v, y), (dv, dy) = primals, tangents
-    out = times_sigmoid_slope(v, y)
-    return out, sigmoid_slope(y) * dv - jnp.tanh(y / 2) * out * dy
-
-
 @derivative(lambda x: -jnp.tanh(x / 2) * sigmoid_slope(x))
 def sigmoid_slope(x: Array) -> Array:
     """σ(x)·σ(-x): ``y·(1 - y)`` loses every digit where y rounds to 1."""
     e = jnp.exp(-jnp.abs(x))
     return e / (1 + e * (2 + e))
+
+
+@derivative(lambda x: jnp.tanh(x / 2) / -2 * root_of_slope(x))
+def root_of_slope(x: Array) -> Array:
+    """The root of σ(x)·σ(-x), which may vanish where a product with it does not."""
+    u = root_exp(-jnp.abs(x), 1.0)
+    return u / (1 + u * u)
 
 
 @derivative(sigmoid_slope)

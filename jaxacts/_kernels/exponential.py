@@ -87,7 +87,8 @@ def _reduced(a: Array, lo: ArrayLike, coefficients: Sequence[float]) -> tuple[Ar
 def _power_of_two(t: Array, unit: Array | np.float32) -> Array:
     """2^-k·unit for a power of two, by bits; a conversion of k would be clamped and twice as slow."""
     bits = lax.bitcast_convert_type(t, jnp.int32) << 23
-    return lax.bitcast_convert_type(bits + lax.bitcast_convert_type(unit, jnp.int32), jnp.float32)
+    one = lax.bitcast_convert_type(unit, jnp.int32) if isinstance(unit, Array) else unit.view(np.int32)
+    return lax.bitcast_convert_type(bits + one, jnp.float32)
 
 
 def power_and_rest(
@@ -136,7 +137,9 @@ def decay(x: Array) -> Decay:
 def decay_of_quotient(x: Array, y: Array, x_lo: ArrayLike = 0.0, y_lo: ArrayLike = 0.0) -> Decay:
     """exp(-|(x + x_lo)/(y + y_lo)|) for y > 0, with all rounding errors of the quotient made good to first order."""
     q = x / y
-    back, back_lo = two_prod(q, jnp.broadcast_to(y, q.shape))
-    rest = (x - back) - back_lo + (x_lo - q * y_lo)
-    error = lax.stop_gradient(jnp.where(jnp.abs(q) < 1e4, rest / y, 0.0))
+    unit = jnp.where(y < 2.0**-60, 2.0**60, 1).astype(y.dtype)  # so that the errors are normal numbers
+    large = y * unit
+    back, back_lo = two_prod(q, jnp.broadcast_to(large, q.shape))
+    rest = (x * unit - back) - back_lo + (x_lo - q * y_lo) * unit
+    error = lax.stop_gradient(jnp.where(jnp.abs(q) < 1e4, rest / large, 0.0))
     return exp_of_minus(bounded(q, underflow(q)), jnp.where(q < 0, error, -error))

@@ -11,14 +11,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from .double_word import power_of_two
 from .elementary import finite, magnitude
 
 __all__ = ["curvature", "root", "squareplus", "squareplus_slope"]
 
 
 def _scaled(x: Array, b: Array) -> tuple[Array, Array, Array, Array]:
-    """k, k·|x|, k²·b and k²·(x² + b) for a power of two k that brings b between 1/2 and 2."""
-    k = jnp.ldexp(jnp.ones_like(b), -(jnp.frexp(b)[1] // 2))
+    """k, k·|x|, k²·b and k²·(x² + b) for a power of two k that brings b between 1 and 4."""
+    k = 1 / power_of_two(jnp.where(b == 0, 1, jnp.sqrt(b)))
     a, b = magnitude(finite(x)) * k, b * k * k
     return k, a, b, jnp.square(jnp.minimum(a, 2.0**60)) + b  # beyond, b makes no difference to the root
 

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation, check_number
 from jaxacts._kernels import dice as _dice
-from jaxacts._kernels.elementary import finite, sigmoid, times_sigmoid, times_sigmoid_slope
+from jaxacts._kernels.elementary import finite, gated, root_of_slope, sigmoid, two_factors
 
 __all__ = ["dice"]
 
@@ -22,29 +22,38 @@ def _z(x: Array, mean: ArrayLike, variance: ArrayLike, epsilon: float) -> tuple[
     return (x - mean) * (1 / jnp.maximum(s, float(jnp.finfo(x.dtype).tiny))), s
 
 
-def _steep(x: Array, z: Array, s: Array) -> Array:
-    """x·p·(1 - p)/s with p = σ(z), 0 where s is."""
-    return jnp.where(s == 0, 0, times_sigmoid_slope(finite(finite(x) / s), z))
+def _bump(a: Array, b: Array, c: Array, z: Array) -> Array:
+    """a·b·c·p·(1 - p) with p = σ(z)."""
+    (larger, smaller), root = two_factors(a, b, c), root_of_slope(z)
+    return finite(larger) * root * finite(smaller) * root
+
+
+def _over(x: Array | float, s: Array) -> Array:
+    """x/s, or 0 for s = 0."""
+    return jnp.where(s == 0, 0, x / s)
 
 
 def _slope(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s = _z(x, mean, variance, epsilon)
-    return alpha + (1 - alpha) * (sigmoid(z) + _steep(x, z, s))
+    root = root_of_slope(z)
+    steep = jnp.where(root == 0, 0, x * root * _over(1.0, s) * root)
+    return alpha + (1 - alpha) * (sigmoid(z) + steep)
 
 
 def _by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, _ = _z(x, mean, variance, epsilon)
-    return times_sigmoid(finite(x), -z)
+    return gated(finite(x), -z)
 
 
 def _by_mean(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s = _z(x, mean, variance, epsilon)
-    return (alpha - 1) * _steep(x, z, s)
+    return _bump(alpha - 1, finite(x), _over(1.0, s), z)
 
 
 def _by_variance(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     z, s = _z(x, mean, variance, epsilon)
-    return (alpha - 1) * _steep(finite(x) * (jnp.clip(z, -1e4, 1e4) / (2 * s)), z, s)
+    steep = two_factors(alpha - 1, finite(x), _over(1.0, s))
+    return _bump(*steep, _over(jnp.clip(z, -1e4, 1e4), 2 * s), z)
 
 
 def _facts(alpha: float, mean: float, variance: float, epsilon: float) -> Facts:

@@ -179,7 +179,8 @@ def celu(x: Array, alpha: ArrayLike = 1.0) -> Array:
     References:
         Barron 2017, "Continuously differentiable exponential linear units", https://arxiv.org/abs/1704.07483
     """
-    return jnp.where(x > 0, x, alpha * jnp.expm1(x / alpha))
+    r = negative_part(x) / alpha  # near 0 it may vanish where alpha·expm1(r), which is x there, does not
+    return jnp.where((x > 0) | (r > -1e-9), x, alpha * jnp.expm1(r))
 
 
 @activation(
@@ -218,19 +219,16 @@ def softplus(x: Array) -> Array:
     return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
 
 
-def _half_root(a: Array, s: Array) -> Array:
-    """sqrt(a² + s²) without squares that overflow or vanish."""
-    s = jnp.maximum(s, float(jnp.finfo(s.dtype).tiny))
-    larger = jnp.maximum(a, s)
-    share = jnp.minimum(a, s) / larger
-    return larger * jnp.sqrt(1 + share * share)
+def _half_root(a: Array, b: Array) -> Array:
+    """sqrt(a² + b/4) for a = |x|/2, without a square that overflows: beyond 2^63 no b below 2^100 makes a difference."""
+    return jnp.maximum(a, jnp.sqrt(jnp.square(jnp.minimum(a, 2.0**63)) + b / 4))
 
 
 @jax.custom_jvp
 def _squareplus_slope(x: Array, b: Array) -> Array:
     """(1 + x/r)/2 with r = sqrt(x² + b), on the left as b/(2r·(r + |x|))."""
     a, s = jnp.abs(x / 2), jnp.sqrt(b) / 2
-    r = _half_root(a, s)
+    r = jnp.maximum(_half_root(a, b), float(jnp.finfo(a.dtype).tiny))
     tail = (s / (r + a)) * (s / r) / 2
     return jnp.where(x <= 0, tail, 1 - tail)
 
@@ -256,7 +254,8 @@ def squareplus(x: Array, b: ArrayLike = 4) -> Array:
 
     Args:
         x: array of any shape and real dtype.
-        b: how round the corner is, :math:`b \ge 0`, broadcasts against ``x``; differentiable.
+        b: how round the corner is, :math:`b \ge 0`, broadcasts against ``x``; differentiable. In 16 bits 0 or from
+            :math:`2^{-60}` to :math:`2^{100}`; beyond, results keep fewer digits.
 
     Returns:
         Array of the common shape and the dtype of ``x``, in :math:`(0, \infty)`.
@@ -277,7 +276,7 @@ def squareplus(x: Array, b: ArrayLike = 4) -> Array:
     References:
         Barron 2021, "Squareplus: a softplus-like algebraic rectifier", https://arxiv.org/abs/2112.11687
     """
-    b = jnp.asarray(b, x.dtype)
+    b = jnp.asarray(b)
     a = jnp.abs(x / 2)
-    total = _half_root(a, jnp.sqrt(b) / 2) + a
+    total = _half_root(a, b) + a
     return jnp.where(x < 0, b / 4 / total, total)

@@ -2,24 +2,37 @@ r"""Gated linear units: one half of the features decides how much of the other h
 
 from __future__ import annotations
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 
-from jaxacts._core import activation, checked_axis
-from jaxacts._kernels.elementary import finite, sigmoid, times_sigmoid, times_sigmoid_slope
+from jaxacts._core import activation, checked_axis, down, up
+from jaxacts._kernels.elementary import finite, gated, root_of_slope, sigmoid
 
 __all__ = ["glu"]
 
 
-@activation(
-    slope=lambda value, gate: sigmoid(gate) + jnp.zeros_like(value),
-    partials={"gate": lambda value, gate: times_sigmoid_slope(finite(value), gate)},
-)
-def _gated(value: Array, gate: ArrayLike) -> Array:
+def _by_gate(value: Array, gate: Array) -> Array:
+    """value·σ(gate)·σ(-gate)."""
+    root = root_of_slope(gate)
+    return finite(value) * root * root
+
+
+@jax.custom_jvp
+def _gated(value: Array, gate: Array) -> Array:
     """value·σ(gate), rounded once; the backward pass keeps one array for each of the two."""
-    gate = jnp.asarray(gate)
-    return jnp.where(jnp.isinf(value) & (gate > -jnp.inf), value, times_sigmoid(finite(value), gate))
+    v, g = up(value, value.dtype), up(gate, value.dtype)
+    return down(jnp.where(jnp.isinf(v) & (g > -jnp.inf), v, gated(finite(v), g)), value.dtype)
+
+
+@_gated.defjvp
+def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
+    (value, gate), (dv, dg) = primals, tangents
+    v, g = up(value, value.dtype), up(gate, value.dtype)
+    by_value, by_gate = down(sigmoid(g), value.dtype), down(_by_gate(v, g), value.dtype)
+    return _gated(value, gate), by_value * dv + by_gate * dg
 
 
 @activation(static=("axis",))

@@ -37,11 +37,11 @@ def _exponentials(x: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[
 
 
 def _is_first_maximum(x: Array, axes: tuple[int, ...]) -> Array:
-    """Whether an element is the first of the largest over the axes."""
+    """Whether an element is the first of the largest over the axes, or the first NaN."""
     sizes = [x.shape[a] for a in axes]
     places = [jax.lax.broadcasted_iota(jnp.int32, x.shape, a) * math.prod(sizes[i + 1 :]) for i, a in enumerate(axes)]
     place = functools.reduce(jnp.add, places, jnp.zeros(x.shape, jnp.int32))
-    largest = x == jnp.max(x, axes, keepdims=True, initial=-jnp.inf)
+    largest = (x == jnp.max(x, axes, keepdims=True, initial=-jnp.inf)) | (x != x)
     first = jnp.min(jnp.where(largest, place, math.prod(sizes)), axes, keepdims=True, initial=math.prod(sizes))
     return place == first
 
@@ -215,6 +215,5 @@ def maxout(x: Array, pieces: int, axis: int = -1) -> Array:
             f"give the layer before it units * pieces features."
         )
     grouped = x.reshape(*x.shape[:axis], length // pieces, pieces, *x.shape[axis + 1 :])
-    winner = jnp.argmax(grouped, axis + 1, keepdims=True)
-    first = jax.lax.broadcasted_iota(winner.dtype, grouped.shape, axis + 1) == winner
+    first = _is_first_maximum(jax.lax.stop_gradient(grouped), (axis + 1,))
     return jnp.sum(jnp.where(first, grouped, 0), axis + 1)

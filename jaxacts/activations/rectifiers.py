@@ -44,7 +44,7 @@ def identity(x: Array) -> Array:
     Example:
         >>> import jaxacts
         >>> jaxacts.identity(2.5)
-        Array(2.5, dtype=float32)
+        Array(2.5, dtype=float32, weak_type=True)
 
     References:
         Kunc & Kléma 2024, "Three decades of activations", https://arxiv.org/abs/2402.09092
@@ -261,7 +261,7 @@ def rrelu(
         >>> -0.34 < float(jaxacts.rrelu(-1.0, jax.random.key(0))) < -0.12
         True
         >>> jaxacts.rrelu(-48.0, deterministic=True)
-        Array(-11., dtype=float32)
+        Array(-11., dtype=float32, weak_type=True)
 
     References:
         Xu et al. 2015, "Empirical evaluation of rectified activations in convolutional network",

@@ -21,13 +21,19 @@ from jaxacts._kernels import gelu as _gelu
 from jaxacts._kernels import gelu_tanh as _gelu_tanh
 from jaxacts._kernels import mish as _mish
 from jaxacts._kernels import silu as _silu
-from jaxacts._kernels.elementary import derivative, root_exp, sigmoid_slope, times_sigmoid
+from jaxacts._kernels.elementary import derivative, root_exp, sigmoid_slope
 
 __all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
 
 
 Inner = Callable[[Array], tuple[Array, Array | float, Array | float]]
 """What stands inside of a sigmoid gate: y and its first two derivatives by x."""
+
+
+def _gated(x: Array, y: Array) -> Array:
+    """x·σ(y) as x·u²/(1 + u²) with u = exp(y/2), for a finite x."""
+    u = root_exp(y, 2.0**29)  # the sigmoid of its logarithm rounds to 1
+    return x * (u / (1 + u * u)) * u
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -92,7 +98,7 @@ def silu(x: Array) -> Array:
         Elfwing et al. 2017, "Sigmoid-weighted linear units for neural network function approximation",
         https://arxiv.org/abs/1702.03118
     """
-    return times_sigmoid(_lowest(x), x)
+    return _gated(_lowest(x), x)
 
 
 swish = silu
@@ -171,7 +177,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
     """
     check_flag("gelu", "approximate", approximate)
     if approximate:
-        return times_sigmoid(_lowest(x), _cubic(x)[0])
+        return _gated(_lowest(x), _cubic(x)[0])
     x = jnp.maximum(x, -40)
     half = jnp.exp(x * x / -4)
     tail = half * (-_TAIL * _DENSITY_AT_0) * half

@@ -47,14 +47,13 @@ def test_the_third_is_the_derivative_of_the_second(label: str, x64: None) -> Non
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
 def test_squareplus_without_a_curve(dtype) -> None:
-    x = jnp.asarray([-60000, -1.5, -2e-38, 0, 2e-38, 1e-4, 1.5, 60000], dtype)
+    x = jnp.asarray([-60000, -1.5, -4e-38, 0, 4e-38, 1e-4, 1.5, 60000], dtype)
     np.testing.assert_array_equal(np.asarray(jaxacts.squareplus(x, 0.0), float), np.maximum(np.asarray(x, float), 0))
     slope = jax.vmap(jax.grad(lambda x: jaxacts.squareplus(x, 0.0)))(jnp.asarray([-1.5, -0.0, 0.0, 1.5], dtype))
     np.testing.assert_array_equal(np.float32(slope), [0, 0, 0, 1])
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
-def test_squareplus_with_the_least_curve(dtype) -> None:
-    value, slope = jax.value_and_grad(jaxacts.squareplus)(jnp.zeros((), dtype), 1.3e-38)
+def test_squareplus_with_the_least_curve() -> None:
+    value, slope = jax.value_and_grad(jaxacts.squareplus)(jnp.float32(0), 1.3e-38)
     assert slope == 0.5
-    assert value == jnp.asarray(np.sqrt(1.3e-38) / 2, dtype)
+    assert value == pytest.approx(np.sqrt(1.3e-38) / 2, rel=2e-7)

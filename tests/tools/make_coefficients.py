@@ -1,6 +1,6 @@
-"""Regenerate the polynomial coefficients of ``jaxacts/_kernels``.
+"""Regenerate the polynomial coefficients of ``jaxacts/_kernels/coefficients.py``.
 
-Run ``python tests/numerics/make_coefficients.py``; it prints the tuples as they stand in the kernels, with the largest
+Run ``python tests/tools/make_coefficients.py``; it prints the tuples as they stand there, with the largest
 error of each polynomial itself (before any rounding of the arithmetic).
 """
 
@@ -109,11 +109,6 @@ def by_quotient(f: Function, start: float, low: float, high: float, degree: int,
     return Fit(lambda v: f(a_of(v)), lambda v: 1 / (start + f(a_of(v))), *map(float, ends), degree, single)
 
 
-def ratio(t: mp.mpf) -> mp.mpf:
-    """R(a)/t at t = 1/(1 + 0.3·a)."""
-    return tail((1 / t - 1) / mp.mpf("0.3")) / t
-
-
 def about(
     f: Function,
     limit: float,
@@ -168,10 +163,9 @@ GELU_ROOT = -root(gelu_slope, -0.75)
 LN2 = 0.34665  # half of ln 2, and the rounding of the quotient
 
 FITS: dict[str, Fit] = {
-    "_EXP_32": Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 4),
+    "EXP": Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 4),
     "EXP_FINE": Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 5),
-    "_EXP_COARSE": Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 3),
-    "_LOG1P_32": Fit(lambda u: (mp.log1p(u) - u) / u**2, lambda u: u * u / mp.log1p(u), 0.0, 1.0, 8),
+    "LOG1P": Fit(lambda u: (mp.log1p(u) - u) / u**2, lambda u: u * u / mp.log1p(u), 0.0, 1.0, 8),
     "SOFTPLUS": about(lambda x: mp.log1p(mp.exp(x)), 0.625, 7),
     "SILU_ROOT": about(slope(logistic), 0.985, 10, root(slope(logistic), -1.28), shift=0.525),
     "SILU_ROOT_64": about(slope(logistic), 0.985, 22, root(slope(logistic), -1.28), single=False, shift=0.525),
@@ -182,11 +176,10 @@ FITS: dict[str, Fit] = {
     "MISH_GATE": about(mish_gate, 0.5, 9, -0.25),
     "MISH_ROOT": about(slope(mish_gate), 0.9, 12, root(slope(mish_gate), -1.19), shift=0.5),
     "MISH_ROOT_64": about(slope(mish_gate), 0.9, 25, root(slope(mish_gate), -1.19), single=False, shift=0.5),
-    "_TAIL_32": by_quotient(times_a, 0, 0.66, 14.5, 9),
-    "_TAIL_64": by_quotient(times_a, 0, 0.66, 39, 23, single=False),
-    "_STEEPNESS_32": by_quotient(steepness, 1, 0, 14.5, 8),
-    "_STEEPNESS_64": by_quotient(steepness, 1, 0, 39, 23, single=False),
-    "_RATIO_COARSE": Fit(ratio, lambda t: 1 / ratio(t), 1 / (1 + 0.3 * 14.5), 1.0, 7),
+    "GELU_TAIL": by_quotient(times_a, 0, 0.66, 14.5, 9),
+    "GELU_TAIL_64": by_quotient(times_a, 0, 0.66, 39, 23, single=False),
+    "GELU_STEEPNESS": by_quotient(steepness, 1, 0, 14.5, 8),
+    "GELU_STEEPNESS_64": by_quotient(steepness, 1, 0, 39, 23, single=False),
 }
 
 
