@@ -13,7 +13,7 @@ from jaxacts._kernels import coefficients, gelu, gelu_tanh
 from jaxacts._kernels.polynomial import Series
 
 BOUNDS = {
-    "GELUGELU_TAIL_64": 0.6,
+    "GELU_TAIL_64": 0.6,
     "GELU_GATE_64": 0.7,
     "GELU_TANH_ROOT_64": 0.6,
     "MISH_ROOT": 0.8,
