@@ -19,7 +19,7 @@ from jaxacts._core import Facts, Line, Pieces, activation
 from jaxacts._kernels import elu as _elu
 from jaxacts._kernels import softplus as _softplus
 from jaxacts._kernels import squareplus as _squareplus
-from jaxacts._kernels.elementary import negative_part, sigmoid
+from jaxacts._kernels.elementary import finite, negative_part, sigmoid
 from jaxacts._kernels.polynomial import polynomial
 
 __all__ = ["celu", "elu", "selu", "softplus", "squareplus"]
@@ -128,12 +128,12 @@ def selu(x: Array) -> Array:
 
 
 def _celu_slope(x: Array, alpha: Array) -> Pieces:
-    return Pieces((0.0,), (jnp.exp(negative_part(x) / alpha), 1.0), limits=((1.0, 1.0),))
+    return Pieces((0.0,), (jnp.exp(negative_part(finite(x)) / alpha), 1.0), limits=((1.0, 1.0),))
 
 
 def _celu_by_alpha(x: Array, alpha: Array) -> Array:
     """expm1(r) - r·exp(r) at r = x/alpha < 0; near 0, where that cancels, minus the sum of r^k (k-1)/k! for k >= 2."""
-    r = jnp.maximum(negative_part(x) / alpha, -1e4)
+    r = jnp.maximum(negative_part(finite(x)) / alpha, -1e4)
     near = jnp.maximum(r, -1)
     series = near * near * polynomial([-(k - 1) / math.factorial(k) for k in range(12, 1, -1)], near)
     return jnp.where(r > -1, series, jnp.expm1(r) - r * jnp.exp(r))
