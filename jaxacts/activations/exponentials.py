@@ -19,8 +19,9 @@ from jaxacts._core import Facts, Line, Pieces, activation
 from jaxacts._kernels import elu as _elu
 from jaxacts._kernels import softplus as _softplus
 from jaxacts._kernels import squareplus as _squareplus
-from jaxacts._kernels.elementary import finite, negative_part, sigmoid
+from jaxacts._kernels.elementary import finite, negative_part
 from jaxacts._kernels.polynomial import polynomial
+from jaxacts.activations._logistic import sigmoid
 
 __all__ = ["celu", "elu", "selu", "softplus", "squareplus"]
 
@@ -220,7 +221,7 @@ def softplus(x: Array) -> Array:
 
 
 def _half_root(a: Array, b: Array) -> Array:
-    """sqrt(a² + b/4) for a = |x|/2, without a square that overflows: beyond 2^63 no b below 2^100 makes a difference."""
+    """sqrt(a² + b/4) for a = |x|/2; beyond 2^63, where the square might overflow, a stands for it."""
     return jnp.maximum(a, jnp.sqrt(jnp.square(jnp.minimum(a, 2.0**63)) + b / 4))
 
 
