@@ -173,8 +173,6 @@ def test_pieces_must_fit() -> None:
         Pieces((1.0, 0.0), (0.0, 1.0, 2.0))
 
 
-
-
 def test_the_slope_at_nan_is_that_of_the_first_piece_where_slopes_are_constant() -> None:
     x = jnp.array([jnp.nan, 1.0, -1.0])
     for name, expected in {"relu": 0.0, "leaky_relu": 0.01, "abs": -1.0, "hard_tanh": 0.0}.items():

@@ -17,11 +17,15 @@ from peers import Pair
 from timing import beside, seconds
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "accuracy"))
-from rounding import every_input, wrong
+from rounding import every_input
 from subjects import SUBJECTS, backward
-from verify import errors
+from test_rounding import misrounded
 
-REFERENCES = {{"gelu": "gelu exact"}.get(label, label): subject for label, subject in SUBJECTS.items()}
+from jaxacts._contract.accuracy import near_roots
+from jaxacts._contract.exact import errors_in_ulps
+
+LABELS = {"gelu approximate=True": "gelu tanh", "gelu approximate=False": "gelu exact"}
+REFERENCES = {LABELS.get(label, label): subject for label, subject in SUBJECTS.items()}
 WAYS = {"forward": 2, "backward": 3}
 """How many arrays each reads and writes."""
 PAIRS = 7
@@ -98,12 +102,11 @@ def value_and_slope(f: Callable[[Array], Array]) -> Callable[[Array], tuple[Arra
 def misroundings(label: str, dtype: str) -> dict[str, Any]:
     """How many of all finite inputs of a 16-bit dtype have a wrongly rounded value or slope."""
     subject = REFERENCES[label]
-    x = every_input(dtype)
-    wide = x.astype(np.float64)
-    got = value_and_slope(subject.ours)(jnp.asarray(x))
-    exact = subject.exact(wide)[:2]
-    counts = [wrong(np.asarray(g).astype(np.float64), e, wide, dtype).sum() for g, e in zip(got, exact, strict=True)]
-    return {"function": label, "dtype": dtype, "value": int(counts[0]), "slope": int(counts[1])}
+    got = value_and_slope(subject.ours)(jnp.asarray(every_input(dtype)))
+    value, slope = (
+        misrounded(subject, what, dtype, g)[0].size for what, g in zip(("value", "slope"), got, strict=True)
+    )
+    return {"function": label, "dtype": dtype, "value": value, "slope": slope}
 
 
 def sample(count: int) -> np.ndarray[Any, Any]:
@@ -119,11 +122,14 @@ def ulps(label: str, count: int) -> dict[str, Any]:
     """The largest errors of value and slope in float32, in units in the last place, and where they are."""
     subject = REFERENCES[label]
     x = sample(count)
-    wide = x.astype(np.float64)
-    exact = subject.exact(wide)
+    wide = np.sort(x[np.abs(x) >= np.finfo(np.float32).tiny].astype(np.float64))
+    wide = wide[~np.isin(wide, subject.entry.knots(**subject.arguments))]
     row: dict[str, Any] = {"function": label}
-    for way, got in enumerate(value_and_slope(subject.ours)(jnp.asarray(x))):
-        error = errors(subject, way, np.asarray(got, np.float64), exact[way], wide)
+    got = value_and_slope(subject.ours)(jnp.asarray(wide, jnp.float32))
+    for what, g in zip(("value", "slope"), got, strict=True):
+        exact = subject.exact(wide, what)
+        floor = near_roots(wide, exact) if what == "slope" else 0.0
+        error = errors_in_ulps(np.asarray(g, np.float64), exact, jnp.float32, floor)
         at = int(error.argmax())
-        row[("value", "slope")[way]] = {"ulp": float(error[at]), "at": float(x[at])}
+        row[what] = {"ulp": float(error[at]), "at": float(wide[at])}
     return row

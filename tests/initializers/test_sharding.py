@@ -13,6 +13,7 @@ from pathlib import Path
 from queue import Queue
 
 import numpy as np
+import pytest
 from sharded_worker import GRIDS, INITIALIZERS, ONE_OF_EACH, OTHER_DTYPES, OTHER_GRID, SHAPES, WHOLE_ON_EACH
 from test_protocol import KEY, SAMPLERS
 
@@ -97,6 +98,7 @@ def assert_none_builds_the_whole(found: dict[str, np.ndarray], grid: tuple[int, 
         assert temporary <= (6.1 if name == "sparse" else 3.1) / 8, name
 
 
+@pytest.mark.slow
 def test_every_mesh_gives_the_bits_of_one_device(tmp_path: Path) -> None:
     (found,) = run(8, tmp_path, [[]])
     assert wrong(found) == []
@@ -112,6 +114,7 @@ def test_every_mesh_gives_the_bits_of_one_device(tmp_path: Path) -> None:
         assert_none_builds_the_whole(found, grid)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_bits_of_one(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
