@@ -220,7 +220,7 @@ def softplus(x: Array) -> Array:
 
 
 def _half_root(a: Array, b: Array) -> Array:
-    """sqrt(a² + b/4) for a = |x|/2, without a square that overflows: beyond 2^63 no b below 2^100 makes a difference."""
+    """sqrt(a² + b/4) for a = |x|/2, without a square that overflows: beyond 2^63 no b below 2^100 counts."""
     return jnp.maximum(a, jnp.sqrt(jnp.square(jnp.minimum(a, 2.0**63)) + b / 4))
 
 
