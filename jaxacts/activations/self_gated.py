@@ -92,7 +92,7 @@ def silu(x: Array) -> Array:
         Array of the shape and dtype of ``x``, in :math:`[-0.2785, \infty)`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         No kinks. The minimum is at -1.2785, the greatest slope 1.0998 at 2.3994. At -inf the value is 0 (NaN in
@@ -167,7 +167,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
         Array of the shape and dtype of ``x``, in :math:`[-0.1701, \infty)`.
 
     Raises:
-        TypeError: ``x`` is complex or no array, or ``approximate`` is no bool (torch's ``"tanh"`` is True here).
+        TypeError: ``x`` is complex or not an array, or ``approximate`` is not a bool (torch's ``"tanh"`` is True here).
 
     Note:
         **The default is the tanh form, as in jax.nn; torch and keras default to the exact one.** They differ by up to
@@ -222,7 +222,7 @@ def mish(x: Array) -> Array:
         Array of the shape and dtype of ``x``, in :math:`[-0.3089, \infty)`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         No kinks. The minimum is at -1.1924. Computed as a rational function of one exponential instead of three
@@ -259,7 +259,7 @@ def hard_silu(x: Array) -> Array:
         Array of the shape and dtype of ``x``, in :math:`[-3/8, \infty)`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         Kinks at -3 (slopes -1/2 and 0; 0 is taken) and 3 (slopes 3/2 and 1; 1 is taken), as in jax.nn. At -inf the

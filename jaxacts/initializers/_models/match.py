@@ -255,7 +255,7 @@ def _unused(graph: Graph, index: int, chosen: bool) -> _Skipped:
     if opaque:
         return _Skipped(f"goes into {opaque[0]}, which is not followed; draw it yourself and choose None", refused=True)
     if chosen:
-        return _Skipped("is no kernel of a product or convolution; leave it out of choices", refused=True)
+        return _Skipped("is not the kernel of a product or convolution; leave it out of choices", refused=True)
     # A bias or scale is but spread out and added or multiplied; anything else is worth a line.
     spread = KEEPS_ELEMENTS | {"broadcast_in_dim", "step_of", "add", "sub", "mul", "div"}
     plain = all(op.name in spread for op, _ in taken)
