@@ -171,8 +171,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
 
     Note:
         **The default is the tanh form, as in jax.nn; torch and keras default to the exact one.** They differ by up to
-        4.7e-4, so pass ``approximate=False`` for weights trained there. No kinks. The minimum is at -0.752. With its
-        gradient the exact form costs no more than the other here, alone in float32 1.6 times as much.
+        4.7e-4, so pass ``approximate=False`` for weights trained there. No kinks. The minimum is at -0.752.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

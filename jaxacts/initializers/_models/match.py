@@ -43,7 +43,7 @@ class MatchedLayer(NamedTuple):
 
 @dataclass(frozen=True)
 class MatchReport:
-    """What :func:`match` did: ``layers`` that were drawn anew, and ``left`` alone, with the reason. Print it."""
+    """What :func:`match` did: ``layers`` that were redrawn, and those ``left`` alone, with the reason. Print it."""
 
     layers: tuple[MatchedLayer, ...]
     left: Mapping[str, str]
@@ -78,7 +78,7 @@ def match(
     choices: Mapping[str, Choice] | None = None,
     **options: Any,
 ) -> tuple[Any, MatchReport]:
-    r"""Draw all kernels of a Flax model anew, each with the gain of the activation that follows it.
+    r"""Redraw all kernels of a Flax model, each with the gain of the activation that follows it.
 
     .. math:: \operatorname{std}(w) = \frac{g}{\sqrt{n}}, \qquad g = \text{gain of the activation behind the layer}
 
