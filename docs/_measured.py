@@ -1,4 +1,4 @@
-"""The tables and plots of the accuracy and performance pages, from what was measured into ``docs/measured``."""
+"""The tables and the plot of the performance page, from what was measured into ``docs/measured``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-PARTS = 64
-BOUNDS = (2.0, 3.0)
 WAYS = ("forward", "both", "stored")
-CURVES = ("gelu", "gelu tanh", "silu", "mish", "softplus", "tanh")
-FLOOR, TOP = 0.2, 1e8
-"""Errors are drawn between these."""
 
 
 def _load(folder: Path, name: str) -> dict | None:
@@ -29,54 +24,6 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 def _about(machine: dict[str, str]) -> str:
     known = {"jax": "jax", "python": "Python", "backend": "backend", "fma": "fused multiply-add:", "cpu": "on"}
     return ", ".join(f"{known[k]} {v}" for k, v in machine.items() if k in known)
-
-
-def float32(folder: Path) -> str:
-    """Largest errors over all float32 inputs, beside those of jax.nn where they were measured."""
-    ours, theirs = _load(folder, "float32"), _load(folder, "float32_peer")
-    if ours is None:
-        return "Not measured yet.\n"
-    rows, missed = [], []
-    for label, row in sorted(ours["results"].items()):
-        cells = [f"{error:.3f} at {x:.6g}" for error, x in row["worst"]]
-        peer = (theirs or {"results": {}})["results"].get(label)
-        measured = peer is not None and peer["parts"] == PARTS
-        other = [_large(error) for error, _ in peer["worst"]] if measured else ["not measured"] * 2
-        done = "all" if row["parts"] == PARTS else f"{row['parts']} of {PARTS} parts"
-        rows.append([_name(label), cells[0], other[0], cells[1], other[1], done])
-        missed += [
-            f"{label} ({error:.3f}, bound {bound:g})"
-            for (error, _), bound in zip(row["worst"], BOUNDS, strict=True)
-            if error > bound
-        ]
-    head = ["function", "value, ulp", "jax.nn", "slope, ulp", "jax.nn", "inputs"]
-    verdict = f"Above the bound: {', '.join(missed)}." if missed else "None is above its bound."
-    return _table(head, rows) + f"\n{verdict} Measured with {_about(ours['machine'])}.\n"
-
-
-def _large(error: float) -> str:
-    return "NaN or inf" if math.isinf(error) else f"{error:.3g}"
-
-
-def narrow(folder: Path) -> str:
-    """How many of all inputs are rounded wrongly: value / slope forward / slope backward."""
-    ours, theirs = _load(folder, "narrow"), _load(folder, "narrow_peer")
-    if ours is None:
-        return "Not measured yet.\n"
-    dtypes = ["bfloat16", "float16", "float8_e4m3fn", "float8_e5m2"]
-    rows, wrong = [], 0
-    for label, row in sorted(ours["results"].items()):
-        cells = [_name(label)]
-        wrong += sum(c or 0 for counts in row.values() for c in counts)
-        for dtype in dtypes:
-            cells.append("/".join(map(str, row[dtype])))
-            if dtype in dtypes[:2]:
-                peer = (theirs or {"results": {}})["results"].get(label)
-                cells.append("/".join("-" if c is None else str(c) for c in peer[dtype]) if peer else "")
-        rows.append(cells)
-    head = ["function", "bfloat16", "jax.nn", "float16", "jax.nn", "float8_e4m3fn", "float8_e5m2"]
-    others = "the five other float8 kinds included"
-    return _table(head, rows) + f"\nWrongly rounded in all, {others}: {wrong}. {_about(ours['machine'])}.\n"
 
 
 def speed(folder: Path) -> str:
@@ -211,34 +158,17 @@ def _mean(ratios: list[float]) -> float:
     return math.exp(statistics.mean(map(math.log, ratios)))
 
 
-def plots(docs: Path) -> None:
-    """Errors along x beside those of jax.nn, and the ratios of the speed table."""
+def plot(docs: Path) -> None:
+    """The ratios of the speed table."""
     import matplotlib as mpl
 
     mpl.use("agg")
     mpl.rcParams["svg.hashsalt"] = "jaxacts"
     import matplotlib.pyplot as plt
 
-    out = docs / "reference" / "generated"
-    ours, theirs = _load(docs / "measured", "curve"), _load(docs / "measured", "curve_peer")
-    if ours and theirs:
-        figure, grid = plt.subplots(2, len(CURVES), figsize=(14, 5), sharex=True, sharey=True, layout="constrained")
-        for axes, (way, label) in zip(grid.flat, [(w, c) for w in range(2) for c in CURVES], strict=True):
-            for found, name, color in ((theirs, "jax.nn", "#D55E00"), (ours, "jaxacts", "#0072B2")):
-                row = found["results"][label]
-                error = [TOP if e is None or not e < TOP else max(e, FLOOR) for e in row["worst"][way]]
-                step = 2 * row["reach"] / len(error)
-                axes.semilogy([-row["reach"] + (i + 0.5) * step for i in range(len(error))], error, color, label=name)
-            axes.axhline(BOUNDS[way], color="0.5", linestyle=":", linewidth=1)
-            axes.set_title(f"{label}, {('value', 'slope')[way]}")
-        grid[0][0].legend()
-        figure.supylabel("largest error, ulp")
-        figure.supxlabel("x")
-        figure.savefig(out / "_measured_errors.svg", metadata={"Date": None})
-        plt.close(figure)
     found = _load(docs / "measured", "speed")
     if found:
-        _plot_speed(plt, found["instruction_sets"], out / "_measured_speed.svg")
+        _plot_speed(plt, found["instruction_sets"], docs / "reference" / "generated" / "_measured_speed.svg")
 
 
 def _plot_speed(plt: Any, sets: dict[str, dict], path: Path) -> None:
@@ -268,6 +198,6 @@ def write(docs: Path) -> None:
     """One file for each table, which the pages include."""
     out = docs / "reference" / "generated"
     out.mkdir(parents=True, exist_ok=True)
-    for make in (float32, narrow, speed, models, accelerator):
+    for make in (speed, models, accelerator):
         (out / f"_measured_{make.__name__}.md").write_text(make(docs / "measured"), encoding="utf-8")
-    plots(docs)
+    plot(docs)

@@ -178,7 +178,7 @@ class _NnxClassifier(nnx.Module):
 
 
 def nnx_network(activation: str, hidden: tuple[int, ...]) -> Network:
-    """The classifier in flax.nnx, split and merged at each step; its state is all that is no parameter."""
+    """The classifier in flax.nnx, split and merged at each step; its state is everything that is not a parameter."""
 
     def build(key: Array) -> _NnxClassifier:
         return _NnxClassifier(activation, hidden, nnx.Rngs(key))

@@ -119,7 +119,7 @@ def random_slopes(
 
 
 def check_statistics(module: str, momentum: float, epsilon: float) -> None:
-    """An error if either number is none, or out of range."""
+    """An error if either is not a number, or out of range."""
     check_number(module, "momentum", momentum, 0, 1, 0.99)
     check_number(module, "epsilon", epsilon, 0, math.inf, 1e-8)
 

@@ -183,8 +183,8 @@ class Maxout(_Module):
 
     Raises:
         ValueError: at the call, ``features`` or ``pieces`` is less than 1, or the input is a scalar.
-        TypeError: at the call, ``features`` or ``pieces`` is no int, ``param_dtype`` is not floating, or an initializer
-            is none.
+        TypeError: at the call, ``features`` or ``pieces`` is not an int, ``param_dtype`` is not floating, or an
+            initializer is neither a number nor callable.
 
     Note:
         The gradient goes to the first of the equal maxima, whole. ``pieces=1`` is a dense layer. Neither flax, torch

@@ -29,7 +29,7 @@ def get(name: str) -> Callable[..., Array]:
     """The activation of this name (``swish`` and ``hard_swish`` included).
 
     Raises:
-        TypeError: the name is no string.
+        TypeError: the name is not a string.
         ValueError: the name is not in the catalogue; the message has the nearest known names.
 
     Example:

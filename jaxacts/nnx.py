@@ -195,8 +195,8 @@ class RReLU(nnx.Module):
 
         Args:
             x: the array.
-            deterministic: take the mean slope; goes before the attribute.
-            rngs: a key or where to take one from; goes before the stream of the module.
+            deterministic: take the mean slope; overrides the attribute.
+            rngs: a key or where to take one from; overrides the module's own stream.
         """
         fixed = self.deterministic if deterministic is None else deterministic
         source = self.rngs if rngs is None else rngs
@@ -247,7 +247,8 @@ class Maxout(nnx.Module):
     Raises:
         ValueError: ``in_features``, ``out_features`` or ``pieces`` is less than 1, or, at the call, the input has
             another number of features.
-        TypeError: one of the three is no int, ``param_dtype`` is not floating, or an initializer is none.
+        TypeError: one of the three is not an int, ``param_dtype`` is not floating, or an initializer is neither a
+            number nor callable.
 
     Note:
         The gradient goes to the first of the equal maxima, whole. ``pieces=1`` is a dense layer. Neither flax, torch
@@ -380,7 +381,7 @@ class Dice(_PerChannel):
 
         Args:
             x: the array.
-            use_running_average: evaluate; goes before the attribute.
+            use_running_average: evaluate; overrides the attribute.
         """
         alpha, mean, var = self._along(x, self.alpha[...], self.mean[...], self.var[...])
         if not (self.use_running_average if use_running_average is None else use_running_average):

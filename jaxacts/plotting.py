@@ -56,7 +56,7 @@ def plot_activation(
 
     Raises:
         ImportError: matplotlib is not installed.
-        TypeError: ``function`` is not callable, ``ax`` no axes, or ``kinks`` no numbers.
+        TypeError: ``function`` is not callable, ``ax`` is not an Axes, or ``kinks`` are not numbers.
         ValueError: ``function`` takes whole arrays, as softmax does, or ``xlim`` is not two rising numbers.
 
     Example:

@@ -100,8 +100,8 @@ def check_activation(
         A :class:`Report`, which is true if no clause failed. ``print`` it, or ``assert report, report``.
 
     Raises:
-        TypeError: ``function`` or ``reference`` is not callable, ``parameters`` is no mapping, ``elementwise`` or
-            ``progress`` no bool, or ``without`` not several names.
+        TypeError: ``function`` or ``reference`` is not callable, ``parameters`` is not a mapping, ``elementwise``
+            or ``progress`` is not a bool, or ``without`` is not a collection of names.
         ValueError: ``without`` has a name that no clause has, or has them all.
 
     Note:

@@ -87,7 +87,7 @@ def test_middle_of_the_slopes(function, arguments, at, slope) -> None:
 
 @pytest.mark.parametrize("wrapped", [jax.grad(ja.relu), functools.wraps(ja.relu)(lambda x: 2 * ja.relu(x))])
 def test_what_wraps_an_activation_is_none(wrapped) -> None:
-    with pytest.raises(TypeError, match="with_kink_slope: relu is no activation"):
+    with pytest.raises(TypeError, match="with_kink_slope: relu is not an activation"):
         with_kink_slope(wrapped, "right")
 
 
@@ -150,7 +150,7 @@ def test_with_kink_slope_refuses() -> None:
         with_kink_slope(ja.relu, "top")
     with pytest.raises(ValueError, match=r"got 1\.5"):
         with_kink_slope(ja.relu, 1.5)
-    with pytest.raises(TypeError, match="with_kink_slope: tanh is no activation of this library; pass one of jaxacts"):
+    with pytest.raises(TypeError, match="with_kink_slope: tanh is not an activation of this library; pass one"):
         with_kink_slope(jnp.tanh, "left")
 
 

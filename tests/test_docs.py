@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib.util
 import inspect
+import os
 import re
 import shutil
 import subprocess
@@ -44,19 +45,35 @@ def _apply(diff: str, tree: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def _command(page: Path, start: str, tree: Path) -> str:
+    """The output of the command on the page that begins like this, run in the tree."""
+    command = next(line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith(start))
+    program, *arguments = command.split()
+    if program == "pytest":
+        arguments = ["-m", "pytest", *arguments, "-q", "-n", "0", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    run = subprocess.run([sys.executable, *arguments], cwd=tree, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
 def test_worked_example(tmp_path: Path) -> None:
     page = DOCS / "contributing.md"
     for part in ("jaxacts", "tests"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "results"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+        ignored = shutil.ignore_patterns("__pycache__", "results", ".exact")
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=ignored)
+    for file in ("pyproject.toml", "CHANGELOG.md"):
+        shutil.copy(ROOT / file, tmp_path)
+    exact = ROOT / "tests" / ".exact"  # what has been computed with mpmath
+    exact.mkdir(exist_ok=True)
+    (tmp_path / "tests" / ".exact").symlink_to(exact)
     for diff in _blocks(page, "diff"):
         _apply(diff, tmp_path)
-    command = next(line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("pytest "))
-    arguments = [*command.split()[1:], "-q", "-n", "0", "-p", "no:cacheprovider"]
-    run = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=tmp_path, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert (found := re.search(r"(\d+) passed", run.stdout))
-    assert int(found[1]) > 10
+    _command(page, "python tests/tools", tmp_path)
+    assert "'quick_gelu'" in (tmp_path / "jaxacts" / "_core" / "rounding_table.py").read_text(encoding="utf-8")
+    passed = _command(page, "pytest tests/", tmp_path)
+    assert (found := re.search(r"(\d+) passed", passed))
+    assert int(found[1]) > 20
 
 
 def test_every_name_has_a_place(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ KEY = jax.random.key(0)
         (
             lambda: ja.activation(lambda x: x),
             TypeError,
-            r"activation: takes keywords alone; write @jaxacts.activation\(",
+            r"activation: takes keyword arguments only; write @jaxacts.activation\(",
         ),
         (
             lambda: jax.jit(ja.gelu)(1.0, True),

@@ -300,7 +300,7 @@ def test_docstrings_of_others_name_the_arguments() -> None:
     scaled_tanh.__doc__ = None
     assert judged() == "there is no docstring"
     scaled_tanh.__doc__ = "scale and shift"
-    assert judged() == "the first line is no sentence"
+    assert judged() == "the first line is not a sentence"
 
 
 @activation(slope=lambda x: 3 * x * x)

@@ -234,7 +234,7 @@ def docstring(case: Case) -> None:
     """The docstring begins with a sentence and names every argument (and has all sections in this library)."""
     text = inspect.getdoc(case.function) or ""
     assert text, "there is no docstring"
-    assert text.partition("\n")[0].endswith("."), "the first line is no sentence"
+    assert text.partition("\n")[0].endswith("."), "the first line is not a sentence"
     _, *parameters = inspect.signature(case.function).parameters
     if not getattr(case.function, "__module__", "").startswith("jaxacts."):
         unnamed = [n for n in parameters if not re.search(rf"\b{n}\b", text)]

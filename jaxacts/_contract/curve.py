@@ -173,7 +173,7 @@ def _line(case: Case, side: float) -> tuple[Line | None, float]:
     """The asymptote, where large numbers show it: the value stays the same, doubles with x, or overflows.
 
     Beside it the relative error that its slope may have, any where the slope differs between large numbers. A smaller
-    number, which is no integer, tells the line from a wave whose period divides the large ones.
+    number, which is not an integer, tells the line from a wave whose period divides the large ones.
     """
     x = math.copysign(1, side) * np.array([31415.927, 2.0**116, 2.0**117])
     (at, near, far), slopes = (_numbers(f(jnp.asarray(x, jnp.float32))) for f in (case.f, case.slope))

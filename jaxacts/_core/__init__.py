@@ -1,4 +1,4 @@
-"""What every activation shares, written once: dtype rule, kink rule, derivative rule, catalogue, decorator, errors."""
+"""What every activation shares, written once: dtypes and rounding, kinks, derivative rule, facts, decorator, errors."""
 
 from .decorator import activation
 from .dtypes import as_mask, check_flag, check_number, checked_axis, checked_int, compute_dtype, down, up

@@ -50,17 +50,17 @@ def activation(
         slope: the derivative with respect to ``x``, a function of the same arguments. Where it jumps it returns
             :class:`jaxacts.Pieces`, and the least slope in magnitude is taken at each kink. ``x`` is finite there: at
             ±inf the slope of the largest finite number stands for the limit. Without ``slope`` the function must be
-            composed of operations whose derivatives are right already, and it sees its arguments as they come.
-        partials: for each array parameter its derivative, by name, in the order of the signature; they see ``x`` as it
-            comes, ±inf included.
+            composed of operations whose derivatives are right already, and it sees its arguments unchanged.
+        partials: for each array parameter its derivative, by name, in the order of the signature; they see ``x``
+            unchanged, ±inf included.
         refined: forms that take the place of the formula (``"value"``), the slope (``"slope"``) or a partial derivative
             (the name of its parameter) where ``x`` is of float32 or float64 and not a Python number. Below 32 bits the
             plain forms are accurate enough, and faster.
         facts: the declared :class:`jaxacts.Facts`, or a function from the arguments after ``x`` to them.
-        static: the names of arguments that are Python values (axes, flags): a new one compiles anew.
+        static: the names of arguments that are Python values (axes, flags): each new one compiles again.
         typical: parameter values for plots and benchmarks where the signature has no default.
         domain: conditions on the parameters, such as ``{"alpha > 0": lambda alpha: alpha > 0}``: a call with Python
-            numbers or arrays of NumPy that break one raises a ValueError; those of JAX are not looked at.
+            numbers or NumPy arrays that break one raises a ValueError; JAX arrays are not checked.
 
     Returns:
         A decorator. The decorated function keeps its name, signature and docstring, and can be pickled.
@@ -79,7 +79,7 @@ def activation(
     """
 
     if misplaced:
-        raise TypeError("activation: takes keywords alone; write @jaxacts.activation(slope=...), with parentheses.")
+        raise TypeError("activation: takes keyword arguments only; write @jaxacts.activation(slope=...).")
 
     def decorate(formula: Formula[P]) -> Public[P]:
         if not callable(formula) or not hasattr(formula, "__name__"):

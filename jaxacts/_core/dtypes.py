@@ -124,18 +124,20 @@ def as_mask(function: str, value: object, x: Array) -> Array | None:
 
 
 def check_flag(function: str, argument: str, value: object) -> None:
-    """A TypeError if ``value`` is no bool."""
+    """A TypeError if ``value`` is not a bool."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{function}: {argument} must be True or False, got {value!r}; pass a Python bool.")
 
 
 def check_number(function: str, argument: str, value: object, least: float, greatest: float, usual: float) -> None:
-    """An error if ``value`` is no number of this range; an array passes, for its values may be traced."""
+    """An error if ``value`` is not a number in this range; an array passes, since it may be traced."""
     if isinstance(value, Array):
         return
     if not isinstance(value, numbers.Real) or not least <= float(value) <= greatest:
         kind = ValueError if isinstance(value, numbers.Real) else TypeError
-        raise kind(f"{function}: {argument} must be from {least} to {greatest}, got {value!r}; {usual} is usual.")
+        raise kind(
+            f"{function}: {argument} must be from {least} to {greatest}, got {value!r}; the usual value is {usual}."
+        )
 
 
 def checked_int(function: str, argument: str, value: object) -> int:

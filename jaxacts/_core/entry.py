@@ -139,7 +139,7 @@ def entry_of(function: Callable[..., Any], caller: str = "activation") -> Activa
     if not isinstance(found, Activation) or found.function is not base:
         name = getattr(function, "__name__", repr(function))
         raise TypeError(
-            f"{caller}: {name} is no activation of this library; pass one of jaxacts, or decorate it with "
+            f"{caller}: {name} is not an activation of this library; pass one of jaxacts, or decorate it with "
             f"jaxacts.activation first."
         )
     return found

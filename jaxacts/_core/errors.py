@@ -1,4 +1,4 @@
-"""Error messages: they name the function, the argument, what was expected, what came, and the remedy."""
+"""Error messages: they name the function, the argument, what was expected, what they got, and the remedy."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Facts:
     known in closed form.
 
     Raises:
-        TypeError: ``image``, ``left`` or ``right`` is no pair of numbers, or ``lipschitz`` no number.
+        TypeError: ``image``, ``left`` or ``right`` is not a pair of numbers, or ``lipschitz`` is not a number.
         ValueError: the supremum of the image is below its infimum, or ``lipschitz`` is negative.
 
     Example:

@@ -28,13 +28,13 @@ def with_kink_slope(function: F, choice: Choice) -> F:
     Args:
         function: an activation of this library, or a variant of one (its own choice is replaced).
         choice: ``"left"``, ``"right"``, or the weight in [0, 1] of the right slope in the convex combination of both;
-            None gives the default back (the least in magnitude).
+            None restores the default (the least in magnitude).
 
     Returns:
         A function with the signature and values of ``function``; only its derivative at the kinks differs.
 
     Raises:
-        TypeError: ``function`` is no activation.
+        TypeError: ``function`` is not an activation.
         ValueError: ``choice`` is none of those.
 
     Example:
@@ -53,7 +53,7 @@ def with_kink_slope(function: F, choice: Choice) -> F:
     if not weight and not (choice is None or (isinstance(choice, str) and choice in ("left", "right"))):
         raise ValueError(
             f"with_kink_slope: choice must be 'left', 'right' or a weight from 0 to 1, got {choice!r}; "
-            f"None gives the default back."
+            f"None restores the default."
         )
     variant: Any = functools.update_wrapper(functools.partial(_call_with, choice, base), base, updated=())
     return variant

@@ -45,7 +45,7 @@ class Pieces:
     the right of each knot where these are known; else the smaller one is found element by element.
 
     Raises:
-        TypeError: ``knots`` or ``slopes`` are no numbers or arrays, or ``limits`` no pairs.
+        TypeError: ``knots`` or ``slopes`` are not numbers or arrays, or ``limits`` are not pairs.
         ValueError: there is not one slope more than there are knots, the knots do not increase, or ``tie`` is unknown.
     """
 

@@ -100,7 +100,7 @@ def checked(name: str, what: str, function: Callable[..., Any]) -> Callable[...,
 
 
 def explain(name: str, signature: inspect.Signature, static: tuple[str, ...], args: Any, kwargs: Any) -> None:
-    """Raise a better error than jit's for what is no array (a string, a list) or no constant (a list, an array)."""
+    """Raise a better error than jit's for what is not an array (a string) or not a constant (a list, an array)."""
     for argument, value in bind(name, signature, args, kwargs).items():
         if argument not in static:
             if value is not None:

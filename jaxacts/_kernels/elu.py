@@ -47,7 +47,7 @@ def selu_decay(x: Array, left: float) -> Array:
 
 
 def celu(x: Array, alpha: Array) -> Array:
-    """alpha·(exp(x/alpha) - 1) on the left; there the identity, too, where the square of x/alpha is lost."""
+    """alpha·(exp(x/alpha) - 1) on the left; the identity there too, where the square of x/alpha is lost."""
     r = x / alpha
     return jnp.where((x > 0) | (jnp.abs(r) < 1e-20), x, _expm1(r) * alpha)
 

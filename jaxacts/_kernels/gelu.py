@@ -41,7 +41,7 @@ def _quotient(a: Array) -> Array:
 
 
 def _mirrored_quotient(a: Array) -> Array:
-    """The same, bit for bit, for the slope: a reciprocal that it shared with the value would get a loop, too."""
+    """The same, bit for bit, for the slope: a shared reciprocal would get a loop of its own too."""
     return (1.5 - a) * (1 / (-3 - a))
 
 

@@ -100,7 +100,7 @@ def dice(x: Array, alpha: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsil
         Array of the common shape and the dtype of ``x``.
 
     Raises:
-        TypeError: an argument is complex or no array, or ``epsilon`` no number.
+        TypeError: an argument is complex or not an array, or ``epsilon`` is not a number.
         ValueError: the shapes do not broadcast, or ``epsilon`` is negative.
 
     Note:

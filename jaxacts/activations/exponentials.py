@@ -58,7 +58,7 @@ def elu(x: Array, alpha: ArrayLike = 1.0) -> Array:
         Array of the common shape and the dtype of ``x``, in :math:`(-\alpha, \infty)` for :math:`\alpha \ge 0`.
 
     Raises:
-        TypeError: an argument is complex or no array.
+        TypeError: an argument is complex or not an array.
         ValueError: the shapes do not broadcast.
 
     Note:
@@ -111,7 +111,7 @@ def selu(x: Array) -> Array:
         Array of the shape and dtype of ``x``, in :math:`(-\lambda\alpha, \infty)`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         Kink at 0, where the slope is :math:`\lambda` (:math:`\lambda\alpha` in jax.nn). Use it with
@@ -166,7 +166,7 @@ def celu(x: Array, alpha: ArrayLike = 1.0) -> Array:
         Array of the common shape and the dtype of ``x``, in :math:`(-\alpha, \infty)`.
 
     Raises:
-        TypeError: an argument is complex or no array.
+        TypeError: an argument is complex or not an array.
         ValueError: the shapes do not broadcast, or ``alpha`` is a number that is not positive.
 
     Note:
@@ -203,7 +203,7 @@ def softplus(x: Array) -> Array:
         Array of the shape and dtype of ``x``, in :math:`(0, \infty)`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         No kinks. Both tails keep every digit; torch switches to the identity above 20.
@@ -262,7 +262,7 @@ def squareplus(x: Array, b: ArrayLike = 4) -> Array:
         Array of the common shape and the dtype of ``x``, in :math:`(0, \infty)`.
 
     Raises:
-        TypeError: an argument is complex or no array.
+        TypeError: an argument is complex or not an array.
         ValueError: the shapes do not broadcast, or ``b`` is a negative number.
 
     Note:

@@ -52,7 +52,7 @@ def glu(x: Array, axis: int = -1) -> Array:
         Array of the dtype of ``x`` with ``axis`` half as long.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
         ValueError: ``axis`` is out of range or its length is odd.
 
     Note:

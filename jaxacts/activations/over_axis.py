@@ -120,7 +120,7 @@ def softmax(x: Array, axis: int | tuple[int, ...] | None = -1, where: ArrayLike 
         are 0, and so is a row in which none does.
 
     Raises:
-        TypeError: ``x`` is complex or no array, or ``where`` is not boolean.
+        TypeError: ``x`` is complex or not an array, or ``where`` is not boolean.
         ValueError: ``axis`` is out of range, or ``where`` does not broadcast to ``x``.
 
     Note:
@@ -156,7 +156,7 @@ def log_softmax(x: Array, axis: int | tuple[int, ...] | None = -1, where: ArrayL
         Array of the shape and dtype of ``x``, in :math:`[-\infty, 0]`. Elements that take no part are :math:`-\infty`.
 
     Raises:
-        TypeError: ``x`` is complex or no array, or ``where`` is not boolean.
+        TypeError: ``x`` is complex or not an array, or ``where`` is not boolean.
         ValueError: ``axis`` is out of range, or ``where`` does not broadcast to ``x``.
 
     Note:
@@ -192,7 +192,7 @@ def maxout(x: Array, pieces: int, axis: int = -1) -> Array:
         Array of the dtype of ``x`` with ``axis`` shorter by the factor ``pieces``.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
         ValueError: ``axis`` is out of range, or ``pieces`` does not divide its length.
 
     Note:

@@ -36,7 +36,7 @@ def identity(x: Array) -> Array:
         ``x``; integers become the default float dtype.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         No kinks. Unlike ``jax.nn.identity`` it turns integers into floats, as every activation here does.
@@ -70,7 +70,7 @@ def relu(x: Array) -> Array:
         Array of the shape and dtype of ``x``, in :math:`[0, \infty)`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         Kink at 0, where the slope is 0 as in jax.nn and torch. Half of its outputs are exactly 0 when the inputs are
@@ -106,7 +106,7 @@ def relu6(x: Array) -> Array:
         Array of the shape and dtype of ``x``, in :math:`[0, 6]`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         Kinks at 0 and 6, where the slope is 0 as in jax.nn and torch.
@@ -158,12 +158,12 @@ def leaky_relu(x: Array, negative_slope: ArrayLike = 0.01) -> Array:
         Array of the common shape and the dtype of ``x``.
 
     Raises:
-        TypeError: an argument is complex or no array.
+        TypeError: an argument is complex or not an array.
         ValueError: the shapes do not broadcast.
 
     Note:
         Kink at 0, where the slope is ``negative_slope``, as in torch (1 in jax.nn). That is the subgradient of least
-        magnitude for :math:`0 \le a \le 1`; outside that range it is the left slope all the same. The default 0.01 is
+        magnitude for :math:`0 \le a \le 1`; outside that range it is still the left slope. The default 0.01 is
         that of the paper, jax and torch; keras has 0.3, its function 0.2.
 
     Example:
@@ -195,7 +195,7 @@ def prelu(x: Array, negative_slope: ArrayLike) -> Array:
         Array of the common shape and the dtype of ``x``.
 
     Raises:
-        TypeError: an argument is complex or no array.
+        TypeError: an argument is complex or not an array.
         ValueError: the shapes do not broadcast.
 
     Note:
@@ -248,7 +248,7 @@ def rrelu(
         Array of the shape and dtype of ``x``. The gradient uses the slopes that were drawn.
 
     Raises:
-        TypeError: ``x`` is complex or no array, ``key`` is no key, or ``deterministic`` no bool.
+        TypeError: ``x`` is complex or not an array, ``key`` is not a key, or ``deterministic`` is not a bool.
         ValueError: there is no ``key`` and ``deterministic`` is False, or there are several, or ``lower`` and ``upper``
             are numbers and ``lower`` is the greater.
 
@@ -301,7 +301,7 @@ def abs(x: Array) -> Array:
         Array of the shape and dtype of ``x``, in :math:`[0, \infty)`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         Kink at 0, where the slope is 0 (1 in ``jnp.abs``, 0 in torch). It is :func:`leaky_relu` at slope -1.
@@ -336,7 +336,7 @@ def sparse_plus(x: Array) -> Array:
         Array of the shape and dtype of ``x``, in :math:`[0, \infty)`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         No kinks: the slope is continuous, the curvature jumps at -1 and 1.

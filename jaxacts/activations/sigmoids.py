@@ -44,7 +44,7 @@ def sigmoid(x: Array) -> Array:
         Array of the shape and dtype of ``x``, in :math:`(0, 1)`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         No kinks. The slope :math:`\sigma(x)\sigma(-x) \le 1/4` keeps its digits in both tails, where jax.nn and torch
@@ -93,7 +93,7 @@ def tanh(x: Array) -> Array:
         Array of the shape and dtype of ``x``, in :math:`(-1, 1)`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         No kinks. The slope :math:`1/\cosh^2 x` keeps its digits in both tails, where jax and torch compute
@@ -129,7 +129,7 @@ def log_sigmoid(x: Array) -> Array:
         Array of the shape and dtype of ``x``, in :math:`(-\infty, 0)`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         No kinks.
@@ -177,7 +177,7 @@ def soft_sign(x: Array) -> Array:
         Array of the shape and dtype of ``x``, in :math:`(-1, 1)`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         No kinks; the curvature jumps at 0. At ±inf the value is ±1 (NaN in jax.nn).
@@ -220,7 +220,7 @@ def hard_tanh(x: Array, min: ArrayLike = -1.0, max: ArrayLike = 1.0) -> Array:
         Array of the common shape and the dtype of ``x``, in :math:`[a, b]`.
 
     Raises:
-        TypeError: an argument is complex or no array.
+        TypeError: an argument is complex or not an array.
         ValueError: the shapes do not broadcast, or both bounds are numbers and ``min`` is not the lesser.
 
     Note:
@@ -257,7 +257,7 @@ def hard_sigmoid(x: Array) -> Array:
         Array of the shape and dtype of ``x``, in :math:`[0, 1]`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         Kinks at -3 and 3, where the slope is 0, as in jax.nn and torch. The slope 1/6 is that of MobileNetV3, jax,
@@ -292,7 +292,7 @@ def sparse_sigmoid(x: Array) -> Array:
         Array of the shape and dtype of ``x``, in :math:`[0, 1]`.
 
     Raises:
-        TypeError: ``x`` is complex or no array.
+        TypeError: ``x`` is complex or not an array.
 
     Note:
         Kinks at -1 and 1, where the slope is 0 (0.25 in jax.nn).

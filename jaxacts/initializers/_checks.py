@@ -1,4 +1,4 @@
-"""The checks on arguments: each says which function, which argument, what came, and what to do."""
+"""The checks on arguments: each says which function, which argument, what it got, and what to do."""
 
 from __future__ import annotations
 

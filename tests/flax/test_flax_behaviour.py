@@ -327,12 +327,12 @@ REFUSED = {
         lambda: jaxacts.linen.RReLU(deterministic="no").apply({}, X),
         lambda: jaxacts.nnx.RReLU()(X, deterministic="no"),
     ],
-    "Dice: momentum must be from 0 to 1, got 5.0; 0.99 is usual.": [
+    "Dice: momentum must be from 0 to 1, got 5.0; the usual value is 0.99.": [
         lambda: jaxacts.linen.Dice(momentum=5.0, use_running_average=True).init(KEY, X),
         lambda: jaxacts.nnx.Dice(3, momentum=5.0),
     ],
     "Dice: momentum must be from 0 to 1, got -1": [lambda: jaxacts.nnx.Dice(3, momentum=-1)],
-    "Dice: epsilon must be from 0 to inf, got 'a'; 1e-08 is usual.": [
+    "Dice: epsilon must be from 0 to inf, got 'a'; the usual value is 1e-08.": [
         lambda: jaxacts.linen.Dice(epsilon="a", use_running_average=True).init(KEY, X),
         lambda: jaxacts.nnx.Dice(3, epsilon="a"),
     ],

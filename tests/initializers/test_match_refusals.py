@@ -174,7 +174,7 @@ def test_errors() -> None:
         ji.match(net, X, KEY, choices={"haed/kernel": 1.0})
     with pytest.raises(ValueError, match=r"match: choices\['head/kernel'\] must not be negative"):
         ji.match(net, X, KEY, choices={"head/kernel": -1.0})
-    with pytest.raises(ValueError, match="head/bias is no kernel of a product or convolution; leave it out"):
+    with pytest.raises(ValueError, match="head/bias is not the kernel of a product or convolution; leave it out"):
         ji.match(net, X, KEY, choices={"head/bias": 1.0})
     with pytest.raises(ValueError, match="match: unknown mode 'fan'"):
         ji.match(net, X, KEY, mode="fan")

@@ -1,12 +1,13 @@
-"""Write ``jaxacts/_core/rounding_table.py``: ``python tests/tools/make_rounding_table.py``.
+"""Write ``jaxacts/_core/rounding_table.py``: ``python tests/tools/make_rounding_table.py [--only NAME]...``.
 
-For every elementwise activation it looks at all bfloat16 and float16 inputs, and lists those whose value, slope or
-derivative by a parameter comes out wrong. It does so with each instruction set in a process of its own, until nothing
-new is found, and prints what is wrong for another reason than its rounding.
+For every elementwise activation, or those named by ``--only``, it looks at all bfloat16 and float16 inputs, and lists
+those whose value, slope or derivative by a parameter comes out wrong. It does so with each instruction set in a process
+of its own, until nothing new is found, and prints what is wrong for another reason than its rounding.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ import numpy as np
 from rich.progress import track
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS / "accuracy")]
+sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "accuracy")]
 
 from rounding import rounded, spacing
 from subjects import SUBJECTS
@@ -43,10 +44,13 @@ TABLE: dict[tuple[Any, ...], tuple[tuple[float, ...], tuple[float, ...]]] = {
 '''
 
 
-def found() -> list[tuple[list[Any], float, int]]:
-    """(key, input, direction) of each wrong rounding with the instructions of this process."""
+Table = dict[tuple[Any, ...], tuple[tuple[float, ...], tuple[float, ...]]]
+
+
+def found(names: set[str]) -> list[tuple[list[Any], float, int]]:
+    """(key, input, direction) of each wrong rounding of these activations with the instructions of this process."""
     rows: list[tuple[list[Any], float, int]] = []
-    for subject in SUBJECTS.values():
+    for subject in (s for s in SUBJECTS.values() if s.name in names):
         static = [subject.arguments[n] for n in subject.entry.static]
         for (what, _, dtype), got in results(subject, DTYPES).items():
             for x, high, low in zip(*_columns(misrounded(subject, what, dtype, got)), strict=True):
@@ -70,22 +74,28 @@ def _one(high: float, low: float) -> Any:
     return type("One", (), {"high": np.array([high]), "low": np.array([low])})
 
 
-def write(table: dict[tuple[Any, ...], tuple[tuple[float, ...], tuple[float, ...]]]) -> None:
+def write(table: Table) -> None:
     rows = "".join(f"    {key!r}: {row!r},\n" for key, row in sorted(table.items(), key=lambda item: repr(item[0])))
-    Path(rounding_table.__file__).write_text(HEAD + rows.replace("),\n", "),\n") + "}\n# fmt: on\n")
+    Path(rounding_table.__file__).write_text(HEAD + rows + "}\n# fmt: on\n")
 
 
 def main() -> None:
-    if "--here" in sys.argv:
-        print(json.dumps(found()))
+    every = {s.name for s in SUBJECTS.values()}
+    parser = argparse.ArgumentParser(description="Write the table of inputs that float32 rounds to the wrong side.")
+    parser.add_argument("--only", action="append", metavar="NAME", choices=sorted(every), help="keep all other rows")
+    parser.add_argument("--here", action="store_true", help="print what is wrong with the instructions of this process")
+    options = parser.parse_args()
+    names = set(options.only or every)
+    if options.here:
+        print(json.dumps(found(names)))
         return
-    table: dict[tuple[Any, ...], tuple[tuple[float, ...], tuple[float, ...]]] = {}
+    table: Table = {key: row for key, row in rounding_table.TABLE.items() if key[0] not in names}
     write(table)
+    command = [sys.executable, __file__, "--here", *(f"--only={n}" for n in names)]
     for _ in range(4):
         new = 0
         for isa in track(["", "AVX2", "AVX"], description="instruction sets"):
             flags = f"--xla_cpu_max_isa={isa}" if isa else ""
-            command = [sys.executable, __file__, "--here"]
             done = subprocess.run(command, env={**os.environ, "XLA_FLAGS": flags}, stdout=subprocess.PIPE, check=True)
             for key, x, direction in json.loads(done.stdout):
                 away, towards = table.get(tuple(key), ((), ()))

@@ -43,7 +43,7 @@ class MatchedLayer(NamedTuple):
 
 @dataclass(frozen=True)
 class MatchReport:
-    """What :func:`match` did: ``layers`` that were drawn anew, and ``left`` alone, with the reason. Print it."""
+    """What :func:`match` did: ``layers`` that were redrawn, and those ``left`` alone, with the reason. Print it."""
 
     layers: tuple[MatchedLayer, ...]
     left: Mapping[str, str]
@@ -78,7 +78,7 @@ def match(
     choices: Mapping[str, Choice] | None = None,
     **options: Any,
 ) -> tuple[Any, MatchReport]:
-    r"""Draw all kernels of a Flax model anew, each with the gain of the activation that follows it.
+    r"""Redraw all kernels of a Flax model, each with the gain of the activation that follows it.
 
     .. math:: \operatorname{std}(w) = \frac{g}{\sqrt{n}}, \qquad g = \text{gain of the activation behind the layer}
 
@@ -255,7 +255,7 @@ def _unused(graph: Graph, index: int, chosen: bool) -> _Skipped:
     if opaque:
         return _Skipped(f"goes into {opaque[0]}, which is not followed; draw it yourself and choose None", refused=True)
     if chosen:
-        return _Skipped("is no kernel of a product or convolution; leave it out of choices", refused=True)
+        return _Skipped("is not the kernel of a product or convolution; leave it out of choices", refused=True)
     # A bias or scale is but spread out and added or multiplied; anything else is worth a line.
     spread = KEEPS_ELEMENTS | {"broadcast_in_dim", "step_of", "add", "sub", "mul", "div"}
     plain = all(op.name in spread for op, _ in taken)
