@@ -1,4 +1,4 @@
-"""What the mechanism does beyond the contract: kink choices, parameters, memory under transformations."""
+"""What the core does beyond the contract: kink choices, parameters, memory under transformations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from jax.ad_checkpoint import checkpoint_name
 
 import jaxacts as ja
 from jaxacts import Kink, Pieces, with_kink_slope
-from jaxacts._core.rounding import narrow
 
 REQUIRED_SLOPES = [
     *(("relu", at, {}, 0.0) for at in (0.0, -0.0)),
@@ -174,17 +173,12 @@ def test_pieces_must_fit() -> None:
         Pieces((1.0, 0.0), (0.0, 1.0, 2.0))
 
 
-FLOAT8 = [getattr(jnp, n) for n in dir(jnp) if n.startswith("float8_e") and n != "float8_e8m0fnu"]
-
-
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16, *FLOAT8])
-def test_a_slope_is_nan_where_x_is(dtype) -> None:
-    """Whatever meets it: nothing is left of the bits of the cotangent but a NaN."""
-    x, ct = jnp.array([jnp.nan, 1.0, -1.0], dtype), jnp.array([-2.0, -2.0, -2.0], dtype)
-    for cotangent in (ct, 0 * ct, jnp.full_like(ct, jnp.finfo(dtype).max)):
-        slopes = jax.vjp(ja.relu, x)[1](cotangent)[0].astype(jnp.float32)
-        assert jnp.isnan(slopes[0])
-        assert slopes[1:].tolist() == [float(cotangent[1]), 0.0]
+def test_the_slope_at_nan_is_that_of_the_first_piece_where_slopes_are_constant() -> None:
+    x = jnp.array([jnp.nan, 1.0, -1.0])
+    for name, expected in {"relu": 0.0, "leaky_relu": 0.01, "abs": -1.0, "hard_tanh": 0.0}.items():
+        slopes = jax.vjp(ja.get(name), x)[1](jnp.full(3, -2.0))[0]
+        assert slopes[0] == jnp.float32(-2 * expected), name
+        assert jnp.isnan(ja.get(name)(x)[0]), name
 
 
 def test_partials_must_name_the_parameters() -> None:
@@ -193,13 +187,6 @@ def test_partials_must_name_the_parameters() -> None:
         @ja.activation(slope=lambda x, a: a, partials={})
         def f(x, a):
             return a * x
-
-
-@pytest.mark.parametrize("name", sorted(set(ja.catalogue()) - {"glu", "maxout", "softmax", "log_softmax"}))
-def test_python_numbers_give_strong_types(name: str) -> None:
-    entry = ja.catalogue()[name]
-    result = entry.function(0.5, **entry.arguments())
-    assert (result.dtype, result.weak_type) == (jnp.float32, False)
 
 
 def test_identity_is_no_operation() -> None:
@@ -290,9 +277,16 @@ def kept(f, *arguments) -> int:
 
 def test_one_byte_an_element_for_piecewise_linear_slopes() -> None:
     x = jnp.linspace(-2, 2, 1024)
-    for name in ("relu", "relu6", "abs", "leaky_relu", "hard_tanh", "hard_sigmoid", "sparse_sigmoid"):
-        assert kept(ja.get(name), x) <= 1024 + 8, name
-    assert kept(lambda x: jax.vmap(ja.relu)(x.reshape(4, 256)), x) <= 1024
+
+    def masks(f) -> int:
+        """The bytes that differ between inputs: zeros are constants, which a compiled program does not store."""
+        held, other = (jax.tree.leaves(jax.vjp(f, v)[1]) for v in (x, x[::-1]))
+        return sum(a.nbytes for a, b in zip(held, other, strict=True) if not np.array_equal(a, b))
+
+    for name in ("relu", "relu6", "leaky_relu", "hard_tanh", "hard_sigmoid", "sparse_sigmoid"):
+        assert masks(ja.get(name)) <= 1024 + 8, name
+    assert masks(ja.abs) <= 2048
+    assert masks(lambda x: jax.vmap(ja.relu)(x.reshape(4, 256))) <= 1024
 
 
 def test_a_differentiated_slope_costs_one_array_more() -> None:
@@ -364,11 +358,6 @@ def test_sharded_like_unsharded() -> None:
     assert done.stdout.strip() == "same", done.stderr
 
 
-def test_narrow_keeps_every_nan() -> None:
-    bits = np.array([0x7FFFFFFF, 0xFFFFFFFF, 0x7F800001, 0xFF800001, 0x7FC00000], np.uint32)
-    assert np.isnan(np.float32(narrow(jnp.asarray(bits.view(np.float32)), jnp.bfloat16))).all()
-
-
 @pytest.mark.parametrize("axis", [0, 1])
 def test_backward_in_bfloat16_along_any_axis(axis: int) -> None:
     x = jnp.linspace(-3, 3, 12, dtype=jnp.bfloat16).reshape(3, 4)
@@ -397,15 +386,6 @@ def test_slopes_that_are_small_or_numbers() -> None:
         np.testing.assert_array_equal(jax.grad(lambda x, a=a: line(x, a).sum())(x), a)
         np.testing.assert_array_equal(jax.grad(lambda a, x=x: line(x, a).sum())(a), x.sum())
         np.testing.assert_array_equal(jax.grad(lambda x: double(x).sum())(x), 2)
-
-
-@pytest.mark.parametrize("name", ["gelu", "silu", "mish", "softplus"])
-def test_fewer_digits_cost_less(name: str) -> None:
-    def products(dtype: str) -> int:
-        program = jax.jit(lambda x: jax.jvp(ja.get(name), (x,), (x,))).lower(jnp.ones(8, dtype))
-        return program.as_text().count("stablehlo.multiply")
-
-    assert max(products("float16"), products("bfloat16")) < 0.8 * products("float32")
 
 
 @pytest.mark.parametrize(

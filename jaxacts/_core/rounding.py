@@ -29,5 +29,5 @@ def nudged(y: Array, x: Array, key: tuple[Any, ...], dtype: DTypeLike, exactly: 
     for inputs, sign in zip(TABLE.get((*key, jnp.dtype(dtype).name), ()), (1, -1), strict=False):
         if inputs:
             here = functools.reduce(operator.or_, [x == v for v in inputs])
-            y = y * jnp.where(here, 1 + sign * step, 1)
+            y = y * jnp.where(here, y.dtype.type(1 + sign * step), y.dtype.type(1))
     return y

@@ -53,12 +53,13 @@ def elementwise(
     and float64 by "value", "slope" and the names of parameters; ``name``, if it is given, is the key of the inputs
     whose rounding float32 does not decide.
     """
-    plain = {"value": formula, "slope": slope, **partials}
+    plain: dict[str, SlopeFormula] = {"value": formula, "slope": slope, **partials}
+    finest = {**plain, **refined}
 
     def form(what: str, x: Array) -> SlopeFormula:
         double_or_single = jnp.finfo(x.dtype).bits >= 32
         # A Python number is weakly typed, and stays so only in the plain form.
-        return (plain | refined if double_or_single and not jax.typeof(x).weak_type else plain)[what]
+        return (finest if double_or_single and not jax.typeof(x).weak_type else plain)[what]
 
     def finished(y: Array, what: str, static: Static, x: Array, wide: Array) -> Array:
         key = (name, what, *(v for _, v in static))
@@ -66,7 +67,7 @@ def elementwise(
 
     def value(static: Static, choice: Choice, x: Array, *parameters: Array) -> Array:
         wide = [up(a, x.dtype) for a in (x, *parameters)]
-        y = form("value", x)(*wide, **dict(static))
+        y = as_array(wide[0], form("value", x)(*wide, **dict(static)), choice)
         return finished(y, "value", static, x, wide[0])
 
     def function(by_all: bool) -> Core:
@@ -80,18 +81,16 @@ def elementwise(
             wide = [up(a, x.dtype) for a in primals]
             terms: list[Array] = []
 
-            def derivative(what: str) -> Array | Pieces:
-                y = form(what, x)(*wide, **dict(static))
-                if isinstance(y, Pieces) and what == "slope" and piecewise_constant(y, wide):
-                    return y
+            def derivative(what: str, y: Array | Pieces | None = None) -> Array:
+                y = form(what, x)(*wide, **dict(static)) if y is None else y
                 return finished(as_array(wide[0], y, choice), what, static, x, wide[0])
 
             if not isinstance(tangents[0], SymbolicZero):
-                steepness = derivative("slope")
-                if isinstance(steepness, Pieces):
+                steepness = form("slope", x)(*wide, **dict(static))
+                if isinstance(steepness, Pieces) and piecewise_constant(steepness, wide):
                     terms.append(times_tangent(wide[0], steepness, tangents[0], choice))
                 else:
-                    terms.append(steepness * tangents[0])
+                    terms.append(derivative("slope", steepness) * tangents[0])
             for parameter, tangent in zip(partials, tangents[1:], strict=True):
                 if by_all and not isinstance(tangent, SymbolicZero):
                     terms.append(_parameter_term(derivative(parameter), tangent))

@@ -8,19 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 
-__all__ = [
-    "bounded",
-    "derivative",
-    "finite",
-    "magnitude",
-    "negative_part",
-    "root_exp",
-    "sigmoid",
-    "sigmoid_slope",
-    "two_factors",
-]
+__all__ = ["bounded", "derivative", "finite", "magnitude", "negative_part", "two_factors"]
 
 
 def derivative(slope: Callable[[Array], Array]) -> Callable[[Callable[[Array], Array]], Callable[[Array], Array]]:
@@ -44,7 +33,7 @@ def magnitude(x: Array) -> Array:
     return jnp.where(x < 0, -x, x)
 
 
-def negative_part(x: ArrayLike) -> Array:
+def negative_part(x: Array) -> Array:
     """``min(x, 0)`` with derivative 0 at 0, where ``jnp.minimum`` has 1/2; NaN stays NaN."""
     return jnp.where(x >= 0, 0, x)
 
@@ -61,13 +50,6 @@ def finite(x: Array) -> Array:
     return jnp.clip(x, -largest, largest)
 
 
-def gated(value: Array, gate: Array) -> Array:
-    """value·σ(gate), which keeps its digits where σ itself has vanished."""
-    u = root_exp(-jnp.abs(gate), 1.0)
-    factor = jnp.where(gate < 0, u, 1)
-    return value / (1 + u * u) * factor * factor
-
-
 def two_factors(a: Array, b: Array, c: Array) -> tuple[Array, Array]:
     """Two factors of a·b·c, the larger first, that leave the range of the dtype only where the product does."""
     a, b = _larger_first(a, b)
@@ -80,31 +62,3 @@ def two_factors(a: Array, b: Array, c: Array) -> tuple[Array, Array]:
 def _larger_first(a: Array, b: Array) -> tuple[Array, Array]:
     swap = jnp.abs(a) < jnp.abs(b)
     return jnp.where(swap, b, a), jnp.where(swap, a, b)
-
-
-def root_exp(x: Array, largest: float) -> Array:
-    """``min(exp(x/2), largest)``: its square may vanish or overflow where a product with it as a factor twice does not.
-
-    The minimum also keeps XLA from turning the square into another exponential.
-    """
-    return jnp.minimum(jnp.exp(x / 2), largest)
-
-
-@derivative(lambda x: -jnp.tanh(x / 2) * sigmoid_slope(x))
-def sigmoid_slope(x: Array) -> Array:
-    """σ(x)·σ(-x): ``y·(1 - y)`` loses every digit where y rounds to 1."""
-    e = jnp.exp(-jnp.abs(x))
-    return e / (1 + e * (2 + e))
-
-
-@derivative(lambda x: jnp.tanh(x / 2) / -2 * root_of_slope(x))
-def root_of_slope(x: Array) -> Array:
-    """The root of σ(x)·σ(-x), which may vanish where a product with it does not."""
-    u = root_exp(-jnp.abs(x), 1.0)
-    return u / (1 + u * u)
-
-
-@derivative(sigmoid_slope)
-def sigmoid(x: Array) -> Array:
-    """``jax.lax.logistic``, whose derivative loses the right tail."""
-    return jax.lax.logistic(x)

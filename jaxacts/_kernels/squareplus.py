@@ -73,7 +73,7 @@ def curvature(x: Array, b: Array, dx: Array, db: Array) -> Array:
     """(b·dx - x/2·db)/(2·r³), the tangent of the slope, as products of quotients up to 1: XLA would join r·r·r."""
     r = root(x, b)
     r = jnp.where(r == 0, 1, r)
-    curved, steep = jnp.minimum(jnp.sqrt(b) / r, 1), jnp.clip(x / r, -1, 1)
+    curved, steep = jnp.minimum(jnp.sqrt(b) / r, 1), jnp.clip(finite(x) / r, -1, 1)
     by_x = curved * curved * (0.5 / r)
     by_b = steep * jnp.minimum(0.25 / r, float(jnp.finfo(x.dtype).max)) / r
     return by_x * dx - by_b * db

@@ -11,7 +11,8 @@ from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation, check_number
 from jaxacts._kernels import dice as _dice
-from jaxacts._kernels.elementary import finite, gated, root_of_slope, sigmoid, two_factors
+from jaxacts._kernels.elementary import finite, two_factors
+from jaxacts.activations._logistic import gated, root_of_slope, sigmoid
 
 __all__ = ["dice"]
 
@@ -34,25 +35,27 @@ def _over(x: Array | float, s: Array) -> Array:
 
 
 def _slope(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
+    x = finite(x)
     z, s = _z(x, mean, variance, epsilon)
     root = root_of_slope(z)
-    steep = jnp.where(root == 0, 0, x * root * _over(1.0, s) * root)
-    return alpha + (1 - alpha) * (sigmoid(z) + steep)
+    return alpha + (1 - alpha) * (sigmoid(z) + x * root * _over(1.0, s) * root)
 
 
 def _by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
-    z, _ = _z(x, mean, variance, epsilon)
-    return gated(finite(x), -z)
+    x = finite(x)
+    return gated(x, -_z(x, mean, variance, epsilon)[0])
 
 
 def _by_mean(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
+    x = finite(x)
     z, s = _z(x, mean, variance, epsilon)
-    return _bump(alpha - 1, finite(x), _over(1.0, s), z)
+    return _bump(alpha - 1, x, _over(1.0, s), z)
 
 
 def _by_variance(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
+    x = finite(x)
     z, s = _z(x, mean, variance, epsilon)
-    steep = two_factors(alpha - 1, finite(x), _over(1.0, s))
+    steep = two_factors(alpha - 1, x, _over(1.0, s))
     return _bump(*steep, _over(jnp.clip(z, -1e4, 1e4), 2 * s), z)
 
 

@@ -19,8 +19,9 @@ from jaxacts._core import Facts, Line, Pieces, activation
 from jaxacts._kernels import elu as _elu
 from jaxacts._kernels import softplus as _softplus
 from jaxacts._kernels import squareplus as _squareplus
-from jaxacts._kernels.elementary import negative_part, sigmoid
+from jaxacts._kernels.elementary import finite, negative_part
 from jaxacts._kernels.polynomial import polynomial
+from jaxacts.activations._logistic import sigmoid
 
 __all__ = ["celu", "elu", "selu", "softplus", "squareplus"]
 
@@ -128,12 +129,12 @@ def selu(x: Array) -> Array:
 
 
 def _celu_slope(x: Array, alpha: Array) -> Pieces:
-    return Pieces((0.0,), (jnp.exp(negative_part(x) / alpha), 1.0), limits=((1.0, 1.0),))
+    return Pieces((0.0,), (jnp.exp(negative_part(finite(x)) / alpha), 1.0), limits=((1.0, 1.0),))
 
 
 def _celu_by_alpha(x: Array, alpha: Array) -> Array:
     """expm1(r) - r·exp(r) at r = x/alpha < 0; near 0, where that cancels, minus the sum of r^k (k-1)/k! for k >= 2."""
-    r = jnp.maximum(negative_part(x) / alpha, -1e4)
+    r = jnp.maximum(negative_part(finite(x)) / alpha, -1e4)
     near = jnp.maximum(r, -1)
     series = near * near * polynomial([-(k - 1) / math.factorial(k) for k in range(12, 1, -1)], near)
     return jnp.where(r > -1, series, jnp.expm1(r) - r * jnp.exp(r))
@@ -220,7 +221,7 @@ def softplus(x: Array) -> Array:
 
 
 def _half_root(a: Array, b: Array) -> Array:
-    """sqrt(a² + b/4) for a = |x|/2, without a square that overflows: beyond 2^63 no b below 2^100 counts."""
+    """sqrt(a² + b/4) for a = |x|/2; beyond 2^63, where the square might overflow, a stands for it."""
     return jnp.maximum(a, jnp.sqrt(jnp.square(jnp.minimum(a, 2.0**63)) + b / 4))
 
 

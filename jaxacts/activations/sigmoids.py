@@ -15,11 +15,12 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, Pieces, activation
-from jaxacts._kernels import elementary
 from jaxacts._kernels import sigmoid as _sigmoid
 from jaxacts._kernels import softplus as _softplus
 from jaxacts._kernels import tanh as _tanh
-from jaxacts._kernels.elementary import derivative, magnitude, root_exp, sigmoid_slope
+from jaxacts._kernels.elementary import derivative, magnitude
+from jaxacts.activations import _logistic as logistic
+from jaxacts.activations._logistic import root_exp, sigmoid_slope
 
 __all__ = ["hard_sigmoid", "hard_tanh", "log_sigmoid", "sigmoid", "soft_sign", "sparse_sigmoid", "tanh"]
 
@@ -61,7 +62,11 @@ def sigmoid(x: Array) -> Array:
     return jax.lax.logistic(x)
 
 
-@derivative(lambda x: -2 * jnp.tanh(x) * _tanh_slope(x))
+def _tanh_curvature(x: Array) -> Array:
+    return -2 * jnp.tanh(x) * _tanh_slope(x)
+
+
+@derivative(_tanh_curvature)
 def _tanh_slope(x: Array) -> Array:
     """(2u/(1 + u²))² with u = exp(-|x|)."""
     u = root_exp(-2 * jnp.abs(x), 1.0)
@@ -106,7 +111,7 @@ def tanh(x: Array) -> Array:
 
 
 @activation(
-    slope=lambda x: elementary.sigmoid(-x),
+    slope=lambda x: logistic.sigmoid(-x),
     refined={"value": lambda x: -_softplus.softplus(-x)},
     facts=Facts(image=(-inf, 0), left=Line(1, 0), right=Line(0, 0), lipschitz=1.0),
 )

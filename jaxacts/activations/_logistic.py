@@ -1,0 +1,54 @@
+"""The logistic function and its relatives in plain form, which several families share."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxacts._kernels.elementary import derivative
+
+__all__ = ["gated", "root_exp", "root_of_slope", "sigmoid", "sigmoid_slope"]
+
+
+def root_exp(x: Array, largest: float) -> Array:
+    """``min(exp(x/2), largest)``: its square may vanish or overflow where a product with it as a factor twice does not.
+
+    The minimum also keeps XLA from turning the square into another exponential.
+    """
+    return jnp.minimum(jnp.exp(x / 2), largest)
+
+
+def gated(value: Array, gate: Array) -> Array:
+    """value·σ(gate), which keeps its digits where σ itself has vanished."""
+    u = root_exp(-jnp.abs(gate), 1.0)
+    factor = jnp.where(gate < 0, u, 1)
+    return value / (1 + u * u) * factor * factor
+
+
+def _sigmoid_curvature(x: Array) -> Array:
+    return -jnp.tanh(x / 2) * sigmoid_slope(x)
+
+
+@derivative(_sigmoid_curvature)
+def sigmoid_slope(x: Array) -> Array:
+    """σ(x)·σ(-x): ``y·(1 - y)`` loses every digit where y rounds to 1."""
+    e = jnp.exp(-jnp.abs(x))
+    return e / (1 + e * (2 + e))
+
+
+def _root_steepness(x: Array) -> Array:
+    return jnp.tanh(x / 2) / -2 * root_of_slope(x)
+
+
+@derivative(_root_steepness)
+def root_of_slope(x: Array) -> Array:
+    """The root of σ(x)·σ(-x), which may vanish where a product with it does not."""
+    u = root_exp(-jnp.abs(x), 1.0)
+    return u / (1 + u * u)
+
+
+@derivative(sigmoid_slope)
+def sigmoid(x: Array) -> Array:
+    """``jax.lax.logistic``, whose derivative loses the right tail."""
+    return jax.lax.logistic(x)
