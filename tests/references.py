@@ -40,6 +40,10 @@ def elu(x, alpha=1):
     return x if x > 0 else alpha * mp.expm1(x)
 
 
+def selu(x):
+    return mp.mpf("1.0507009873554804934193349852946") * elu(x, mp.mpf("1.6732632423543772848170429916717"))
+
+
 def hard_sigmoid(x):
     return min(max(x + 3, mp.mpf(0)), mp.mpf(6)) / 6
 
@@ -83,8 +87,6 @@ def maxout(xs, pieces, axis):
 
 
 _MASK = np.array([True, False, True, True, False, True, True, True, False, True, True, True])
-_SELU_ALPHA = mp.mpf("1.6732632423543772848170429916717")
-_SELU_SCALE = mp.mpf("1.0507009873554804934193349852946")
 
 REFERENCES: dict[str, Reference] = {
     "abs": Reference(mp.fabs),
@@ -110,7 +112,7 @@ REFERENCES: dict[str, Reference] = {
     "relu": Reference(lambda x: x if x > 0 else mp.mpf(0)),
     "relu6": Reference(lambda x: min(max(x, mp.mpf(0)), mp.mpf(6))),
     "rrelu": Reference(rrelu, ({}, {"deterministic": False, "key": jax.random.key(3)}, {"lower": 0.0, "upper": 0.5})),
-    "selu": Reference(lambda x: _SELU_SCALE * elu(x, _SELU_ALPHA)),
+    "selu": Reference(selu),
     "sigmoid": Reference(sigmoid),
     "silu": Reference(lambda x: x * sigmoid(x)),
     "soft_sign": Reference(lambda x: x / (1 + mp.fabs(x))),

@@ -28,8 +28,6 @@ P = ParamSpec("P")
 Formula = Callable[Concatenate[Array, P], Array]
 Public = Callable[Concatenate[ArrayLike, P], Array]
 
-_ARRAYS = (Array, np.ndarray, np.generic)
-
 
 def activation(
     *misplaced: Any,
@@ -127,7 +125,8 @@ def activation(
             if domain and len(args) + len(kwargs) > 1:
                 check_domain(name, domain, {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs})
             # What a Python number is cannot be differentiated by, so that it needs no term in the derivative rule.
-            by_x_alone = not any(isinstance(v, _ARRAYS) for v in (*args[1:], *kwargs.values())) if parameters else True
+            given = (*zip(rest, args[1:], strict=False), *kwargs.items())
+            by_x_alone = all(isinstance(v, int | float) for n, v in given if n in parameters)
             # float64 arrays that were made elsewhere are computed with as such while 64-bit types are off.
             x = args[0] if args else kwargs.get(first)
             wide = isinstance(x, Array) and x.dtype == np.float64

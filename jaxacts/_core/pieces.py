@@ -22,11 +22,11 @@ from .dtypes import down, up
 __all__ = [
     "Choice",
     "Pieces",
-    "as_array",
     "choice_rule",
     "is_real",
     "least",
     "piecewise_constant",
+    "slope_array",
     "times_tangent",
 ]
 
@@ -135,7 +135,7 @@ def _same(a: Slope, b: Slope) -> bool:
     return a is b or (isinstance(a, float) and isinstance(b, float) and a == b)
 
 
-def as_array(x: Array, slope: Array | Pieces, choice: Choice) -> Array:
+def slope_array(x: Array, slope: Array | Pieces, choice: Choice) -> Array:
     """The slope as an array of the shape of ``x``; NaN where ``x`` is."""
     if not isinstance(slope, Pieces):
         return slope

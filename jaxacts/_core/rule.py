@@ -18,7 +18,7 @@ from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
 from .dtypes import down, up
-from .pieces import Choice, Pieces, as_array, piecewise_constant, times_tangent
+from .pieces import Choice, Pieces, piecewise_constant, slope_array, times_tangent
 from .rounding import nudged
 
 __all__ = ["Core", "Static", "at_finite_numbers", "elementwise"]
@@ -67,7 +67,7 @@ def elementwise(
 
     def value(static: Static, choice: Choice, x: Array, *parameters: Array) -> Array:
         wide = [up(a, x.dtype) for a in (x, *parameters)]
-        y = as_array(wide[0], form("value", x)(*wide, **dict(static)), choice)
+        y = slope_array(wide[0], form("value", x)(*wide, **dict(static)), choice)
         return finished(y, "value", static, x, wide[0])
 
     def function(by_all: bool) -> Core:
@@ -83,7 +83,7 @@ def elementwise(
 
             def derivative(what: str, y: Array | Pieces | None = None) -> Array:
                 y = form(what, x)(*wide, **dict(static)) if y is None else y
-                return finished(as_array(wide[0], y, choice), what, static, x, wide[0])
+                return finished(slope_array(wide[0], y, choice), what, static, x, wide[0])
 
             if not isinstance(tangents[0], SymbolicZero):
                 steepness = form("slope", x)(*wide, **dict(static))

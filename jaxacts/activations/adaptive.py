@@ -91,7 +91,8 @@ def dice(x: Array, alpha: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsil
 
     Args:
         x: array of any shape and real dtype.
-        alpha: the slope :math:`\alpha` far below the mean, broadcasts against ``x``; differentiable.
+        alpha: the slope :math:`\alpha` far below the mean, broadcasts against ``x``; differentiable. In 16 bits up to
+            :math:`2^{14}` in magnitude; beyond, digits are lost.
         mean: the mean :math:`\mu` of the inputs, per channel or one number; differentiable.
         variance: their variance :math:`v \ge 0`; differentiable.
         epsilon: the constant :math:`\epsilon \ge 0` under the root, a Python number.
@@ -104,7 +105,7 @@ def dice(x: Array, alpha: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsil
         ValueError: the shapes do not broadcast, or ``epsilon`` is negative.
 
     Note:
-        No kinks while :math:`v + \epsilon > 0`; with both 0 it is PReLU. The Flax modules keep the running statistics.
+        No kinks while :math:`v + \epsilon > 0`; with both 0 it is PReLU for a mean of 0. The Flax modules keep the running statistics.
         The default 1e-8 is that of the paper.
 
     Example:

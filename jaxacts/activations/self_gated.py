@@ -124,9 +124,12 @@ def _gelu_facts(approximate: bool) -> Facts:
 _DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
 _LINEAR = math.sqrt(8 / math.pi)
 _CUBE = 0.044715 * _LINEAR
-# erfc vanishes in float32 at -12.97, the function at -13.3: between them it is -φ(x)·(1 - 1/x² + ...), and so is its
-# slope divided by -x.
-_ERFC_ENDS, _TAIL = -12.97, 0.9942
+_TAIL = 0.9942
+
+
+def _erfc_ends(x: Array) -> float:
+    """Where erfc vanishes in float32; from there to -13.3, where gelu does, it is -φ(x)·(1 - 1/x² + ...)."""
+    return -math.inf if x.dtype == jnp.float64 else -12.97
 
 
 def _cubic(x: Array) -> tuple[Array, float, Array, Array]:
@@ -140,7 +143,7 @@ def _gelu_slope(x: Array, approximate: bool) -> Array:
     x = jnp.clip(x, -40, 40)
     half = jnp.exp(x * x / -4)
     steep = x * half * _DENSITY_AT_0 * half
-    return jnp.where(x < _ERFC_ENDS, _TAIL * steep, jax.lax.erfc(-math.sqrt(0.5) * x) / 2 + steep)
+    return jnp.where(x < _erfc_ends(x), _TAIL * steep, jax.lax.erfc(-math.sqrt(0.5) * x) / 2 + steep)
 
 
 @activation(
@@ -190,7 +193,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
     x = jnp.maximum(x, -40)
     half = jnp.exp(x * x / -4)
     tail = half * (-_TAIL * _DENSITY_AT_0) * half
-    return jnp.where(x < _ERFC_ENDS, tail, x / 2 * jax.lax.erfc(-math.sqrt(0.5) * x))
+    return jnp.where(x < _erfc_ends(x), tail, x / 2 * jax.lax.erfc(-math.sqrt(0.5) * x))
 
 
 @derivative(_mish.curvature)

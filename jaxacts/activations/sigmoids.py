@@ -149,7 +149,7 @@ def log_sigmoid(x: Array) -> Array:
 def _soft_sign_curvature(x: Array) -> Array:
     """∓2/(1 + |x|)³."""
     share = 1 / (1 + magnitude(x))
-    return jnp.where(x < 0, 2, -2) * share * share * share
+    return -2 * jnp.sign(x) * share * share * share
 
 
 @derivative(_soft_sign_curvature)

@@ -131,6 +131,27 @@ def test_float64(label: str, x64: None) -> None:
     _check("slope", got[1], slope, x, DOUBLE[1], near_roots(x, slope))
 
 
+WEAK = {"gelu": (500, 500)}
+"""Bounds of plain forms whose left tail, down to -12, loses digits: of gelu in the cubic, and in XLA's erfc."""
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("label", SUBJECTS)
+def test_weakly_typed_inputs(label: str, dtype: type) -> None:
+    """They are computed by the plain form."""
+    with jax.enable_x64(dtype == np.float64):
+        subject, x = SUBJECTS[label], jnp.arange(-220, 221) * 0.1 + 0.013
+        assert x.weak_type
+        assert x.dtype == dtype
+        x = x[100:] if subject.name in WEAK else x
+        points = np.asarray(x, np.float64)
+        got = jax.jit(lambda x: (subject.ours(x), forward(subject.ours, x)))(x)
+        value, slope = (subject.exact(points, what, dtype) for what in ("value", "slope"))
+        bounds = WEAK.get(subject.name, (8, 16))
+        _check("value", got[0], value, points, bounds[0])
+        _check("slope", got[1], slope, points, bounds[1], near_roots(points, slope))
+
+
 ROOTS = {
     "gelu approximate=False": -0.7517915246935645,
     "gelu approximate=True": -0.7524614220710163,
