@@ -173,8 +173,13 @@ def _allowed(name: str, what: str, points: list[Reals], dtype: DTypeLike) -> tup
         x, alpha, _, variance = points
         with np.errstate(over="ignore"):
             floor = np.minimum(np.abs(x), np.abs(x * alpha)) if what == "value" else 0.0
-            if what != "value":
-                tiny = tiny * (1 + np.abs(x)) * (1 + np.abs(alpha)) * (1 + 1 / (variance + 1e-8))
+            steep = 1 + 1 / np.sqrt(variance + 1e-8)
+            factors = {
+                "derivative by alpha": 1 + np.abs(x),
+                "derivative by mean": np.abs(alpha - 1) * np.abs(x) * steep,
+                "derivative by variance": np.abs(alpha - 1) * np.abs(x) * steep * steep,
+            }
+            tiny = tiny * (1 + factors.get(what, 1 if what == "value" else factors["derivative by mean"]))
     return floor, tiny
 
 

@@ -105,7 +105,8 @@ def dice(x: Array, alpha: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsil
         ValueError: the shapes do not broadcast, or ``epsilon`` is negative.
 
     Note:
-        No kinks while :math:`v + \epsilon > 0`; with both 0 it is PReLU for a mean of 0. The Flax modules keep the running statistics.
+        No kinks while :math:`v + \epsilon > 0`; with both 0 and a mean of 0 it is PReLU.
+        The Flax modules keep the running statistics.
         The default 1e-8 is that of the paper.
 
     Example:

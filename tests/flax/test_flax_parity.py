@@ -365,3 +365,9 @@ for name in ("linen", "nnx"):
         raise AssertionError(name)
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_function_is_differentiated_by_a_wrapped_array() -> None:
+    slope, x = nnx.Param(jnp.float32(0.25)), jnp.array([-2.0, 3.0, -1.0])
+    found = jax.grad(lambda p: jaxacts.prelu(x, p).sum())(slope)
+    assert float(found[...]) == -3.0
