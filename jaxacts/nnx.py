@@ -2,9 +2,8 @@ r"""Activations with a state of their own as ``flax.nnx`` modules.
 
 :class:`PReLU` and :class:`Dice` learn their slopes, :class:`Dice` also keeps running statistics, :class:`RReLU` draws
 from an rng stream, and :class:`Maxout` is a dense layer with its activation. The twins in :mod:`jaxacts.linen` have the
-same parameters, names and results; there the number of channels is read off the first input and each call says whether
-it is training, here ``nnx.view``, ``model.train()`` and ``eval()`` switch :class:`RReLU` and :class:`Dice` along with
-``nnx.Dropout``.
+same parameters, names and results; there the number of channels is read off the first input. ``nnx.view``,
+``model.train()`` and ``eval()`` switch :class:`RReLU` and :class:`Dice` along with ``nnx.Dropout``.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Fit:
         """Highest power first: the Chebyshev fit in float64, the weighted minimax fit in float32.
 
         In float32 they are rounded one after the other, from the lowest power, each before the next is fitted. What the
-        rounding of the lowest costs near a root the others cannot mend, so they are fitted for where x is larger.
+        rounding of the lowest costs near a root the others cannot make good, so they are fitted for where x is larger.
         """
         if not self.single:
             fitted = mp.chebyfit(self.target, [self.low, self.high], self.degree + 1, asc=True)
