@@ -19,7 +19,6 @@ __all__ = [
     "power_of_two",
     "split",
     "split_constant",
-    "times_constant",
     "two_prod",
     "two_square",
     "two_sum",
@@ -77,12 +76,3 @@ def split_constant(number: tuple[float, float], dtype: DTypeLike) -> tuple[float
     bits = struct.unpack("<q", struct.pack("<d", number[0]))[0] >> dropped << dropped
     hi: float = struct.unpack("<d", struct.pack("<q", bits))[0]
     return hi, (number[0] - hi) + number[1]
-
-
-def times_constant(x: Array, constant: float) -> tuple[Array, Array]:
-    """``(hi, lo)`` with ``hi = x·constant`` rounded and ``hi + lo = x·constant`` to twice the working precision."""
-    half = split(x)
-    c, c_lo = split_constant((constant, 0.0), x.dtype)
-    rest = half * c_lo + (x - half) * constant
-    hi = half * c + rest
-    return hi, (half * c - hi) + rest

@@ -27,19 +27,18 @@ from jaxacts.activations._logistic import root_exp, sigmoid_slope
 __all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]
 
 
-Inner = Callable[[Array], tuple[Array, Array | float, Array | float, Array | float]]
-"""The argument of a sigmoid gate: y, what its rounding has lost (0.0 where that does no harm), y' and y''."""
+Inner = Callable[[Array], tuple[Array, Array | float, Array | float]]
+"""The argument y of a sigmoid gate, and its first two derivatives by x."""
 
 
-def _root_exp(y: Array, lost: Array | float) -> Array:
-    u = root_exp(y, 2.0**60 if y.dtype == jnp.float64 else 2.0**29)  # the sigmoid of its logarithm rounds to 1
-    return u if isinstance(lost, float) else u + u * (lost / 2)
+def _root_exp(y: Array) -> Array:
+    return root_exp(y, 2.0**60 if y.dtype == jnp.float64 else 2.0**29)  # the sigmoid of its logarithm rounds to 1
 
 
 def _gated(inner: Inner, x: Array) -> Array:
     """x·σ(y) as x·u²/(1 + u²) with u = exp(y/2)."""
     x = _lowest(x)
-    u = _root_exp(*inner(x)[:2])
+    u = _root_exp(inner(x)[0])
     return x * (u / (1 + u * u)) * u
 
 
@@ -47,8 +46,8 @@ def _gated(inner: Inner, x: Array) -> Array:
 def _gated_slope(inner: Inner, x: Array) -> Array:
     """The slope of x·σ(y): σ(y)·(1 + x·y'·σ(-y)) as u²·(d + x·y')/d² with u = exp(y/2) and d = 1 + u²."""
     x = jnp.clip(x, -1e3, 1e3)
-    y, lost, steep, _ = inner(x)
-    u = _root_exp(y, lost)
+    y, steep, _ = inner(x)
+    u = _root_exp(y)
     d = 1 + u * u
     return u / d * ((d + x * steep) / d) * u
 
@@ -57,11 +56,8 @@ def _gated_slope(inner: Inner, x: Array) -> Array:
 def _(inner: Inner, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (x,), (t,) = primals, tangents
     near = jnp.clip(x, -1e3, 1e3)
-    y, lost, steep, curve = inner(near)
-    odd = jnp.tanh(y / 2)
-    curvature = sigmoid_slope(y) * (2 * steep + near * (curve - steep * steep * odd))
-    if not isinstance(lost, float):
-        curvature = curvature - curvature * (odd * lost)
+    y, steep, curve = inner(near)
+    curvature = sigmoid_slope(y) * (2 * steep + near * (curve - steep * steep * jnp.tanh(y / 2)))
     return _gated_slope(inner, x), curvature * t
 
 
@@ -70,8 +66,8 @@ def _lowest(x: Array) -> Array:
     return jnp.maximum(x, float(jnp.finfo(x.dtype).min))
 
 
-def _linear(x: Array) -> tuple[Array, float, float, float]:
-    return x, 0.0, 1.0, 0.0
+def _linear(x: Array) -> tuple[Array, float, float]:
+    return x, 1.0, 0.0
 
 
 @activation(
@@ -132,9 +128,9 @@ def _erfc_ends(x: Array) -> float:
     return -math.inf if x.dtype == jnp.float64 else -12.97
 
 
-def _cubic(x: Array) -> tuple[Array, float, Array, Array]:
+def _cubic(x: Array) -> tuple[Array, Array, Array]:
     square = x * x
-    return x * (_LINEAR + _CUBE * square), 0.0, _LINEAR + 3 * _CUBE * square, 6 * _CUBE * x
+    return x * (_LINEAR + _CUBE * square), _LINEAR + 3 * _CUBE * square, 6 * _CUBE * x
 
 
 def _gelu_slope(x: Array, approximate: bool) -> Array:
