@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from .double_word import opaque, two_prod, two_sum
-from .elementary import finite, two_factors
-from .exponential import Decay, decay_of_quotient, underflow
+from .arithmetic.double_word import opaque, two_prod, two_sum
+from .arithmetic.elementary import finite, two_factors
+from .arithmetic.exponential import Decay, decay_of_quotient, underflow
 
 __all__ = ["by_alpha", "by_mean", "by_variance", "dice", "slope"]
 

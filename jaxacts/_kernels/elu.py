@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from .elementary import derivative, finite, negative_part
-from .exponential import decay, decay_of_quotient, power_and_rest
-from .polynomial import polynomial
+from .arithmetic.elementary import derivative, finite, negative_part
+from .arithmetic.exponential import decay, decay_of_quotient, power_and_rest
+from .arithmetic.polynomial import polynomial
 
 __all__ = ["celu", "celu_by_alpha", "celu_decay", "elu", "elu_by_alpha", "selu", "selu_decay"]
 

@@ -13,11 +13,11 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from .coefficients import GELU_GATE, GELU_STEEPNESS, GELU_STEEPNESS_64, GELU_TAIL, GELU_TAIL_64
-from .double_word import two_square, two_words
-from .elementary import bounded, derivative
-from .exponential import Decay, exp_of_minus
-from .polynomial import near_value, polynomial
+from .arithmetic.coefficients import GELU_GATE, GELU_STEEPNESS, GELU_STEEPNESS_64, GELU_TAIL, GELU_TAIL_64
+from .arithmetic.double_word import two_square, two_words
+from .arithmetic.elementary import bounded, derivative
+from .arithmetic.exponential import Decay, exp_of_minus
+from .arithmetic.polynomial import near_value, polynomial
 
 __all__ = ["gelu", "gelu_slope"]
 

@@ -15,12 +15,12 @@ import jax.numpy as jnp
 from jax import Array
 from numpy.polynomial import Polynomial
 
-from .coefficients import GELU_TANH_ROOT
-from .double_word import split, split_constant
-from .elementary import bounded, derivative
-from .exponential import Decay, exp_of_minus
-from .gate import gate, gate_slope
-from .polynomial import about_root, polynomial
+from .arithmetic.coefficients import GELU_TANH_ROOT
+from .arithmetic.double_word import split, split_constant
+from .arithmetic.elementary import bounded, derivative
+from .arithmetic.exponential import Decay, exp_of_minus
+from .arithmetic.gate import gate, gate_slope
+from .arithmetic.polynomial import about_root, polynomial
 
 __all__ = ["gelu_tanh", "gelu_tanh_slope"]
 

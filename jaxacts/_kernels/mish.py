@@ -5,11 +5,11 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
-from .coefficients import MISH_GATE, MISH_ROOT
-from .double_word import two_sum
-from .elementary import bounded, derivative
-from .exponential import decay, underflow
-from .polynomial import about_root, near_value, polynomial
+from .arithmetic.coefficients import MISH_GATE, MISH_ROOT
+from .arithmetic.double_word import two_sum
+from .arithmetic.elementary import bounded, derivative
+from .arithmetic.exponential import decay, underflow
+from .arithmetic.polynomial import about_root, near_value, polynomial
 
 __all__ = ["curvature", "mish", "mish_slope"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
-from .gate import SATURATED, gate, lower_bounded
+from .arithmetic.gate import SATURATED, gate, lower_bounded
 
 __all__ = ["sigmoid"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
-from .coefficients import SILU_ROOT
-from .elementary import bounded, derivative
-from .exponential import decay, underflow
-from .gate import SATURATED, gate, gate_slope, lower_bounded
-from .polynomial import about_root
+from .arithmetic.coefficients import SILU_ROOT
+from .arithmetic.elementary import bounded, derivative
+from .arithmetic.exponential import decay, underflow
+from .arithmetic.gate import SATURATED, gate, gate_slope, lower_bounded
+from .arithmetic.polynomial import about_root
 
 __all__ = ["silu", "silu_slope"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
-from .coefficients import LOG1P, SOFTPLUS
-from .exponential import decay
-from .polynomial import near_value, polynomial
+from .arithmetic.coefficients import LOG1P, SOFTPLUS
+from .arithmetic.exponential import decay
+from .arithmetic.polynomial import near_value, polynomial
 
 __all__ = ["softplus"]
 

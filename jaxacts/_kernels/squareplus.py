@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from .double_word import power_of_two
-from .elementary import finite
+from .arithmetic.double_word import power_of_two
+from .arithmetic.elementary import finite
 
 __all__ = ["curvature", "root", "squareplus", "squareplus_slope"]
 

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from .coefficients import EXP_FINE
-from .elementary import derivative, magnitude
-from .exponential import decay, power_and_rest
+from .arithmetic.coefficients import EXP_FINE
+from .arithmetic.elementary import derivative, magnitude
+from .arithmetic.exponential import decay, power_and_rest
 
 __all__ = ["tanh", "tanh_slope"]
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxacts._kernels.elementary import derivative
+from jaxacts._kernels.arithmetic.elementary import derivative
 
 __all__ = ["gated", "root_exp", "root_of_slope", "sigmoid", "sigmoid_slope"]
 

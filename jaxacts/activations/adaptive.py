@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation, check_number
 from jaxacts._kernels import dice as _dice
-from jaxacts._kernels.elementary import finite, two_factors
+from jaxacts._kernels.arithmetic.elementary import finite, two_factors
 from jaxacts.activations._logistic import gated, root_of_slope, sigmoid
 
 __all__ = ["dice"]

@@ -19,8 +19,8 @@ from jaxacts._core import Facts, Line, Pieces, activation
 from jaxacts._kernels import elu as _elu
 from jaxacts._kernels import softplus as _softplus
 from jaxacts._kernels import squareplus as _squareplus
-from jaxacts._kernels.elementary import finite, negative_part
-from jaxacts._kernels.polynomial import polynomial
+from jaxacts._kernels.arithmetic.elementary import finite, negative_part
+from jaxacts._kernels.arithmetic.polynomial import polynomial
 from jaxacts.activations._logistic import sigmoid
 
 __all__ = ["celu", "elu", "selu", "softplus", "squareplus"]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxacts._core import activation, checked_axis, down, up
-from jaxacts._kernels.elementary import finite
+from jaxacts._kernels.arithmetic.elementary import finite
 from jaxacts.activations._logistic import gated, root_of_slope, sigmoid
 
 __all__ = ["glu"]

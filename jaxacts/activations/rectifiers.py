@@ -16,7 +16,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, Pieces, activation, check_flag, compute_dtype
-from jaxacts._kernels.elementary import negative_part
+from jaxacts._kernels.arithmetic.elementary import negative_part
 
 __all__ = ["abs", "identity", "leaky_relu", "prelu", "relu", "relu6", "rrelu", "sparse_plus"]
 

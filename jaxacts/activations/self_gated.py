@@ -21,7 +21,7 @@ from jaxacts._kernels import gelu as _gelu
 from jaxacts._kernels import gelu_tanh as _gelu_tanh
 from jaxacts._kernels import mish as _mish
 from jaxacts._kernels import silu as _silu
-from jaxacts._kernels.elementary import derivative
+from jaxacts._kernels.arithmetic.elementary import derivative
 from jaxacts.activations._logistic import root_exp, sigmoid_slope
 
 __all__ = ["gelu", "hard_silu", "hard_swish", "mish", "silu", "swish"]

@@ -18,7 +18,7 @@ from jaxacts._core import Facts, Line, Pieces, activation
 from jaxacts._kernels import sigmoid as _sigmoid
 from jaxacts._kernels import softplus as _softplus
 from jaxacts._kernels import tanh as _tanh
-from jaxacts._kernels.elementary import derivative, magnitude
+from jaxacts._kernels.arithmetic.elementary import derivative, magnitude
 from jaxacts.activations import _logistic as logistic
 from jaxacts.activations._logistic import root_exp, sigmoid_slope
 

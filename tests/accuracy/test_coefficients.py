@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from make_coefficients import FITS, cubic_gate, gelu_slope, logistic, mish_gate, root, slope
 
-from jaxacts._kernels import coefficients, gelu, gelu_tanh
-from jaxacts._kernels.polynomial import Series
+from jaxacts._kernels import gelu, gelu_tanh
+from jaxacts._kernels.arithmetic import coefficients
+from jaxacts._kernels.arithmetic.polynomial import Series
 
 BOUNDS = {
     "GELU_TAIL_64": 0.6,

@@ -16,8 +16,8 @@ from subjects import SUBJECTS, Subject, backward, by, forward, second
 
 from jaxacts._contract.accuracy import near_roots
 from jaxacts._contract.exact import Exact, Reals, errors_in_ulps
-from jaxacts._kernels import coefficients
-from jaxacts._kernels.polynomial import Series
+from jaxacts._kernels.arithmetic import coefficients
+from jaxacts._kernels.arithmetic.polynomial import Series
 
 SECOND = 16.0
 """The error allowed in the second derivative in float32."""

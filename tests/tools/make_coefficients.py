@@ -1,4 +1,4 @@
-"""Regenerate the polynomial coefficients of ``jaxacts/_kernels/coefficients.py``.
+"""Regenerate the polynomial coefficients of ``jaxacts/_kernels/arithmetic/coefficients.py``.
 
 Run ``python tests/tools/make_coefficients.py``; it prints the tuples as they stand there, with the largest
 error of each polynomial itself (before any rounding of the arithmetic).
