@@ -17,7 +17,7 @@ from .dtypes import as_floating, broadcast
 from .entry import Activation
 from .errors import Domain, bind, check_domain
 from .facts import FactsOf
-from .kinks import chosen
+from .kinks import current_choice
 from .pieces import Choice
 from .refusals import check_declaration, checked, explain
 from .rule import SlopeFormula, at_finite_numbers, elementwise
@@ -108,11 +108,11 @@ def activation(
             bound = bind(name, signature, args, kwargs)
             bound[first] = as_floating(name, first, bound[first])
             if cores is None:
-                token = chosen.set(choice)
+                token = current_choice.set(choice)
                 try:
                     return untyped(**bound)
                 finally:
-                    chosen.reset(token)
+                    current_choice.reset(token)
             names = (first, *parameters)
             x, *others = broadcast(name, names, [as_floating(name, n, bound[n]) for n in names])
             return cores[by_x_alone](tuple((n, bound[n]) for n in static), choice, x, *others)
@@ -133,7 +133,7 @@ def activation(
             scope = jax.enable_x64(True) if wide else contextlib.nullcontext()
             try:
                 with scope:
-                    return jitted((chosen.get(), by_x_alone), *args, **kwargs)
+                    return jitted((current_choice.get(), by_x_alone), *args, **kwargs)
             except (TypeError, ValueError, OverflowError) as error:
                 if not str(error).startswith(name):
                     explain(name, signature, static, args, kwargs)

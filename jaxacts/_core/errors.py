@@ -61,15 +61,15 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
 
 def missing(module: str, name: str, known: Iterable[str]) -> AttributeError:
     """An AttributeError for a name that a module lacks, with the nearest one."""
-    near = "".join(f"; did you mean {n!r}?" for n in nearest(name, known)[:1])
-    return AttributeError(f"module {module!r} has no attribute {name!r}{near}")
+    similar = "".join(f"; did you mean {n!r}?" for n in nearest(name, known)[:1])
+    return AttributeError(f"module {module!r} has no attribute {name!r}{similar}")
 
 
 def unknown_name(function: str, argument: str, got: object, known: Iterable[str]) -> ValueError:
-    """A ValueError for a name that is not in ``known``, with the nearest ones, or all if none is near."""
+    """A ValueError for a name that is not in ``known``, with the nearest ones, or all if none is similar."""
     names = sorted(known)
-    near = nearest(str(got), names)
-    *others, last = map(repr, near or names)
+    similar = nearest(str(got), names)
+    *others, last = map(repr, similar or names)
     choice = f"{', '.join(others)} or {last}" if others else last
-    remedy = f"did you mean {choice}?" if near or len(names) <= 3 else f"choose {choice}."
+    remedy = f"did you mean {choice}?" if similar or len(names) <= 3 else f"choose {choice}."
     return ValueError(f"{function}: unknown {argument} {got!r}; {remedy}")

@@ -14,11 +14,11 @@ from jax.core import Tracer
 from .entry import entry_of
 from .pieces import Choice
 
-__all__ = ["chosen", "kink_choice", "with_kink_slope"]
+__all__ = ["current_choice", "kink_choice", "with_kink_slope"]
 
 F = TypeVar("F", bound=Callable[..., Array])
 
-chosen: contextvars.ContextVar[Choice] = contextvars.ContextVar("kink choice", default=None)
+current_choice: contextvars.ContextVar[Choice] = contextvars.ContextVar("kink choice", default=None)
 """The choice that holds while a function is called."""
 
 
@@ -67,8 +67,8 @@ def kink_choice(function: Callable[..., Array]) -> Choice:
 
 
 def _call_with(choice: Choice, function: Callable[..., Array], /, *args: Any, **kwargs: Any) -> Array:
-    token = chosen.set(choice)
+    token = current_choice.set(choice)
     try:
         return function(*args, **kwargs)
     finally:
-        chosen.reset(token)
+        current_choice.reset(token)

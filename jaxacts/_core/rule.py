@@ -21,7 +21,7 @@ from .dtypes import down, up
 from .pieces import Choice, Pieces, piecewise_constant, slope_array, times_tangent
 from .rounding import nudged
 
-__all__ = ["Core", "Static", "at_finite_numbers", "elementwise"]
+__all__ = ["SlopeFormula", "at_finite_numbers", "elementwise"]
 
 Formula: TypeAlias = Callable[..., Array]
 SlopeFormula: TypeAlias = Callable[..., Array | Pieces]
@@ -67,7 +67,7 @@ def elementwise(
 
     def value(static: Static, choice: Choice, x: Array, *parameters: Array) -> Array:
         wide = [up(a, x.dtype) for a in (x, *parameters)]
-        y = slope_array(wide[0], form("value", x)(*wide, **dict(static)), choice)
+        y: Any = form("value", x)(*wide, **dict(static))
         return finished(y, "value", static, x, wide[0])
 
     def function(by_all: bool) -> Core:
@@ -81,19 +81,19 @@ def elementwise(
             wide = [up(a, x.dtype) for a in primals]
             terms: list[Array] = []
 
-            def derivative(what: str, y: Array | Pieces | None = None) -> Array:
-                y = form(what, x)(*wide, **dict(static)) if y is None else y
+            def rounded(what: str, y: Array | Pieces) -> Array:
                 return finished(slope_array(wide[0], y, choice), what, static, x, wide[0])
 
             if not isinstance(tangents[0], SymbolicZero):
-                steepness = form("slope", x)(*wide, **dict(static))
-                if isinstance(steepness, Pieces) and piecewise_constant(steepness, wide):
-                    terms.append(times_tangent(wide[0], steepness, tangents[0], choice))
+                by_x = form("slope", x)(*wide, **dict(static))
+                if isinstance(by_x, Pieces) and piecewise_constant(by_x, wide):
+                    terms.append(times_tangent(wide[0], by_x, tangents[0], choice))
                 else:
-                    terms.append(derivative("slope", steepness) * tangents[0])
+                    terms.append(rounded("slope", by_x) * tangents[0])
             for parameter, tangent in zip(partials, tangents[1:], strict=True):
                 if by_all and not isinstance(tangent, SymbolicZero):
-                    terms.append(_parameter_term(derivative(parameter), tangent))
+                    by_parameter = form(parameter, x)(*wide, **dict(static))
+                    terms.append(_parameter_term(rounded(parameter, by_parameter), tangent))
             return out, sum(terms[1:], terms[0]) if terms else jnp.zeros_like(out)
 
         f.defjvp(rule, symbolic_zeros=by_all)

@@ -28,25 +28,25 @@ def _standardized(x: Array, mean: Array, variance: Array, epsilon: float) -> tup
     s_lo = jnp.where(s == 0, 0, (total - square - square_lo + total_lo) / (2 * s))
     z = jnp.where(centred == 0, 0, centred / s)
     e = decay_of_quotient(centred, s, centred_lo, s_lo)
-    near = ~((s == 0) | (jnp.abs(z) >= underflow(x)))  # also where one of them is NaN, so that the exponential is
-    step, curve = (jnp.where(near, v, 0) for v in (e.s, e.c))
-    return z, s, Decay(jnp.where(near, e.power, jnp.where(centred == 0, 1 / e.unit, 0)), step, curve, e.unit)
+    inside = ~((s == 0) | (jnp.abs(z) >= underflow(x)))  # also where one of them is NaN, so that the exponential is
+    step, curve = (jnp.where(inside, v, 0) for v in (e.s, e.c))
+    return z, s, Decay(jnp.where(inside, e.power, jnp.where(centred == 0, 1 / e.unit, 0)), step, curve, e.unit)
 
 
-def _times(e: Decay, y: Array) -> Array:
-    """e.times(y) for a y of any size, which must not overflow before the unit comes in."""
+def _multiply(e: Decay, y: Array) -> Array:
+    """e.multiply(y) for a y of any size, which must not overflow before the unit comes in."""
     large = jnp.abs(y) > 2.0**60
     if y.dtype == jnp.float64:
-        return e.times(y)
+        return e.multiply(y)
     shifted = Decay(e.power, e.s, e.c, jnp.where(large, e.unit * 2.0**42, e.unit))
-    return shifted.times(jnp.where(large, y * 2.0**-42, y))
+    return shifted.multiply(jnp.where(large, y * 2.0**-42, y))
 
 
 def _product(e: Decay, a: Array, b: Array, divisor: Array) -> Array:
     """e·a·b/divisor for |a| >= |b|; where a·b may leave the range of the dtype, b comes last."""
     y = a * b
     safe = (jnp.abs(y) > 2.0**-100) & (jnp.abs(y) < 2.0**100)
-    return _times(e, finite(jnp.where(safe, y, a))) / divisor * jnp.where(safe, 1, b)
+    return _multiply(e, finite(jnp.where(safe, y, a))) / divisor * jnp.where(safe, 1, b)
 
 
 def _over(x: Array, s: Array, e: Decay) -> Array:
@@ -90,13 +90,13 @@ def slope(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) 
     unit = jnp.where(large, 2.0**-80, 1).astype(x.dtype)
     left, right = alpha * unit * (1 + n), unit * (1 + n)  # the bracket has a root on the left
     bracket = jnp.where(z < 0, right, left) + (1 - alpha) * _over(x * unit, s, e)
-    return (jnp.where(z < 0, left, right) + _times(e, finite(bracket))) / jnp.square(1 + n) / unit
+    return (jnp.where(z < 0, left, right) + _multiply(e, finite(bracket))) / jnp.square(1 + n) / unit
 
 
 def by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     """x·(1 - p)."""
     z, _, e = _standardized(x, mean, variance, epsilon)
-    return jnp.where(z < 0, finite(x), _times(e, finite(x))) / (1 + e.value)
+    return jnp.where(z < 0, finite(x), _multiply(e, finite(x))) / (1 + e.value)
 
 
 def by_mean(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
@@ -43,7 +44,7 @@ def selu(x: Array, scale: float, left: float) -> Array:
 
 def selu_decay(x: Array, left: float) -> Array:
     """left·exp(x) for x < 0."""
-    return decay(negative_part(x)).times(left)
+    return decay(negative_part(x)).multiply(left)
 
 
 def celu(x: Array, alpha: Array) -> Array:
@@ -57,9 +58,9 @@ def celu_decay(x: Array, alpha: Array) -> Array:
     return decay_of_quotient(negative_part(finite(x)), alpha).value
 
 
-def celu_by_alpha(x: Array, alpha: Array) -> Array:
+def celu_by_alpha(x: Array, alpha: Array, expm1: Callable[[Array], Array] = _expm1) -> Array:
     """expm1(r) - r·exp(r) at r = x/alpha < 0; near 0, where that cancels, minus the sum of r^k (k-1)/k! for k >= 2."""
-    r = negative_part(jnp.where(x < -1e4 * alpha, -1e4 * alpha, x) / alpha)
-    near = jnp.where(r > -1, r, 0)
-    series = near * near * polynomial([-(k - 1) / math.factorial(k) for k in range(20, 1, -1)], near)
-    return jnp.where(r > -1, series, _expm1(r) - r * decay(r).value)
+    r = jnp.maximum(negative_part(finite(x)) / alpha, -1e4)
+    small = jnp.maximum(r, -1)
+    series = small * small * polynomial([-(k - 1) / math.factorial(k) for k in range(20, 1, -1)], small)
+    return jnp.where(r > -1, series, expm1(r) - r * jnp.exp(r))

@@ -15,19 +15,19 @@ from jax import Array
 
 from .arithmetic.coefficients import GELU_GATE, GELU_STEEPNESS, GELU_STEEPNESS_64, GELU_TAIL, GELU_TAIL_64
 from .arithmetic.double_word import two_square, two_words
-from .arithmetic.elementary import bounded, derivative
+from .arithmetic.elementary import clipped_abs, derivative
 from .arithmetic.exponential import Decay, exp_of_minus
-from .arithmetic.polynomial import near_value, polynomial
+from .arithmetic.polynomial import polynomial, series_value
 
-__all__ = ["gelu", "gelu_slope"]
+__all__ = ["DENSITY_AT_0", "gelu", "gelu_slope"]
 
-_DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
+DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
 ROOT = (0.7517915246935645, -1.4956759177009883e-17)  # c, and what float64 leaves of it
 
 
-def _bounded(x: Array) -> Array:
+def _clipped_abs(x: Array) -> Array:
     """|x|, at most where exp(-x²/2) is below the smallest number of the dtype."""
-    return bounded(x, 39.0 if x.dtype == jnp.float64 else 14.5)
+    return clipped_abs(x, 39.0 if x.dtype == jnp.float64 else 14.5)
 
 
 def _bell(a: Array) -> Decay:
@@ -56,27 +56,27 @@ def _tail(a: Array) -> tuple[Array, Array]:
 
 def gelu(x: Array) -> Array:
     """x·Φ(x), without derivative."""
-    a = _bounded(x)
-    lost = _bell(a).times(*_tail(a))
-    return near_value(x, GELU_GATE, jnp.where(x < 0, -lost, x - lost), True)
+    a = _clipped_abs(x)
+    lost = _bell(a).multiply(*_tail(a))
+    return series_value(x, GELU_GATE, jnp.where(x < 0, -lost, x - lost), True)
 
 
 @derivative(lambda x: _curvature(x))
 def gelu_slope(x: Array) -> Array:
     """Φ(x) + x·φ(x)."""
-    a, (root, root_lo) = _bounded(x), two_words(ROOT, x.dtype)
+    a, (root, root_lo) = _clipped_abs(x), two_words(ROOT, x.dtype)
     from_root = root - a
     g = polynomial(GELU_STEEPNESS_64 if x.dtype == jnp.float64 else GELU_STEEPNESS, _mirrored_quotient(a))
     # The low word of the root counts near it alone, where 1 + g is 2·φ(0)·(2 - c²).
-    rest = root_lo * 2 * _DENSITY_AT_0 * (2 - root * root)
-    left = 0.5 * _bell(a).times(from_root, from_root * g + rest)
+    rest = root_lo * 2 * DENSITY_AT_0 * (2 - root * root)
+    left = 0.5 * _bell(a).multiply(from_root, from_root * g + rest)
     return jnp.where(x < 0, left, 1 - left)
 
 
 def _curvature(x: Array) -> Array:
     """φ(x)·(2 - x²)."""
-    a = _bounded(x)
-    return _DENSITY_AT_0 * _density_ratio(a) * (2 - a * a)
+    a = _clipped_abs(x)
+    return DENSITY_AT_0 * _density_ratio(a) * (2 - a * a)
 
 
 def _density_slope(x: Array) -> Array:

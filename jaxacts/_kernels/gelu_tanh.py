@@ -1,7 +1,7 @@
 """x·σ(y) with the cubic y = sqrt(8/pi)·(x + 0.044715·x³): the tanh form of gelu, its slope and its curvature.
 
-y reaches 90 before the exponential vanishes, where one rounding of y costs 45 units in the last place, so y is a sum of
-two words. Every product that matters is one of two half significands, which is exact whether or not it is contracted
+y reaches 90 before the exponential underflows, where one rounding of y costs 45 units in the last place, so y is a sum
+of two words. Every product that matters is one of two half significands, which is exact whether or not it is contracted
 with the sum that follows.
 """
 
@@ -17,12 +17,12 @@ from numpy.polynomial import Polynomial
 
 from .arithmetic.coefficients import GELU_TANH_ROOT
 from .arithmetic.double_word import split, split_constant
-from .arithmetic.elementary import bounded, derivative
+from .arithmetic.elementary import clipped_abs, derivative
 from .arithmetic.exponential import Decay, exp_of_minus
 from .arithmetic.gate import gate, gate_slope
 from .arithmetic.polynomial import about_root, polynomial
 
-__all__ = ["gelu_tanh", "gelu_tanh_slope"]
+__all__ = ["CUBE", "LINEAR", "gelu_tanh", "gelu_tanh_slope"]
 
 LINEAR = math.sqrt(8 / math.pi)
 CUBE = LINEAR * 0.044715
@@ -34,7 +34,7 @@ _SHORT_LO = (LINEAR - _SHORT) + LINEAR_LO
 
 
 def _underflow(x: Array) -> float:
-    """Where exp(-y) vanishes."""
+    """Where exp(-y) underflows."""
     return 24.0 if x.dtype == jnp.float64 else 11.0
 
 
@@ -43,8 +43,8 @@ def _saturated(x: Array) -> float:
     return 8.0 if x.dtype == jnp.float64 else 6.0
 
 
-def _bounded(x: Array) -> Array:
-    return bounded(x, _underflow(x))
+def _clipped_abs(x: Array) -> Array:
+    return clipped_abs(x, _underflow(x))
 
 
 def _lo(x: Array, h: Array, w: Array) -> Array:
@@ -86,16 +86,16 @@ def gelu_tanh(x: Array) -> Array:
 @derivative(lambda x: _curvature(x))
 def gelu_tanh_slope(x: Array) -> Array:
     """σ(y) + x·y'·σ(y)·σ(-y)."""
-    left = gate_slope(*_cubic_and_steepness(_bounded(x)))
+    left = gate_slope(*_cubic_and_steepness(_clipped_abs(x)))
     return about_root(x, GELU_TANH_ROOT, jnp.where(x < 0, left, 1 - left))
 
 
 def _curvature(x: Array) -> Array:
     """σ(y)·σ(-y)·(b - c·tanh(|y|/2)), where b = 2y' + x·y'' is even and c = |x|·y'² odd in |x|."""
-    a, e = _bounded(x), _decay(x)
+    a, e = _clipped_abs(x), _decay(x)
     n = e.value
     lesser, greater = (polynomial(_about_one(s), a - 1) for s in (1, -1))
-    return e.times(lesser + n * greater) / ((1 + n) * jnp.square(1 + n))
+    return e.multiply(lesser + n * greater) / ((1 + n) * jnp.square(1 + n))
 
 
 def _about_one(sign: int) -> list[float]:
@@ -107,7 +107,7 @@ def _about_one(sign: int) -> list[float]:
 @jax.custom_jvp
 def _decay(x: Array) -> Decay:
     """exp(-|y(x)|)."""
-    y, lo = _cubic(_bounded(x))
+    y, lo = _cubic(_clipped_abs(x))
     return exp_of_minus(y, -lo)
 
 
@@ -115,5 +115,5 @@ def _decay(x: Array) -> Decay:
 def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Decay, Decay]:
     (x,), (t,) = primals, tangents
     e = _decay(x)
-    rate = (LINEAR + 3 * CUBE * jnp.square(_bounded(x))) * jnp.where(x < 0, t, -t)
+    rate = (LINEAR + 3 * CUBE * jnp.square(_clipped_abs(x))) * jnp.where(x < 0, t, -t)
     return e, e.tangent(rate)

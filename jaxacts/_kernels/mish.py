@@ -7,9 +7,9 @@ from jax import Array
 
 from .arithmetic.coefficients import MISH_GATE, MISH_ROOT
 from .arithmetic.double_word import two_sum
-from .arithmetic.elementary import bounded, derivative
+from .arithmetic.elementary import clipped_abs, derivative
 from .arithmetic.exponential import decay, underflow
-from .arithmetic.polynomial import about_root, near_value, polynomial
+from .arithmetic.polynomial import about_root, polynomial, series_value
 
 __all__ = ["curvature", "mish", "mish_slope"]
 
@@ -22,32 +22,32 @@ def _denominator(x: Array, n: Array) -> Array:
 
 def mish(x: Array) -> Array:
     """x·tanh(log(1 + exp(x))), without derivative."""
-    e, a = decay(x), bounded(x, underflow(x))
+    e, a = decay(x), clipped_abs(x, underflow(x))
     n = e.value
     share = jnp.where(x < 0, n * (1 + n), 2 * n * n) / _denominator(x, n)
     correction = -a * share
     right = jnp.where(x > underflow(x), x, a + correction)
-    return near_value(x, MISH_GATE, jnp.where(x < 0, -e.times(a, correction), right), True)
+    return series_value(x, MISH_GATE, jnp.where(x < 0, -e.multiply(a, correction), right), True)
 
 
 @derivative(lambda x: curvature(x))
 def mish_slope(x: Array) -> Array:
     """n times a cubic in n less a correction on the left, 1 and a correction on the right."""
-    e, a = decay(x), bounded(x, underflow(x))
+    e, a = decay(x), clipped_abs(x, underflow(x))
     n = e.value
     left, left_lo = two_sum(1 - a, n * (n * (1 + n / 4) + (1.5 - a)))
     left_lo = left_lo + e.rounding_error(polynomial((0.75, 2, 1.5 - a), n))
     right = n * n * (4 * (1 + n) * (a - n) - 2)
     # 1 + m is (1 + n + n²/2)² on the left, (1 + 2n + 2n²)² on the right.
     m = n * jnp.where(x < 0, polynomial((0.25, 1, 2, 2), n), polynomial((4, 8, 8, 4), n))
-    top = e.times(left, left_lo)
+    top = e.multiply(left, left_lo)
     far = jnp.where(x < 0, top, 1.0) + jnp.where(x < 0, -top * m, right) / (1 + m)
     return about_root(x, MISH_ROOT, far)
 
 
 def curvature(x: Array) -> Array:
     """A cubic in n times 4n (4n² on the right) over the cube of the denominator of the value."""
-    e, a = decay(x), bounded(x, underflow(x))
+    e, a = decay(x), clipped_abs(x, underflow(x))
     n = e.value
     left = x < 0
     rest = (
@@ -57,4 +57,4 @@ def curvature(x: Array) -> Array:
     )
     bracket = (jnp.where(left, 4.0, 2.0) - 2 * a) + n * polynomial(rest, n)
     below = _denominator(x, n)
-    return e.times(jnp.where(left, 4.0, 4 * n) * bracket) / (below * jnp.square(below))
+    return e.multiply(jnp.where(left, 4.0, 4 * n) * bracket) / (below * jnp.square(below))

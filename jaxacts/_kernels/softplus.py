@@ -7,7 +7,7 @@ from jax import Array
 
 from .arithmetic.coefficients import LOG1P, SOFTPLUS
 from .arithmetic.exponential import decay
-from .arithmetic.polynomial import near_value, polynomial
+from .arithmetic.polynomial import polynomial, series_value
 
 __all__ = ["softplus"]
 
@@ -19,4 +19,4 @@ def softplus(x: Array) -> Array:
     if x.dtype == jnp.float64:
         return jnp.maximum(x, 0) + jnp.log1p(u)
     tail = u + (u * u * polynomial(LOG1P, u) + e.rounding_error(1 - u))
-    return near_value(x, SOFTPLUS, jnp.maximum(x, 0) + tail)
+    return series_value(x, SOFTPLUS, jnp.maximum(x, 0) + tail)

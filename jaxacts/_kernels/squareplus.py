@@ -1,6 +1,6 @@
 """squareplus, its slope and its partial derivative, for every x and b.
 
-Squares are taken of numbers scaled by a power of two that brings b between 1 and 4, so that none overflows or vanishes.
+Squares are taken of numbers scaled by a power of two that brings b between 1 and 4, so that none leaves the range.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ __all__ = ["gated", "root_exp", "root_of_slope", "sigmoid", "sigmoid_slope"]
 
 
 def root_exp(x: Array, largest: float) -> Array:
-    """``min(exp(x/2), largest)``: its square may vanish or overflow where a product with it as a factor twice does not.
+    """``min(exp(x/2), largest)``: its square may leave the range where a product with it as a factor twice does not.
 
     The minimum also keeps XLA from turning the square into another exponential.
     """
@@ -20,7 +20,7 @@ def root_exp(x: Array, largest: float) -> Array:
 
 
 def gated(value: Array, gate: Array) -> Array:
-    """value·σ(gate), which keeps its digits where σ itself has vanished."""
+    """value·σ(gate), which keeps its digits where σ itself has underflowed."""
     u = root_exp(-jnp.abs(gate), 1.0)
     factor = jnp.where(gate < 0, u, 1)
     return value / (1 + u * u) * factor * factor
@@ -43,7 +43,7 @@ def _root_steepness(x: Array) -> Array:
 
 @derivative(_root_steepness)
 def root_of_slope(x: Array) -> Array:
-    """The root of σ(x)·σ(-x), which may vanish where a product with it does not."""
+    """The root of σ(x)·σ(-x), which may underflow where a product with it does not."""
     u = root_exp(-jnp.abs(x), 1.0)
     return u / (1 + u * u)
 

@@ -7,7 +7,6 @@ itself, never from the value plus a constant, so they keep every digit where the
 
 from __future__ import annotations
 
-import math
 from math import inf
 
 import jax
@@ -20,7 +19,6 @@ from jaxacts._kernels import elu as _elu
 from jaxacts._kernels import softplus as _softplus
 from jaxacts._kernels import squareplus as _squareplus
 from jaxacts._kernels.arithmetic.elementary import finite, negative_part
-from jaxacts._kernels.arithmetic.polynomial import polynomial
 from jaxacts.activations._logistic import sigmoid
 
 __all__ = ["celu", "elu", "selu", "softplus", "squareplus"]
@@ -33,7 +31,7 @@ _SELU_LIMITS = ((_SELU_LEFT, _SELU_SCALE),)
 
 
 def _elu_slope(x: Array, alpha: Array) -> Pieces:
-    half = jnp.exp(negative_part(x) / 2)  # exp(x) itself may vanish where alpha·exp(x) does not
+    half = jnp.exp(negative_part(x) / 2)  # exp(x) itself may underflow where alpha·exp(x) does not
     return Pieces((0.0,), (alpha * half * half, 1.0), limits=((alpha, 1.0),))
 
 
@@ -132,17 +130,9 @@ def _celu_slope(x: Array, alpha: Array) -> Pieces:
     return Pieces((0.0,), (jnp.exp(negative_part(finite(x)) / alpha), 1.0), limits=((1.0, 1.0),))
 
 
-def _celu_by_alpha(x: Array, alpha: Array) -> Array:
-    """expm1(r) - r·exp(r) at r = x/alpha < 0; near 0, where that cancels, minus the sum of r^k (k-1)/k! for k >= 2."""
-    r = jnp.maximum(negative_part(finite(x)) / alpha, -1e4)
-    near = jnp.maximum(r, -1)
-    series = near * near * polynomial([-(k - 1) / math.factorial(k) for k in range(12, 1, -1)], near)
-    return jnp.where(r > -1, series, jnp.expm1(r) - r * jnp.exp(r))
-
-
 @activation(
     slope=_celu_slope,
-    partials={"alpha": _celu_by_alpha},
+    partials={"alpha": lambda x, alpha: _elu.celu_by_alpha(x, alpha, jnp.expm1)},
     refined={
         "value": _elu.celu,
         "slope": lambda x, alpha: Pieces((0.0,), (_elu.celu_decay(x, alpha), 1.0), limits=((1.0, 1.0),)),
@@ -180,7 +170,7 @@ def celu(x: Array, alpha: ArrayLike = 1.0) -> Array:
     References:
         Barron 2017, "Continuously differentiable exponential linear units", https://arxiv.org/abs/1704.07483
     """
-    r = negative_part(x) / alpha  # near 0 it may vanish where alpha·expm1(r), which is x there, does not
+    r = negative_part(x) / alpha  # near 0 it may underflow where alpha·expm1(r), which is x there, does not
     return jnp.where((x > 0) | (r > -1e-9), x, alpha * jnp.expm1(r))
 
 

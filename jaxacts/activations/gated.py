@@ -22,18 +22,18 @@ def _by_gate(value: Array, gate: Array) -> Array:
 
 
 @jax.custom_jvp
-def _gated(value: Array, gate: Array) -> Array:
+def _glu(value: Array, gate: Array) -> Array:
     """value·σ(gate), rounded once; the backward pass keeps one array for each of the two."""
     v, g = up(value, value.dtype), up(gate, value.dtype)
     return down(jnp.where(jnp.isinf(v) & (g > -jnp.inf), v, gated(finite(v), g)), value.dtype)
 
 
-@_gated.defjvp
+@_glu.defjvp
 def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
     (value, gate), (dv, dg) = primals, tangents
     v, g = up(value, value.dtype), up(gate, value.dtype)
     by_value, by_gate = down(sigmoid(g), value.dtype), down(_by_gate(v, g), value.dtype)
-    return _gated(value, gate), by_value * dv + by_gate * dg
+    return _glu(value, gate), by_value * dv + by_gate * dg
 
 
 @activation(static=("axis",))
@@ -72,4 +72,4 @@ def glu(x: Array, axis: int = -1) -> Array:
             f"glu: axis {axis} must have an even length, got shape {x.shape}; pad it or choose another axis."
         )
     value, gate = jnp.split(x, 2, axis)
-    return _gated(value, gate)
+    return _glu(value, gate)

@@ -1,7 +1,7 @@
 r"""Self-gated units: x times a gate that opens with x.
 
 :math:`x \cdot g(x)` with a sigmoid-like g is smooth, dips below zero on the left and tends to the identity on the
-right. The forms below never multiply an infinite x by a vanished gate, and compute the left tail from the
+right. The forms below never multiply an infinite x by a gate that has underflowed, and compute the left tail from the
 exponential, so that value and slope keep their digits until they leave the range of the dtype.
 """
 
@@ -35,7 +35,7 @@ def _root_exp(y: Array) -> Array:
     return root_exp(y, 2.0**60 if y.dtype == jnp.float64 else 2.0**29)  # the sigmoid of its logarithm rounds to 1
 
 
-def _gated(inner: Inner, x: Array) -> Array:
+def _self_gated(inner: Inner, x: Array) -> Array:
     """x·σ(y) as x·u²/(1 + u²) with u = exp(y/2)."""
     x = _lowest(x)
     u = _root_exp(inner(x)[0])
@@ -55,9 +55,9 @@ def _gated_slope(inner: Inner, x: Array) -> Array:
 @_gated_slope.defjvp
 def _(inner: Inner, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (x,), (t,) = primals, tangents
-    near = jnp.clip(x, -1e3, 1e3)
-    y, steep, curve = inner(near)
-    curvature = sigmoid_slope(y) * (2 * steep + near * (curve - steep * steep * jnp.tanh(y / 2)))
+    inside = jnp.clip(x, -1e3, 1e3)
+    y, steep, curve = inner(inside)
+    curvature = sigmoid_slope(y) * (2 * steep + inside * (curve - steep * steep * jnp.tanh(y / 2)))
     return _gated_slope(inner, x), curvature * t
 
 
@@ -104,7 +104,7 @@ def silu(x: Array) -> Array:
         Elfwing et al. 2017, "Sigmoid-weighted linear units for neural network function approximation",
         https://arxiv.org/abs/1702.03118
     """
-    return _gated(_linear, x)
+    return _self_gated(_linear, x)
 
 
 swish = silu
@@ -117,20 +117,17 @@ def _gelu_facts(approximate: bool) -> Facts:
     return Facts((least, inf), Line(0, 0), Line(1, 0), lipschitz=steepest)
 
 
-_DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
-_LINEAR = math.sqrt(8 / math.pi)
-_CUBE = 0.044715 * _LINEAR
 _TAIL = 0.9942
 
 
 def _erfc_ends(x: Array) -> float:
-    """Where erfc vanishes in float32; from there to -13.3, where gelu does, it is -φ(x)·(1 - 1/x² + ...)."""
+    """Where erfc underflows in float32; from there to -13.3, where gelu does, it is -φ(x)·(1 - 1/x² + ...)."""
     return -math.inf if x.dtype == jnp.float64 else -12.97
 
 
 def _cubic(x: Array) -> tuple[Array, Array, Array]:
-    square = x * x
-    return x * (_LINEAR + _CUBE * square), _LINEAR + 3 * _CUBE * square, 6 * _CUBE * x
+    linear, cube, square = _gelu_tanh.LINEAR, _gelu_tanh.CUBE, x * x
+    return x * (linear + cube * square), linear + 3 * cube * square, 6 * cube * x
 
 
 def _gelu_slope(x: Array, approximate: bool) -> Array:
@@ -138,7 +135,7 @@ def _gelu_slope(x: Array, approximate: bool) -> Array:
         return _gated_slope(_cubic, x)
     x = jnp.clip(x, -40, 40)
     half = jnp.exp(x * x / -4)
-    steep = x * half * _DENSITY_AT_0 * half
+    steep = x * half * _gelu.DENSITY_AT_0 * half
     return jnp.where(x < _erfc_ends(x), _TAIL * steep, jax.lax.erfc(-math.sqrt(0.5) * x) / 2 + steep)
 
 
@@ -185,10 +182,10 @@ def gelu(x: Array, approximate: bool = True) -> Array:
     """
     check_flag("gelu", "approximate", approximate)
     if approximate:
-        return _gated(_cubic, x)
+        return _self_gated(_cubic, x)
     x = jnp.maximum(x, -40)
     half = jnp.exp(x * x / -4)
-    tail = half * (-_TAIL * _DENSITY_AT_0) * half
+    tail = half * (-_TAIL * _gelu.DENSITY_AT_0) * half
     return jnp.where(x < _erfc_ends(x), tail, x / 2 * jax.lax.erfc(-math.sqrt(0.5) * x))
 
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-__all__ = ["bounded", "derivative", "finite", "magnitude", "negative_part", "two_factors"]
+__all__ = ["clipped_abs", "derivative", "finite", "magnitude", "negative_part", "two_factors"]
 
 
 def derivative(slope: Callable[[Array], Array]) -> Callable[[Callable[[Array], Array]], Callable[[Array], Array]]:
@@ -38,7 +38,7 @@ def negative_part(x: Array) -> Array:
     return jnp.where(x >= 0, 0, x)
 
 
-def bounded(x: Array, largest: float) -> Array:
+def clipped_abs(x: Array, largest: float) -> Array:
     """``min(|x|, largest)``; derivative 1 at 0, and 0 from ``largest`` on."""
     a = magnitude(x)
     return jnp.where(a > largest, largest, a)

@@ -20,7 +20,7 @@ from jax.typing import ArrayLike
 
 from .coefficients import EXP
 from .double_word import two_prod
-from .elementary import bounded
+from .elementary import clipped_abs
 from .polynomial import horner_pairs
 
 __all__ = ["UNIT", "Decay", "decay", "decay_of_quotient", "exp_of_minus", "power_and_rest", "underflow"]
@@ -47,7 +47,7 @@ class Decay(NamedTuple):
         """What ``value`` lost when it was rounded, times the rate at which a formula changes with it."""
         return self.power * (((1 - self._sum) - self.s) + self.c) * self.unit * rate
 
-    def times(self, y: ArrayLike, y_lo: ArrayLike = 0.0) -> Array:
+    def multiply(self, y: ArrayLike, y_lo: ArrayLike = 0.0) -> Array:
         """The number times (y + y_lo), rounded once, flushed only where the product is subnormal."""
         if not isinstance(y_lo, float):
             y_lo = y_lo + y_lo * (self.c - self.s)
@@ -61,7 +61,7 @@ class Decay(NamedTuple):
 
 # float32: a = s + k·ln2 with |s| <= ln2/2 (and the low word of a), ln2 = _LN2 + _LN2_LO where k·_LN2 is exact.
 _LN2, _LN2_LO = 0.693359375, -2.1219444005469057e-4
-# XLA turns (a·UNIT)·(b·UNIT) into (a·b)·UNIT², and UNIT³ may not vanish either.
+# XLA turns (a·UNIT)·(b·UNIT) into (a·b)·UNIT², and UNIT³ may not underflow either.
 ONE, UNIT = np.float32(1), np.float32(2.0**-40)
 _TO_INTEGER = 1.5 * 2.0**23  # a sum with it is rounded to an integer, which shows in the lowest bits
 
@@ -131,7 +131,7 @@ def exp_of_minus(a: Array, lo: ArrayLike = 0.0) -> Decay:
 
 def decay(x: Array) -> Decay:
     """exp(-|x|). Its derivative at 0 is taken from the right."""
-    return exp_of_minus(bounded(x, underflow(x)))
+    return exp_of_minus(clipped_abs(x, underflow(x)))
 
 
 def decay_of_quotient(x: Array, y: Array, x_lo: ArrayLike = 0.0, y_lo: ArrayLike = 0.0) -> Decay:
@@ -142,4 +142,4 @@ def decay_of_quotient(x: Array, y: Array, x_lo: ArrayLike = 0.0, y_lo: ArrayLike
     back, back_lo = two_prod(q, jnp.broadcast_to(large, q.shape))
     rest = (x * unit - back) - back_lo + (x_lo - q * y_lo) * unit
     error = lax.stop_gradient(jnp.where(jnp.abs(q) < 1e4, rest / large, 0.0))
-    return exp_of_minus(bounded(q, underflow(q)), jnp.where(q < 0, error, -error))
+    return exp_of_minus(clipped_abs(q, underflow(q)), jnp.where(q < 0, error, -error))

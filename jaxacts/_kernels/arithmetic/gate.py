@@ -9,13 +9,13 @@ from jax import Array
 from .elementary import magnitude
 from .exponential import UNIT, exp_of_minus, power_and_rest
 
-__all__ = ["SATURATED", "gate", "gate_slope", "lower_bounded"]
+__all__ = ["SATURATED", "clipped_below", "gate", "gate_slope"]
 
 SATURATED = 40.0  # σ(40) is 1, and the powers of two below are normal numbers
 
 
-def lower_bounded(y: Array) -> Array:
-    """y, but not below where y·σ(y) has vanished."""
+def clipped_below(y: Array) -> Array:
+    """y, but not below where y·σ(y) has underflowed."""
     return jnp.maximum(y, -800.0 if y.dtype == jnp.float64 else -120.0)
 
 
@@ -28,14 +28,14 @@ def gate(v: Array | np.float32, y: Array, lo: Array | float = 0.0) -> Array:
     """
     if y.dtype == jnp.float64:
         e = exp_of_minus(magnitude(y), jnp.where(y < 0, 1.0, -1.0) * lo)
-        return jnp.where(y < 0, e.times(v), v) / (1 + e.value)
+        return jnp.where(y < 0, e.multiply(v), v) / (1 + e.value)
     unit = np.float32(2.0**-60)
     p, r = power_and_rest(y, -lo, unit)
     return v / (p + (unit + p * r)) * unit
 
 
 def gate_slope(y: Array, lo: Array | float, steep: Array, steep_lo: Array | float = 0.0) -> Array:
-    """σ(-w)·(1 - z·σ(w)) for w = y + lo from 0 to where exp(-w) has vanished and z = steep + steep_lo, without
+    """σ(-w)·(1 - z·σ(w)) for w = y + lo from 0 to where exp(-w) has underflowed and z = steep + steep_lo, without
     derivative.
 
     That is the slope of v·σ(w) at -v with z = v·w', and 1 less the slope at v. With n = exp(-w) = p·(1 + r) it is
@@ -43,7 +43,7 @@ def gate_slope(y: Array, lo: Array | float, steep: Array, steep_lo: Array | floa
     """
     if y.dtype == jnp.float64:
         e = exp_of_minus(y, -jnp.asarray(lo, y.dtype))
-        return e.times(1 + e.value - steep, -steep_lo) / jnp.square(1 + e.value)
+        return e.multiply(1 + e.value - steep, -steep_lo) / jnp.square(1 + e.value)
     power, r = power_and_rest(y, -lo, 1 / UNIT)
     p = power * UNIT
     u = (1 + p - steep) + (p * r - steep_lo)

@@ -17,7 +17,7 @@ from jax import Array
 
 from .double_word import two_words
 
-__all__ = ["Series", "about_root", "horner_pairs", "near_value", "polynomial"]
+__all__ = ["Series", "about_root", "horner_pairs", "polynomial", "series_value"]
 
 
 def polynomial(coefficients: Sequence[float | Array], x: Array) -> Array:
@@ -75,7 +75,7 @@ def about_root(x: Array, series: Series, otherwise: Array) -> Array:
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 3))
-def near_value(x: Array, series: Series, otherwise: Array, times_x: bool = False) -> Array:
+def series_value(x: Array, series: Series, otherwise: Array, times_x: bool = False) -> Array:
     """The series, or x times it, where it holds. Its derivative is that of ``otherwise``: a polynomial that is right to
     the last digit has a derivative that is not."""
     coefficients = series.of(x)
@@ -87,7 +87,7 @@ def near_value(x: Array, series: Series, otherwise: Array, times_x: bool = False
     return jnp.where(jnp.abs(d) < series.limit, x * total if times_x else total, otherwise)
 
 
-@near_value.defjvp
+@series_value.defjvp
 def _(series: Series, times_x: bool, primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
     x, otherwise = primals
-    return near_value(x, series, otherwise, times_x), tangents[1]
+    return series_value(x, series, otherwise, times_x), tangents[1]
