@@ -26,16 +26,22 @@ def polynomial(coefficients: Sequence[float | Array], x: Array) -> Array:
     Long ones are evaluated in pairs but for the last two steps, whose roundings count.
     """
     *head, first, last = coefficients
-    if len(head) < 6:
-        return functools.reduce(lambda total, c: total * x + c, coefficients)  # pyright: ignore[reportReturnType]
-    return (horner_pairs(head, x) * x + first) * x + last
+    if len(head) >= 6:
+        return (horner_pairs(head, x) * x + first) * x + last
+    total = coefficients[0] * x + coefficients[1]
+    for c in coefficients[2:]:
+        total = total * x + c
+    return total
 
 
 def horner_pairs(coefficients: Sequence[float | Array], x: Array) -> Array:
     """The same as ``p·x² + (a·x + b)``: a chain of dependent operations half as long, which a short loop waits for."""
     odd, square = len(coefficients) % 2, x * x
-    pairs = [a * x + b for a, b in zip(coefficients[odd::2], coefficients[odd + 1 :: 2], strict=True)]
-    return functools.reduce(lambda total, pair: total * square + pair, [*coefficients[:odd], *pairs])  # pyright: ignore[reportReturnType]
+    first, *rest = (a * x + b for a, b in zip(coefficients[odd::2], coefficients[odd + 1 :: 2], strict=True))
+    total = coefficients[0] * square + first if odd else first
+    for pair in rest:
+        total = total * square + pair
+    return total
 
 
 class Series(NamedTuple):

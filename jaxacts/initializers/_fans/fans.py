@@ -39,7 +39,7 @@ class KernelSpec:
 
     def checked(self, function: str) -> KernelSpec:
         """The same with hashable axes, or an error that names ``function``."""
-        if not (self.layer is None or isinstance(self.layer, Layer)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not (self.layer is None or isinstance(self.layer, Layer)):  # pyright: ignore[reportUnnecessaryIsInstance] (untyped callers)
             raise TypeError(
                 f"{function}: layer must be Conv(), Dense(), Einsum(spec), Embed() or None, got {self.layer!r}; "
                 f"pass an instance."
