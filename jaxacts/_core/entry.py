@@ -43,8 +43,8 @@ class Activation:
 
     @property
     def family(self) -> str:
-        """The module that holds the formula: rectifiers, exponentials, ..."""
-        return self.function.__module__.rpartition(".")[2]
+        """The module or package of ``jaxacts.activations`` that holds the formula: rectifiers, exponentials, ..."""
+        return self.function.__module__.removeprefix("jaxacts.activations.").partition(".")[0]
 
     @property
     def elementwise(self) -> bool:

@@ -1,4 +1,7 @@
-"""The activation functions, one module a family. A name listed in a family's ``__all__`` is in the catalogue."""
+"""The activation functions, one module or package a family.
+
+A name in the ``__all__`` of its module is in the catalogue.
+"""
 
 from . import adaptive, exponentials, gated, over_axis, rectifiers, self_gated, sigmoids
 from .adaptive import *

@@ -1,4 +1,4 @@
-r"""Activations that adapt to the distribution of their input."""
+"""Dice, which takes mean and variance of the data."""
 
 from __future__ import annotations
 

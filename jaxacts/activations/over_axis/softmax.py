@@ -1,9 +1,8 @@
-r"""Functions over an axis: softmax turns scores into probabilities, maxout takes the best of several linear pieces."""
+"""Softmax and its logarithm."""
 
 from __future__ import annotations
 
 import functools
-import math
 from typing import Any
 
 import jax
@@ -11,39 +10,18 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._core import activation, as_mask, checked_axis, checked_int, down, up
+from jaxacts._core import activation, as_mask, down, up
+from jaxacts.activations.over_axis._axes import checked_axes, is_first_maximum, masked
 
-__all__ = ["log_softmax", "maxout", "softmax"]
-
-
-def _axes(function: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
-    given = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple(checked_axis(function, a, ndim) for a in given)
-    if len(set(axes)) < len(axes):
-        raise ValueError(f"{function}: axis must not name an axis twice, got {axis}; name each once.")
-    return axes
-
-
-def _masked(mask: Array | None, x: Array, fill: float) -> Array:
-    return x if mask is None else jnp.where(mask, x, fill)
+__all__ = ["log_softmax", "softmax"]
 
 
 def _exponentials(x: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[Array, Array]:
     """x minus its maximum over the mask (where there is one), and the exponential of that (0 off the mask)."""
-    largest = jnp.max(_masked(mask, x, -jnp.inf), axes, keepdims=True, initial=-jnp.inf)
+    largest = jnp.max(masked(mask, x, -jnp.inf), axes, keepdims=True, initial=-jnp.inf)
     if mask is not None:
         largest = jnp.where(mask.any(axes, keepdims=True), largest, 0)
-    return x - largest, _masked(mask, jnp.exp(x - largest), 0)
-
-
-def _is_first_maximum(x: Array, axes: tuple[int, ...]) -> Array:
-    """Whether an element is the first of the largest over the axes, or the first NaN."""
-    sizes = [x.shape[a] for a in axes]
-    places = [jax.lax.broadcasted_iota(jnp.int32, x.shape, a) * math.prod(sizes[i + 1 :]) for i, a in enumerate(axes)]
-    place = functools.reduce(jnp.add, places, jnp.zeros(x.shape, jnp.int32))
-    largest = (x == jnp.max(x, axes, keepdims=True, initial=-jnp.inf)) | (x != x)
-    first = jnp.min(jnp.where(largest, place, math.prod(sizes)), axes, keepdims=True, initial=math.prod(sizes))
-    return place == first
+    return x - largest, masked(mask, jnp.exp(x - largest), 0)
 
 
 def _relative(t: Array, winner: Array, axes: tuple[int, ...]) -> Array:
@@ -59,7 +37,7 @@ def _balanced(y: Array, winner: Array, axes: tuple[int, ...]) -> Array:
 @functools.partial(jax.checkpoint, static_argnums=(0,), prevent_cse=False)
 def _softmax_tangent(axes: tuple[int, ...], p: Array, t: Array) -> Array:
     """(diag(p) - p·pᵀ)·t in the compute dtype; checkpointed, so that p is kept in its own dtype and nothing else."""
-    wide, winner = up(p, p.dtype), _is_first_maximum(p, axes)
+    wide, winner = up(p, p.dtype), is_first_maximum(p, axes)
     u = _relative(up(t, p.dtype), winner, axes)
     return down(_balanced(wide * (u - jnp.sum(wide * u, axes, keepdims=True)), winner, axes), p.dtype)
 
@@ -68,10 +46,10 @@ def _softmax_tangent(axes: tuple[int, ...], p: Array, t: Array) -> Array:
 def _log_softmax_tangent(axes: tuple[int, ...], x: Array, mask: Array | None, t: Array) -> Array:
     """(1 - 1·pᵀ)·t in the compute dtype, from x, which is kept."""
     _, e = _exponentials(up(x, x.dtype), axes, mask)
-    total, winner = jnp.sum(e, axes, keepdims=True), _is_first_maximum(e, axes)
+    total, winner = jnp.sum(e, axes, keepdims=True), is_first_maximum(e, axes)
     u = _relative(up(t, x.dtype), winner, axes)
     mean = jnp.sum(e * u, axes, keepdims=True) / jnp.where(total == 0, 1, total)
-    return down(_masked(mask, u - mean, 0), x.dtype)
+    return down(masked(mask, u - mean, 0), x.dtype)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -94,7 +72,7 @@ def _log_softmax(axes: tuple[int, ...], x: Array, mask: Array | None) -> Array:
     at_maximum = exponential == 1
     rest = jnp.sum(jnp.where(at_maximum, 0, exponential), axes, keepdims=True)
     ties = jnp.sum(at_maximum, axes, keepdims=True, dtype=rest.dtype) - 1
-    return down(_masked(mask, shifted - jnp.log1p(rest + ties), -jnp.inf), x.dtype)
+    return down(masked(mask, shifted - jnp.log1p(rest + ties), -jnp.inf), x.dtype)
 
 
 @_log_softmax.defjvp
@@ -136,7 +114,7 @@ def softmax(x: Array, axis: int | tuple[int, ...] | None = -1, where: ArrayLike 
         Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs",
         https://doi.org/10.1007/978-3-642-76153-9_28
     """
-    return _softmax(_axes("softmax", axis, x.ndim), x, as_mask("softmax", where, x))
+    return _softmax(checked_axes("softmax", axis, x.ndim), x, as_mask("softmax", where, x))
 
 
 @activation(static=("axis",))
@@ -172,48 +150,4 @@ def log_softmax(x: Array, axis: int | tuple[int, ...] | None = -1, where: ArrayL
         Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs",
         https://doi.org/10.1007/978-3-642-76153-9_28
     """
-    return _log_softmax(_axes("log_softmax", axis, x.ndim), x, as_mask("log_softmax", where, x))
-
-
-@activation(static=("pieces", "axis"), typical={"pieces": 2})
-def maxout(x: Array, pieces: int, axis: int = -1) -> Array:
-    r"""Maximum over groups of neighbouring features: a convex piecewise linear function of learned pieces.
-
-    .. math::
-
-        f(x)_i = \max_{0 \le j < k} x_{ik + j}
-
-    Args:
-        x: array of any real dtype whose ``axis`` has a length divisible by ``pieces``.
-        pieces: how many neighbours :math:`k \ge 1` compete for one output.
-        axis: the axis that holds the pieces.
-
-    Returns:
-        Array of the dtype of ``x`` with ``axis`` shorter by the factor ``pieces``.
-
-    Raises:
-        TypeError: ``x`` is complex or not an array.
-        ValueError: ``axis`` is out of range, or ``pieces`` does not divide its length.
-
-    Note:
-        The gradient goes to the first of the equal maxima, whole, where ``jnp.max`` splits it. With pieces
-        :math:`(0, x)` it is ReLU, with :math:`(ax, x)` leaky ReLU, slope at 0 included.
-
-    Example:
-        >>> import jax.numpy as jnp, jaxacts
-        >>> jaxacts.maxout(jnp.array([1.0, 2.0, 4.0, 3.0]), pieces=2)
-        Array([2., 4.], dtype=float32)
-
-    References:
-        Goodfellow et al. 2013, "Maxout networks", https://arxiv.org/abs/1302.4389
-    """
-    axis = checked_axis("maxout", axis, x.ndim)
-    length, pieces = x.shape[axis], checked_int("maxout", "pieces", pieces)
-    if pieces < 1 or length % pieces:
-        raise ValueError(
-            f"maxout: pieces must be positive and divide the length {length} of axis {axis}, got {pieces}; "
-            f"give the layer before it units * pieces features."
-        )
-    grouped = x.reshape(*x.shape[:axis], length // pieces, pieces, *x.shape[axis + 1 :])
-    first = _is_first_maximum(jax.lax.stop_gradient(grouped), (axis + 1,))
-    return jnp.sum(jnp.where(first, grouped, 0), axis + 1)
+    return _log_softmax(checked_axes("log_softmax", axis, x.ndim), x, as_mask("log_softmax", where, x))

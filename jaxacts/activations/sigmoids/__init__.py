@@ -1,0 +1,15 @@
+r"""Sigmoids: S-shaped curves that saturate on both sides, and their piecewise relatives.
+
+They turn a score into a bounded response. Where they saturate the slope vanishes: that of the logistic sigmoid is at
+most 1/4, so a gradient that passes through a few such layers is gone. Slopes are computed from the exponential in the
+tail, not as :math:`y(1-y)`, which loses every digit there.
+"""
+
+from . import hard as _hard
+from . import sigmoid as _sigmoid
+from .hard import *
+from .sigmoid import *
+
+__all__: list[str] = []
+__all__ += _hard.__all__
+__all__ += _sigmoid.__all__
