@@ -14,8 +14,9 @@ from ._core import (
     with_kink_slope,
 )
 from ._core import errors as _errors
+from ._transforms import clipped, split_complex, with_slope
 from .activations import *
-from .lookup import catalogue, get
+from .lookup import catalogue, config_of, get
 
 __version__ = "0.1.0"
 
@@ -28,9 +29,13 @@ __all__ = [
     "activation",
     "activations",
     "catalogue",
+    "clipped",
+    "config_of",
     "get",
     "initializers",
+    "split_complex",
     "with_kink_slope",
+    "with_slope",
 ]
 __all__ += activations.__all__
 

@@ -2,7 +2,7 @@
 
 from .decorator import activation
 from .dtypes import as_mask, check_flag, check_number, checked_axis, checked_int, compute_dtype, down, up
-from .entry import Activation, entry_of
+from .entry import Activation, Variant, entry_of, variant, variant_of
 from .errors import unknown_name
 from .facts import Facts, Kink, Line
 from .kinks import kink_choice, with_kink_slope
@@ -14,6 +14,7 @@ __all__ = [
     "Kink",
     "Line",
     "Pieces",
+    "Variant",
     "activation",
     "as_mask",
     "check_flag",
@@ -26,5 +27,7 @@ __all__ = [
     "kink_choice",
     "unknown_name",
     "up",
+    "variant",
+    "variant_of",
     "with_kink_slope",
 ]

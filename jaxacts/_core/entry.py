@@ -21,7 +21,7 @@ from .facts import Facts, FactsOf, Kink
 from .pieces import Pieces
 from .rule import SlopeFormula
 
-__all__ = ["Activation", "entry_of"]
+__all__ = ["Activation", "Variant", "entry_of", "variant", "variant_of"]
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,36 @@ def _shortest(value: Array | float) -> float:
     return float(str(np.asarray(value)))
 
 
+@dataclass(frozen=True)
+class Variant:
+    """How a function was made from another one: ``transform(**settings)``; ``entry`` if it still has the same facts."""
+
+    transform: Callable[..., Any]
+    call: Callable[..., Any]
+    settings: Mapping[str, Any]
+    entry: Callable[..., Any] | None = None
+
+
+def variant(made: Variant, function: Callable[..., Any]) -> Any:
+    """``made.call`` with its settings bound, under the name, signature and docstring of ``function``."""
+    out: Any = functools.update_wrapper(functools.partial(made.call, *made.settings.values()), function, updated=())
+    out.__variant__ = made
+    return out
+
+
+def variant_of(function: Callable[..., Any]) -> Variant | None:
+    """How a function was made, if :func:`variant` made it."""
+    # jax.grad and functools.wraps copy attributes to functions that do something else.
+    made = getattr(function, "__variant__", None)
+    if isinstance(function, functools.partial) and isinstance(made, Variant) and function.func is made.call:
+        return made
+    return None
+
+
 def entry_of(function: Callable[..., Any], caller: str = "activation") -> Activation:
     """The entry of a function that came from ``@activation``; the error names the ``caller``."""
-    # A variant with another slope at its kinks is a partial; jax.grad and functools.wraps copy attributes too.
-    base = getattr(function, "__wrapped__", function) if isinstance(function, functools.partial) else function
+    made = variant_of(function)
+    base = made.entry or function if made else function
     found = getattr(base, "__activation__", None)
     if not isinstance(found, Activation) or found.function is not base:
         name = getattr(function, "__name__", repr(function))

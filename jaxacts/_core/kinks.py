@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,7 +10,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-from .entry import entry_of
+from .entry import Variant, entry_of, variant, variant_of
 from .pieces import Choice
 
 __all__ = ["current_choice", "kink_choice", "with_kink_slope"]
@@ -55,18 +54,17 @@ def with_kink_slope(function: F, choice: Choice) -> F:
             f"with_kink_slope: choice must be 'left', 'right' or a weight from 0 to 1, got {choice!r}; "
             f"None restores the default."
         )
-    variant: Any = functools.update_wrapper(functools.partial(_call_with, choice, base), base, updated=())
-    return variant
+    settings = {"function": base, "choice": choice}
+    return variant(Variant(with_kink_slope, _call_with, settings, entry=base), base)
 
 
 def kink_choice(function: Callable[..., Array]) -> Choice:
     """What ``with_kink_slope`` chose for this function."""
-    if isinstance(function, functools.partial) and function.func is _call_with:
-        return function.args[0]
-    return None
+    made = variant_of(function)
+    return made.settings["choice"] if made and made.transform is with_kink_slope else None
 
 
-def _call_with(choice: Choice, function: Callable[..., Array], /, *args: Any, **kwargs: Any) -> Array:
+def _call_with(function: Callable[..., Array], choice: Choice, /, *args: Any, **kwargs: Any) -> Array:
     token = current_choice.set(choice)
     try:
         return function(*args, **kwargs)

@@ -1,0 +1,57 @@
+"""The names of ``keras.activations`` and of the layers that hold one, in keras 3: https://keras.io/api/layers/activations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from .counterpart import Counterpart, absent, here
+
+__all__ = ["KERAS"]
+
+_RELU = (
+    "its negative_slope is that of leaky_relu here, its max_value that of the transform clipped, its threshold that of "
+    "threshold(x, threshold, 0)"
+)
+
+KERAS: Mapping[str, Counterpart] = MappingProxyType(
+    {
+        "ELU": here("elu", "alpha"),
+        "LeakyReLU": here("leaky_relu", "negative_slope", negative_slope=0.3, differs="0.3 by default; 0.01 here"),
+        "PReLU": here("prelu", negative_slope=0.0, differs="starts at 0; jaxacts.linen.PReLU and nnx.PReLU at 0.25"),
+        "ReLU": here("relu", differs=_RELU),
+        "Softmax": here("softmax", "axis"),
+        "celu": here("celu", "alpha"),
+        "elu": here("elu", "alpha"),
+        "exponential": absent("use jnp.exp"),
+        "gelu": here("gelu", "approximate", approximate=False, differs="the exact one by default; here the tanh form"),
+        "glu": here("glu", "axis"),
+        "hard_shrink": here("hard_shrink", "threshold"),
+        "hard_sigmoid": here("hard_sigmoid"),
+        "hard_silu": here("hard_silu"),
+        "hard_swish": here("hard_silu"),
+        "hard_tanh": here("hard_tanh"),
+        "leaky_relu": here("leaky_relu", "negative_slope", negative_slope=0.2, differs="0.2 by default; 0.01 here"),
+        "linear": here("identity"),
+        "log_sigmoid": here("log_sigmoid"),
+        "log_softmax": here("log_softmax", "axis"),
+        "mish": here("mish"),
+        "relu": here("relu", differs=_RELU),
+        "relu6": here("relu6"),
+        "selu": here("selu"),
+        "sigmoid": here("sigmoid"),
+        "silu": here("silu"),
+        "soft_shrink": here("soft_shrink", "threshold"),
+        "softmax": here("softmax", "axis"),
+        "softplus": here("softplus"),
+        "softsign": here("soft_sign"),
+        "sparse_plus": here("sparse_plus"),
+        "sparse_sigmoid": here("sparse_sigmoid"),
+        "sparsemax": here("sparsemax", "axis"),
+        "squareplus": here("squareplus", "b"),
+        "swish": here("silu"),
+        "tanh": here("tanh"),
+        "tanh_shrink": here("tanh_shrink"),
+        "threshold": here("threshold", "threshold", renamed={"default_value": "value"}),
+    }
+)
