@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxacts
+from jaxacts.lookup import FRAMEWORKS
 
 CATALOGUE = jaxacts.catalogue()
 FAMILIES = sorted({entry.family for entry in CATALOGUE.values()})
@@ -35,6 +36,8 @@ def pages(docs):
     _write(out / "_kinks.md", _kinks())
     _write(out / "_infinities.md", _infinities())
     _write(out / "_notes.md", _notes())
+    for framework in FRAMEWORKS:
+        _write(out / f"_from_{framework}.md", _coming_from(framework))
 
 
 def gallery(out):
@@ -85,7 +88,8 @@ def _members(exported_by, names, module):
         own_name = getattr(member, "__name__", name)
         full = f"{exported_by}.{name}"
         if isinstance(member, Mapping):
-            rows = "\n".join(f"   ``{key}``\n      {_summary(value)}" for key, value in member.items())
+            summaries = {k: f"{len(v)} names." if isinstance(v, Mapping) else _summary(v) for k, v in member.items()}
+            rows = "\n".join(f"   ``{key}``\n      {summary}" for key, summary in summaries.items())
             text = f".. py:data:: {full}\n\n{rows}"
         elif inspect.isclass(member):
             text = f".. autoclass:: {full}" + ("" if is_flax(member) else "\n   :members:")
@@ -163,6 +167,48 @@ def _notes():
         if any(library in note for library in ("jax", "torch", "keras", "flax")):
             rows.append((f":func:`jaxacts.{entry.name}`", note))
     return _table(("function", "note"), rows, widths="15 85")
+
+
+# Other frameworks -----------------------------------------------------------------------------------------------------
+
+
+def _coming_from(framework):
+    """Each name there, what it is here, and what differs."""
+    rows = []
+    for name, row in sorted(FRAMEWORKS[framework].items(), key=lambda item: item[0].casefold()):
+        differs = [row.differs] if row.differs else []
+        renamed = [f"``{there}`` is ``{here}``" for there, here in row.arguments.items() if there != here]
+        if renamed:
+            differs.append(", ".join(renamed))
+        if row.config and framework in ("jax", "flax"):
+            differs += _against_jax(CATALOGUE[row.config["name"]])
+        rows.append((f"``{name}``", _configured(row.config) if row.config else "–", "; ".join(differs)))
+    return _table(("there", "here", "what differs"), rows, widths="20 35 45")
+
+
+def _configured(config):
+    """A configuration as a call."""
+    arguments = {n: v for n, v in config.items() if n not in ("name", "function")}
+    shown = ", ".join(f"``{n}={v!r}``" for n, v in arguments.items())
+    of = f" of {_configured(config['function'])}" if "function" in config else ""
+    return f":func:`jaxacts.{config['name']}`{of}" + (f" with {shown}" if shown else "")
+
+
+def _against_jax(entry):
+    """Where slopes at kinks, and limits, are not those of jax."""
+    theirs = _theirs(entry)
+    if not theirs:
+        return []
+    out = []
+    for kink in entry.kinks():
+        taken, there = _number(kink.taken), _number(jax.grad(theirs)(kink.at))
+        if taken != there:
+            out.append(f"slope at {_number(kink.at)}: {taken} here, {there} there")
+    for x in (-math.inf, math.inf):
+        here, there = ([_number(f(x)), _number(jax.grad(f)(x))] for f in (_ours(entry), theirs))
+        if here != there:
+            out.append(f"at {_number(x)} value and slope are {' and '.join(here)} here, {' and '.join(there)} there")
+    return out
 
 
 # Initialization -------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from math import inf
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from jax.typing import ArrayLike
 from ._core import Variant, variant, variant_of
 from .activations.sigmoids import hard_tanh
 
-__all__ = ["clipped", "slope_source", "split_complex", "with_slope"]
+__all__ = ["clipped", "split_complex", "value_and_slope", "with_slope"]
 
 F = TypeVar("F", bound=Callable[..., Array])
 
@@ -73,34 +74,35 @@ def with_slope(function: F, slope_of: Callable[..., Array]) -> F:
     return variant(made, function)
 
 
-def slope_source(function: Callable[..., Array]) -> Callable[..., Array] | None:
-    """The function whose slope ``with_slope`` gave to this one."""
+def value_and_slope(function: Callable[..., Array]) -> tuple[Callable[..., Array], Callable[..., Array]] | None:
+    """The two functions that ``with_slope`` made this one of."""
     made = variant_of(function)
-    return made.settings["slope_of"] if made and made.transform is with_slope else None
+    return (made.settings["function"], made.settings["slope_of"]) if made and made.transform is with_slope else None
 
 
-@jax.custom_jvp
-def _substitute(value: Array, carrier: Array) -> Array:
-    """The value; its tangent is the sum of both tangents."""
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _substitute(by_x_alone: bool, value: Array, carrier: Array) -> Array:
+    """The value, with the tangent of ``carrier``, and its own where it depends on more than x."""
     return value
 
 
 @_substitute.defjvp
-def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-    return _substitute(*primals), tangents[0] + tangents[1]
+def _(by_x_alone: bool, primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    tangent = tangents[1] if by_x_alone else tangents[0] + tangents[1]
+    return _substitute(by_x_alone, *primals), tangent
 
 
 def _with_slope(
     function: Callable[..., Array], slope_of: Callable[..., Array], /, x: ArrayLike, *args: Any, **kwargs: Any
 ) -> Array:
-    value = function(lax.stop_gradient(x), *args, **kwargs)
+    value = function(lax.stop_gradient(x) if isinstance(x, Array) else x, *args, **kwargs)
     carrier = slope_of(x)
     if value.shape != carrier.shape or value.dtype != carrier.dtype:
         raise TypeError(
             f"with_slope: both functions must give the same shape and dtype, got {value.dtype}{list(value.shape)} from "
             f"function and {carrier.dtype}{list(carrier.shape)} from slope_of; broadcast or convert one of them."
         )
-    return _substitute(value, carrier)
+    return _substitute(not args and not kwargs, value, carrier)
 
 
 def split_complex(function: F) -> F:

@@ -16,10 +16,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
 from jax import Array
 
-from ._core import check_flag, entry_of, unknown_name
+from ._core import check_flag, unknown_name
 
 try:
     from rich.console import Console
@@ -87,7 +86,8 @@ def check_activation(
 
     Args:
         function: an activation of this library, one that you made with ``@jaxacts.activation``, or any function of an
-            array and keyword parameters.
+            array and keyword parameters. The slope of a function that ``with_slope`` made is compared with that of the
+            function it was taken from, not with the derivative of the value.
         reference: the same formula for mpmath numbers, for the clauses about accuracy. Write it as it is defined; it is
             evaluated with 160 digits or more.
         parameters: the arguments after ``x``, by keyword; those that are floats or arrays are differentiated.
@@ -144,14 +144,7 @@ def check_activation(
     clauses = {name: clause for name, clause in CLAUSES.items() if name not in without}
     if not clauses:
         raise ValueError("check_activation: without names every clause, and none is left to check; leave some.")
-    given = dict(parameters or {})
-    try:
-        entry_of(function)
-    except TypeError:
-        arrays = tuple(n for n, v in given.items() if isinstance(v, float | Array | np.floating | np.ndarray))
-        case = Case(function, given, arrays, reference)
-    else:
-        case = Case.of(function, reference, **given)
+    case = Case.of(function, reference, **(parameters or {}))
     if elementwise is not None:
         case = replace(case, elementwise=elementwise)
     console = Console(stderr=True)

@@ -79,7 +79,9 @@ def test_get_reaches_nothing_but_activations() -> None:
 
 
 def test_get_wants_a_name() -> None:
-    with pytest.raises(TypeError, match="get: name must be a str, got int; pass a name such as 'relu'"):
+    with pytest.raises(
+        TypeError, match="get: name must be a str or a configuration, got int; pass a name such as 'relu'"
+    ):
         jaxacts.get(3)
     with pytest.raises(ValueError, match=r"get: unknown activation ''; choose 'abs', .* or 'tanh'"):
         jaxacts.get("")

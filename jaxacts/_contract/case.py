@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -13,7 +13,8 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from jaxacts._core import Activation, Facts, Kink, Pieces, entry_of, kink_choice
+from jaxacts._core import Activation, Facts, Kink, Pieces, entry_of, kink_choice, variant_of
+from jaxacts._transforms import value_and_slope
 
 from .exact import Reals
 
@@ -32,7 +33,7 @@ class Case:
 
     ``arguments`` are given by keyword; those named in ``parameters`` are differentiable arrays. ``reference`` is a
     formula in mpmath with the same arguments: from number to number, or from list to list where ``elementwise`` is
-    False.
+    False. ``slope_source`` is the case of the function whose slope ``with_slope`` gave to this one.
     """
 
     function: Callable[..., Array]
@@ -41,11 +42,25 @@ class Case:
     reference: Callable[..., Any] | None = None
     elementwise: bool = True
     entry: Activation | None = None
+    slope_source: Case | None = None
 
     @classmethod
     def of(cls, function: Callable[..., Array], reference: Callable[..., Any] | None = None, **given: Any) -> Case:
-        """The case of a decorated activation, with its typical arguments where none is given."""
-        entry = entry_of(function)
+        """The case of a decorated activation, with its typical arguments where none is given.
+
+        Of ``with_slope`` it is the case of the function with the value. Any other function is taken as elementwise,
+        with its floats and arrays as parameters.
+        """
+        if (sources := value_and_slope(function)) is not None:
+            value, slope = sources
+            return replace(cls.of(value, reference, **given), function=function, slope_source=cls.of(slope))
+        if isinstance(function, partial) and variant_of(function) is None and not function.args:
+            return cls.of(function.func, reference, **{**function.keywords, **given})
+        try:
+            entry = entry_of(function)
+        except TypeError:
+            arrays = tuple(n for n, v in given.items() if isinstance(v, float | Array | np.floating | np.ndarray))
+            return cls(function, given, arrays, reference)
         arguments = entry.arguments(**given)
         return cls(function, arguments, entry.parameters, reference, entry.elementwise, entry)
 
@@ -63,14 +78,18 @@ class Case:
 
     @property
     def facts(self) -> Facts:
+        """The declared facts; of ``with_slope`` those of its value, without a Lipschitz constant."""
         if self.entry is None or self.entry.declared is None:
             raise NotApplicableError("no facts are declared")
         self._expect_one_curve()
-        return self.entry.facts(**self.arguments)
+        facts = self.entry.facts(**self.arguments)
+        return replace(facts, lipschitz=None) if self.slope_source else facts
 
     @property
     def kinks(self) -> tuple[Kink, ...]:
         """Where the slope jumps, as far as its formula tells."""
+        if self.slope_source:
+            return self.slope_source.kinks
         if self.entry is None:
             return ()
         self._expect_one_curve()
@@ -79,11 +98,14 @@ class Case:
     @cached_property
     def knots(self) -> tuple[float, ...]:
         """Where the formula switches, as far as its slope formula tells."""
-        return self.entry.knots(**self.arguments) if self.entry and not self._arrays else ()
+        own = self.entry.knots(**self.arguments) if self.entry and not self._arrays else ()
+        return (*own, *self.slope_source.knots) if self.slope_source else own
 
     @property
     def constant_slopes(self) -> int:
         """How many different slopes it has, those at its kinks included, if all are numbers; else 0."""
+        if self.slope_source:
+            return self.slope_source.constant_slopes
         if self.entry is None or self.entry.slope is None or self._arrays:
             return 0
         parameters = [jnp.float32(self.arguments[n]) for n in self.parameters]

@@ -17,7 +17,16 @@ from jaxacts._core.pieces import choice_rule
 from .case import DTYPES, Case, NotApplicableError
 from .exact import Reals, evaluate, ulp
 
-__all__ = ["asymptotes", "finite_derivatives", "image", "kinks", "lipschitz", "no_other_kinks", "non_finite"]
+__all__ = [
+    "asymptotes",
+    "declared_slope",
+    "finite_derivatives",
+    "image",
+    "kinks",
+    "lipschitz",
+    "no_other_kinks",
+    "non_finite",
+]
 
 
 def _elementwise(case: Case) -> None:
@@ -35,7 +44,8 @@ def kinks(case: Case) -> None:
     if case.entry is None:
         raise NotApplicableError("no kinks are declared")
     gradient = jax.grad(lambda x: case.f(x).astype(jnp.float32).sum())
-    choice = kink_choice(case.function)
+    source = case.slope_source or case
+    choice = kink_choice(source.function)
     rule, roundings = choice_rule(choice), 4 if isinstance(choice, float) else 0
     ways: dict[str, Callable[[Array], Array]] = {
         "grad": gradient,
@@ -44,7 +54,7 @@ def kinks(case: Case) -> None:
         "vmap(grad)": lambda x: jax.vmap(gradient)(x[None])[0],
     }
     for kink in case.kinks:
-        y = _numbers(case.f(jnp.float32(kink.at) + jnp.array([-1, 0, 1]) * 2.0**-10))
+        y = _numbers(source.f(jnp.float32(kink.at) + jnp.array([-1, 0, 1]) * 2.0**-10))
         secants = np.diff(y) * 2.0**10
         assert np.allclose(secants, kink[1:3], atol=0.01, rtol=0.01), (
             f"the kink at {kink.at:g} declares slopes {kink.left:g} and {kink.right:g}, the secants are {secants}"
@@ -59,6 +69,22 @@ def kinks(case: Case) -> None:
                         f"slope at the kink {at!r} under {way} in {jnp.dtype(dtype).name}: got {got:.9g}, "
                         f"between {kink.left:g} and {kink.right:g} it should be {right:.9g}"
                     )
+
+
+def declared_slope(case: Case) -> None:
+    """The slope that ``with_slope`` gave to a function is that of its source in every dtype, at every point."""
+    source = case.slope_source
+    if source is None:
+        raise NotApplicableError("its slope is the derivative of its value")
+    for dtype in DTYPES:
+        xs = np.concatenate([case.points(dtype), case.knots, [0.0, -0.0, np.inf, -np.inf]])
+        x = jnp.asarray(xs, dtype)
+        got, expected = (_numbers(jax.jit(c.slope)(x)) for c in (case, source))
+        (wrong,) = np.nonzero((got != expected) & ~(np.isnan(got) & np.isnan(expected)))
+        assert not wrong.size, (
+            f"the slope is not that of {source.name} at x = {xs[wrong[0]]:g} in {jnp.dtype(dtype).name}: "
+            f"{got[wrong[0]]:g} instead of {expected[wrong[0]]:g}"
+        )
 
 
 def no_other_kinks(case: Case) -> None:
@@ -146,7 +172,7 @@ def non_finite(case: Case) -> None:
     facts = case.facts if case.entry is not None and case.entry.declared is not None else Facts()
     lines = {-math.inf: facts.left, math.inf: facts.right}
     straight = facts.left is not None and facts.left == facts.right and facts.left.slope == facts.lipschitz
-    constant = straight or bool(case.constant_slopes)
+    constant = straight or bool(case.constant_slopes) or bool(case.slope_source)  # declared_slope judges the latter
     judged = False
     for dtype in DTYPES:
         nan = jnp.asarray(jnp.nan, dtype)
@@ -163,7 +189,7 @@ def non_finite(case: Case) -> None:
             limit = line.slope * x if line.slope else line.intercept
             expected = float(jnp.asarray(limit, dtype)), float(jnp.asarray(line.slope, dtype))
             same = slope == expected[1] or abs(slope - expected[1]) <= tolerance * abs(expected[1])
-            right = value == expected[0] and same
+            right = value == expected[0] and (same or bool(case.slope_source))
             assert right, f"f({x}), f'({x}) = {value}, {slope} in {jnp.dtype(dtype).name}, the limits are {expected}"
     if not judged:
         raise NotApplicableError("NaN gives NaN, but what ±inf should give is neither declared nor seen")
