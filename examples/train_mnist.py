@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,13 +23,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from command_line import check_directory, parser_of, positive_float, positive_int, progress
 from digits import TEST_SIZE, TRAIN_SIZE, Digits, load_digits
 from jax import Array
 from matplotlib.figure import Figure
 from networks import BUILDERS, Network, initializer_of, is_hidden_activation
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import jaxacts
@@ -207,28 +206,9 @@ def activation_name(text: str) -> str:
     return text
 
 
-def positive_int(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)
-
-
-def positive_float(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
-    return number
-
-
 def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="train_mnist.py",
-        usage="python examples/train_mnist.py [options]",
-        description="Train a classifier of MNIST digits with several activations and compare them.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = parser_of(
+        "train_mnist.py", "Train a classifier of MNIST digits with several activations and compare them."
     )
     add = parser.add_argument
     add(
@@ -250,11 +230,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.activations = list(dict.fromkeys(options.activations))
     if options.batch_size > TRAIN_SIZE:
         parser.error(f"argument --batch-size: there are {TRAIN_SIZE} training digits, got {options.batch_size}")
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=options.out).close()
-    except OSError as error:
-        parser.error(f"argument --out: cannot write to {options.out}: {error.strerror}; choose another directory")
+    check_directory(parser, options.out)
     return options
 
 
@@ -262,19 +238,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_options(arguments)
     console = Console()
     train_set, test_set = load_digits()
-    bar = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("epochs"),
-        TimeElapsedColumn(),
-    )
     results: list[Result] = []
-    with Progress(*bar, console=console) as progress:
-        task = progress.add_task("", total=len(options.activations) * options.epochs)
+    with progress(console, "epochs") as bar:
+        task = bar.add_task("", total=len(options.activations) * options.epochs)
         for activation in options.activations:
-            progress.update(task, description=activation)
-            results.append(train(activation, options, train_set, test_set, lambda: progress.advance(task)))
+            bar.update(task, description=activation)
+            results.append(train(activation, options, train_set, test_set, lambda: bar.advance(task)))
             if not console.is_terminal:  # the bar is shown on terminals alone
                 accuracy = results[-1].test_accuracy[-1].mean()
                 console.print(f"{activation}: {accuracy:.2%} ({len(results)} of {len(options.activations)})")
