@@ -16,7 +16,8 @@ from flax import errors, nnx
 import jaxacts
 import jaxacts.linen
 import jaxacts.nnx
-from jaxacts import _modules
+from jaxacts._modules.maxout import maxout_init
+from jaxacts._modules.statistics import batch_statistics
 
 KEY = jax.random.key(11)
 X = jax.random.normal(jax.random.key(4), (16, 3)) * jnp.array([1.0, 3.0, 0.5]) + jnp.array([0.0, 2.0, -1.0])
@@ -90,7 +91,7 @@ def test_maxout_keeps_the_second_moment_through_twenty_layers(pieces):
 
 def test_maxout_variances_are_those_of_the_paper():
     known = [1, 1, 0.78391, 0.64461, 0.55555]
-    got = [float(jnp.var(_modules.maxout_init(k)(KEY, (1000, 1000), jnp.float32))) * 1000 for k in range(1, 6)]
+    got = [float(jnp.var(maxout_init(k)(KEY, (1000, 1000), jnp.float32))) * 1000 for k in range(1, 6)]
     np.testing.assert_allclose(got, known, rtol=0.01)
 
 
@@ -165,9 +166,9 @@ def test_dice_evaluates_as_it_trains_once_the_statistics_have_settled():
 
 def test_dice_variance_is_right_where_the_mean_is_large_and_never_negative():
     x = 1e4 + jnp.linspace(-1, 1, 64).reshape(64, 1)
-    _, var = _modules.batch_statistics("Dice", -1, x, None)
+    _, var = batch_statistics("Dice", -1, x, None)
     np.testing.assert_allclose(var, np.var(np.asarray(x, np.float64), axis=0), rtol=1e-5)
-    assert _modules.batch_statistics("Dice", -1, jnp.full((64, 1), 1e4 + 0.1), None)[1] >= 0
+    assert batch_statistics("Dice", -1, jnp.full((64, 1), 1e4 + 0.1), None)[1] >= 0
 
 
 def test_dice_keeps_its_statistics_in_float32():
@@ -294,12 +295,12 @@ REFUSED = {
     "PReLU: features must be at least 1, got 0; pass the length of axis -1 of the input.": [
         lambda: jaxacts.nnx.PReLU(0, axis=-1),
     ],
-    "RReLU: there is no rng stream 'rrelu' to draw slopes from; "
+    "RReLU: there is no rng stream 'rrelu' to draw from; "
     "pass rngs={'rrelu': key} to apply, or deterministic=True to the module.": [
         lambda: jaxacts.linen.RReLU(deterministic=False).apply({}, X),
     ],
-    "RReLU: has no random key to draw slopes with; pass rngs=nnx.Rngs(0) to the module or to the call, "
-    "or switch to the mean slope with deterministic=True or eval().": [
+    "RReLU: has no random key to draw with; pass rngs=nnx.Rngs(0) to the module or to the call, "
+    "or draw nothing with deterministic=True or eval().": [
         lambda: jaxacts.nnx.RReLU()(X),
     ],
     "PReLU: param_dtype must be a floating dtype, got int32; pass jnp.float32.": [

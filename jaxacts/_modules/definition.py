@@ -1,0 +1,123 @@
+"""What a module with learned parameters is made of, the same for linen and nnx: its function, and how it gets them."""
+
+from __future__ import annotations
+
+import dataclasses
+import numbers
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+
+from jaxacts._core import compute_dtype, entry_of
+from jaxacts._core.errors import check_domain
+from jaxacts.activations import softplus
+
+from . import documentation
+from .parameters import Init, Shape, along, initializer
+
+__all__ = ["Definition", "Leading", "Stored", "above", "logarithm", "positive"]
+
+Leading: TypeAlias = Mapping[str, Callable[[Any], Shape]]
+"""The axes of a parameter before that of the channels, as a function of the module."""
+
+Values: TypeAlias = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """A parameter that is not stored as the function takes it, but as an unconstrained number.
+
+    ``value`` gives what the function takes from what is stored, ``inverse`` the way back; both also see the other
+    arguments of the function.
+    """
+
+    description: str
+    value: Callable[[Array, Values], Array]
+    inverse: Callable[[Array, Values], Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Definition:
+    """A function, which of its arguments are parameters, and how these are stored.
+
+    ``parameters`` are the arguments with an initializer, ``options`` the other fields that are arguments. ``shared``
+    names those that have one value in all even where there is an ``axis`` of channels.
+    """
+
+    function: Callable[..., Array]
+    parameters: tuple[str, ...]
+    options: tuple[str, ...]
+    stored: Mapping[str, Stored]
+    leading: Leading
+    shared: frozenset[str]
+    sections: documentation.Sections
+
+    def check(self, module: str, arguments: Values) -> None:
+        """A ValueError if arguments that are numbers are outside the domain of the function."""
+        known = {n: v for n, v in arguments.items() if isinstance(v, numbers.Real)}
+        check_domain(module, entry_of(self.function).domain, known)
+
+    def shape(self, module: Any, name: str, channels: Shape) -> Shape:
+        """The shape of a parameter."""
+        leading = self.leading[name](module) if name in self.leading else ()
+        return (*leading, *(() if name in self.shared else channels))
+
+    def initializer(self, module: str, name: str, initial: object, dtype: DTypeLike, others: Values) -> Init:
+        """The initializer of what is stored, where ``initial`` is that of what the function takes."""
+        init, stored = initializer(module, f"{name}_init", initial, dtype), self.stored.get(name)
+        if stored is None:
+            return init
+
+        def of_stored(key: Array | None, shape: Shape, dtype: DTypeLike) -> Any:
+            wide = init(key, shape, compute_dtype(dtype))
+            return within(wide, lambda value: stored.inverse(value, others).astype(dtype))
+
+        return of_stored
+
+    def value(self, name: str, stored: Array, others: Values) -> Array:
+        """The argument of the function from what is stored."""
+        return self.stored[name].value(stored, others) if name in self.stored else stored
+
+    def __call__(self, module: str, axis: int | None, x: ArrayLike, arguments: Values, **given: Any) -> Array:
+        """The function of ``x`` and its other ``arguments``, parameters along ``axis``."""
+        laid_out = {
+            n: along(module, None if n in self.shared else axis, v, x) if n in self.parameters else v
+            for n, v in arguments.items()
+        }
+        return self.function(x, **laid_out, **given)
+
+
+def within(value: Any, change: Callable[[Array], Array]) -> Any:
+    """``change`` of an array, or of the one that Flax wrapped for its sharding metadata."""
+    if hasattr(value, "raw_value"):  # of nnx; those of linen are pytrees
+        return dataclasses.replace(value, raw_value=change(value.raw_value))
+    return jax.tree.map(change, value)
+
+
+def softplus_inverse(value: Array) -> Array:
+    return value + jnp.log(-jnp.expm1(-value))
+
+
+positive = Stored(
+    "the inverse softplus of it, which keeps it positive",
+    lambda stored, others: softplus(stored),
+    lambda value, others: softplus_inverse(value),
+)
+logarithm = Stored(
+    "its logarithm, which keeps it positive",
+    lambda stored, others: jnp.exp(stored),
+    lambda value, others: jnp.log(value),
+)
+
+
+def above(other: str) -> Stored:
+    """A parameter that stays greater than another argument of the function."""
+    return Stored(
+        f"the inverse softplus of its distance to ``{other}``, which keeps it above",
+        lambda stored, others: others[other] + softplus(stored),
+        lambda value, others: softplus_inverse(value - others[other]),
+    )

@@ -1,0 +1,23 @@
+r"""Activations with parameters or a state of their own as ``flax.linen`` modules.
+
+Everything else is a function: write ``jaxacts.gelu(x)``. The twins in :mod:`jaxacts.nnx` have the same parameters,
+names, defaults and results; there
+the number of channels is given, here it is read off the first input.
+"""
+
+try:
+    import flax.linen as _flax
+except ImportError as error:
+    raise ImportError('jaxacts.linen needs flax; install it with pip install "jaxacts[flax]".') from error
+
+del _flax
+
+from . import elementwise, layers, stateful
+from .elementwise import *
+from .layers import *
+from .stateful import *
+
+__all__: list[str] = []
+__all__ += elementwise.__all__
+__all__ += layers.__all__
+__all__ += stateful.__all__

@@ -1,0 +1,24 @@
+r"""Activations with parameters or a state of their own as ``flax.nnx`` modules.
+
+Everything else is a function: write ``jaxacts.gelu(x)``. The twins in :mod:`jaxacts.linen` have the same parameters,
+names, defaults and results; there
+the number of channels is read off the first input, here it is given. ``nnx.view``, ``model.train()`` and ``eval()``
+switch what draws or keeps statistics along with ``nnx.Dropout``.
+"""
+
+try:
+    import flax.nnx as _flax
+except ImportError as error:
+    raise ImportError('jaxacts.nnx needs flax; install it with pip install "jaxacts[flax]".') from error
+
+del _flax
+
+from . import elementwise, layers, stateful
+from .elementwise import *
+from .layers import *
+from .stateful import *
+
+__all__: list[str] = []
+__all__ += elementwise.__all__
+__all__ += layers.__all__
+__all__ += stateful.__all__
