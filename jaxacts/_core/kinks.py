@@ -11,10 +11,10 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-from .entry import entry_of
+from .entry import Activation, entry_of
 from .pieces import Choice
 
-__all__ = ["current_choice", "kink_choice", "with_kink_slope"]
+__all__ = ["current_choice", "kink_choice", "plain_form", "with_kink_slope"]
 
 F = TypeVar("F", bound=Callable[..., Array])
 
@@ -64,6 +64,20 @@ def kink_choice(function: Callable[..., Array]) -> Choice:
     if isinstance(function, functools.partial) and function.func is _call_with:
         return function.args[0]
     return None
+
+
+def plain_form(function: Callable[..., Array]) -> Callable[..., Array]:
+    """The function without refined forms, for inputs of the compute dtype that stand for narrower ones.
+
+    Of an activation, a partial of one and a variant with another slope at its kinks; any other function is unchanged.
+    """
+    if isinstance(function, functools.partial):
+        if function.func is _call_with:
+            choice, base = function.args
+            return functools.partial(_call_with, choice, plain_form(base))
+        return functools.partial(plain_form(function.func), *function.args, **function.keywords)
+    entry = getattr(function, "__activation__", None)
+    return entry.plain or function if isinstance(entry, Activation) and entry.function is function else function
 
 
 def _call_with(choice: Choice, function: Callable[..., Array], /, *args: Any, **kwargs: Any) -> Array:
