@@ -62,7 +62,8 @@ class Case:
             arrays = tuple(n for n, v in given.items() if isinstance(v, float | Array | np.floating | np.ndarray))
             return cls(function, given, arrays, reference)
         arguments = entry.arguments(**given)
-        return cls(function, arguments, entry.parameters, reference, entry.elementwise, entry)
+        given_arrays = tuple(n for n in entry.parameters if arguments[n] is not None)
+        return cls(function, arguments, given_arrays, reference, entry.elementwise, entry)
 
     @property
     def name(self) -> str:
@@ -137,4 +138,9 @@ class Case:
     def exact_arguments(self, dtype: DTypeLike) -> dict[str, Any]:
         """The arguments as the function sees them: parameters rounded to the compute dtype."""
         wide = np.float64 if dtype == jnp.float64 else np.float32
-        return {n: float(wide(v)) if n in self.parameters else v for n, v in self.arguments.items()}
+
+        def rounded(value: Any) -> Any:
+            wide_value = np.asarray(value, wide).astype(np.float64)
+            return wide_value if wide_value.ndim else float(wide_value)
+
+        return {n: rounded(v) if n in self.parameters else v for n, v in self.arguments.items()}

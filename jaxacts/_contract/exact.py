@@ -52,6 +52,8 @@ def _rows(formula: Formula, elementwise: bool, xs: Sequence[Any], arguments: dic
 
 
 def _exactly(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype == np.float64:
+        return np.vectorize(lambda v: mp.mpf(float(v)), otypes=[object])(value)
     return mp.mpf(float(value)) if isinstance(value, float | np.floating) else value
 
 

@@ -1,11 +1,22 @@
 """What every activation shares, written once: dtypes and rounding, kinks, derivative rule, facts, decorator, errors."""
 
 from .decorator import activation
-from .dtypes import as_mask, check_flag, check_number, checked_axis, checked_int, compute_dtype, down, up
+from .dtypes import (
+    as_floating,
+    as_mask,
+    check_flag,
+    check_key,
+    check_number,
+    checked_axis,
+    checked_int,
+    compute_dtype,
+    down,
+    up,
+)
 from .entry import Activation, Variant, entry_of, variant, variant_of
 from .errors import unknown_name
 from .facts import Facts, Kink, Line
-from .kinks import kink_choice, with_kink_slope
+from .kinks import kink_choice, plain_form, with_kink_slope
 from .pieces import Pieces
 
 __all__ = [
@@ -16,8 +27,10 @@ __all__ = [
     "Pieces",
     "Variant",
     "activation",
+    "as_floating",
     "as_mask",
     "check_flag",
+    "check_key",
     "check_number",
     "checked_axis",
     "checked_int",
@@ -25,6 +38,7 @@ __all__ = [
     "down",
     "entry_of",
     "kink_choice",
+    "plain_form",
     "unknown_name",
     "up",
     "variant",

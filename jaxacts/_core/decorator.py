@@ -20,7 +20,7 @@ from .facts import FactsOf
 from .kinks import current_choice
 from .pieces import Choice
 from .refusals import check_declaration, checked, explain
-from .rule import SlopeFormula, at_finite_numbers, elementwise
+from .rule import Core, SlopeFormula, at_finite_numbers, elementwise
 
 __all__ = ["activation"]
 
@@ -38,6 +38,7 @@ def activation(
     static: tuple[str, ...] = (),
     typical: Mapping[str, Any] | None = None,
     domain: Domain | None = None,
+    parameters: tuple[str, ...] = (),
 ) -> Callable[[Formula[P]], Public[P]]:
     r"""Make a formula into an activation: jitted, dtype-keeping, with one derivative rule per array argument.
 
@@ -59,6 +60,8 @@ def activation(
         typical: parameter values for plots and benchmarks where the signature has no default.
         domain: conditions on the parameters, such as ``{"alpha > 0": lambda alpha: alpha > 0}``: a call with Python
             numbers or NumPy arrays that break one raises a ValueError; JAX arrays are not checked.
+        parameters: the array arguments after ``x`` that can be differentiated by, where there is no ``slope`` (with
+            one they are those of ``partials``).
 
     Returns:
         A decorator. The decorated function keeps its name, signature and docstring, and can be pickled.
@@ -88,13 +91,13 @@ def activation(
         if not signature.parameters:
             raise TypeError(f"activation: {name} must take an array as its first argument; write def {name}(x).")
         first, *rest = defaults = {p.name: p.default for p in signature.parameters.values()}
-        check_declaration(name, signature, slope, partials, facts, static, typical, domain, refined)
+        check_declaration(name, signature, slope, partials, facts, static, typical, domain, refined, parameters)
         ours = formula.__module__.startswith("jaxacts.")
         slopes = {n: p if ours else checked(name, f"partial by {n}", p) for n, p in (partials or {}).items()}
-        parameters = tuple(n for n in rest if n not in static) if slope else tuple(slopes)
-        if slope and parameters != tuple(slopes):
+        arrays = tuple(n for n in rest if n not in static) if slope else tuple(parameters)
+        if slope and arrays != tuple(slopes):
             raise TypeError(
-                f"activation: partials of {name} must name the array parameters {parameters}, got {tuple(slopes)}; "
+                f"activation: partials of {name} must name the array parameters {arrays}, got {tuple(slopes)}; "
                 f"give the derivative by each, and name in static what is not an array."
             )
         untyped: Callable[..., Array] = formula if ours or slope is None else checked(name, "formula", formula)
@@ -102,8 +105,9 @@ def activation(
         if slope and not ours:  # ours hold at ±inf by themselves
             by_x = at_finite_numbers(checked(name, "slope", slope))
         cores = elementwise(name if ours else None, untyped, by_x, slopes, refined or {}) if by_x else None
+        plain_cores = elementwise(None, untyped, by_x, slopes, {}) if by_x else None
 
-        def traced(how: tuple[Choice, bool], /, *args: Any, **kwargs: Any) -> Array:
+        def evaluate(cores: tuple[Core, Core] | None, how: tuple[Choice, bool], args: Any, kwargs: Any) -> Array:
             choice, by_x_alone = how
             bound = bind(name, signature, args, kwargs)
             bound[first] = as_floating(name, first, bound[first])
@@ -113,27 +117,39 @@ def activation(
                     return untyped(**bound)
                 finally:
                     current_choice.reset(token)
-            names = (first, *parameters)
+            names = (first, *arrays)
             x, *others = broadcast(name, names, [as_floating(name, n, bound[n]) for n in names])
             return cores[by_x_alone](tuple((n, bound[n]) for n in static), choice, x, *others)
+
+        def traced(how: tuple[Choice, bool], /, *args: Any, **kwargs: Any) -> Array:
+            return evaluate(cores, how, args, kwargs)
+
+        def check(args: Any, kwargs: Any) -> None:
+            if domain and len(args) + len(kwargs) > 1:
+                check_domain(name, domain, {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs})
+
+        def plain(*args: Any, **kwargs: Any) -> Array:
+            check(args, kwargs)
+            return evaluate(plain_cores, (current_choice.get(), by_x_alone(args, kwargs)), args, kwargs)
+
+        def by_x_alone(args: Any, kwargs: Any) -> bool:
+            # What a Python number is cannot be differentiated by, so that it needs no term in the derivative rule.
+            given = (*zip(rest, args[1:], strict=False), *kwargs.items())
+            return all(isinstance(v, int | float) for n, v in given if n in arrays)
 
         traced.__name__ = traced.__qualname__ = name
         places = (0, *(1 + i for i, n in enumerate(signature.parameters) if n in static))
         jitted = jax.jit(traced, static_argnums=places, static_argnames=static)
 
         def call(*args: Any, **kwargs: Any) -> Array:
-            if domain and len(args) + len(kwargs) > 1:
-                check_domain(name, domain, {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs})
-            # What a Python number is cannot be differentiated by, so that it needs no term in the derivative rule.
-            given = (*zip(rest, args[1:], strict=False), *kwargs.items())
-            by_x_alone = all(isinstance(v, int | float) for n, v in given if n in parameters)
+            check(args, kwargs)
             # float64 arrays that were made elsewhere are computed with as such while 64-bit types are off.
             x = args[0] if args else kwargs.get(first)
             wide = isinstance(x, Array) and x.dtype == np.float64
             scope = jax.enable_x64(True) if wide else contextlib.nullcontext()
             try:
                 with scope:
-                    return jitted((current_choice.get(), by_x_alone), *args, **kwargs)
+                    return jitted((current_choice.get(), by_x_alone(args, kwargs)), *args, **kwargs)
             except (TypeError, ValueError, OverflowError) as error:
                 if not str(error).startswith(name):
                     explain(name, signature, static, args, kwargs)
@@ -144,7 +160,7 @@ def activation(
             parameters=[p.replace(annotation="ArrayLike") if n == first else p for n, p in signature.parameters.items()]
         )
         public.__activation__ = Activation(
-            name, public, parameters, static, by_x, facts, dict(typical or {}), dict(domain or {})
+            name, public, arrays, static, by_x, facts, dict(typical or {}), dict(domain or {}), plain
         )
         return public
 

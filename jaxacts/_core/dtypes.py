@@ -21,6 +21,7 @@ __all__ = [
     "as_mask",
     "broadcast",
     "check_flag",
+    "check_key",
     "check_number",
     "checked_axis",
     "checked_int",
@@ -127,6 +128,23 @@ def check_flag(function: str, argument: str, value: object) -> None:
     """A TypeError if ``value`` is not a bool."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{function}: {argument} must be True or False, got {value!r}; pass a Python bool.")
+
+
+def check_key(function: str, key: Array) -> None:
+    """An error if ``key`` is not one random key."""
+    if not hasattr(key, "dtype"):
+        raise TypeError(
+            f"{function}: key must be a random key, got {type(key).__name__}; make one with jax.random.key(0)."
+        )
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.dtype != jnp.uint32:
+        raise TypeError(
+            f"{function}: key must be a random key, got dtype {key.dtype}; make one with jax.random.key(0)."
+        )
+    if key.ndim != int(key.dtype == jnp.uint32):
+        raise ValueError(
+            f"{function}: key must be a single random key, got an array of keys of shape {key.shape}; "
+            f"pass one of them, or jax.vmap over x and key."
+        )
 
 
 def check_number(function: str, argument: str, value: object, least: float, greatest: float, usual: float) -> None:

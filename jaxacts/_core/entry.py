@@ -29,7 +29,8 @@ class Activation:
     """One entry of the catalogue.
 
     ``parameters`` are the array arguments after ``x``, ``static`` the keyword options, ``typical`` the values used in
-    plots and benchmarks for parameters that have no default, ``domain`` the conditions on parameters.
+    plots and benchmarks for parameters that have no default, ``domain`` the conditions on parameters. ``plain`` is
+    ``function`` without its refined forms, not compiled.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Activation:
     declared: FactsOf | None = None
     typical: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     domain: Domain = field(default_factory=lambda: MappingProxyType({}))
+    plain: Callable[..., Array] | None = None
 
     @property
     def family(self) -> str:

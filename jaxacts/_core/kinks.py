@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,10 +11,10 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-from .entry import Variant, entry_of, variant, variant_of
+from .entry import Activation, Variant, entry_of, variant, variant_of
 from .pieces import Choice
 
-__all__ = ["current_choice", "kink_choice", "with_kink_slope"]
+__all__ = ["current_choice", "kink_choice", "plain_form", "with_kink_slope"]
 
 F = TypeVar("F", bound=Callable[..., Array])
 
@@ -62,6 +63,20 @@ def kink_choice(function: Callable[..., Array]) -> Choice:
     """What ``with_kink_slope`` chose for this function."""
     made = variant_of(function)
     return made.settings["choice"] if made and made.transform is with_kink_slope else None
+
+
+def plain_form(function: Callable[..., Array]) -> Callable[..., Array]:
+    """The function without refined forms, for inputs of the compute dtype that stand for narrower ones.
+
+    Of an activation, a partial of one and a variant with another slope at its kinks; any other function is unchanged.
+    """
+    made = variant_of(function)
+    if made and made.transform is with_kink_slope:
+        return functools.partial(_call_with, plain_form(made.settings["function"]), made.settings["choice"])
+    if isinstance(function, functools.partial) and not made:
+        return functools.partial(plain_form(function.func), *function.args, **function.keywords)
+    entry = getattr(function, "__activation__", None)
+    return entry.plain or function if isinstance(entry, Activation) and entry.function is function else function
 
 
 def _call_with(function: Callable[..., Array], choice: Choice, /, *args: Any, **kwargs: Any) -> Array:

@@ -29,6 +29,7 @@ def check_declaration(
     typical: Any,
     domain: Any,
     refined: Any,
+    parameters: Any,
 ) -> None:
     """Raise an error for what the decorator cannot take."""
 
@@ -58,7 +59,9 @@ def check_declaration(
         remedy = "write a def or a lambda whose arguments are those that it concerns"
         fits = inspect.isfunction(holds) and all(n in names for n in inspect.signature(holds).parameters)
         expect(fits, f"domain[{condition!r}]", f"a function of some of {names}", holds, remedy)
-    for argument, given in (("static", static), ("typical", typical or ())):
+    remedy = "leave it out: they are those of partials"
+    expect(not (parameters and slope), "parameters", "left out where slope is given", parameters, remedy)
+    for argument, given in (("static", static), ("typical", typical or ()), ("parameters", parameters)):
         remedy = f"take them from {names}"
         listed = isinstance(given, Iterable) and not isinstance(given, str) and all(n in names for n in given)
         expect(listed, argument, "names of arguments after the first", given, remedy)

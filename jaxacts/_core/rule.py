@@ -21,7 +21,7 @@ from .dtypes import down, up
 from .pieces import Choice, Pieces, piecewise_constant, slope_array, times_tangent
 from .rounding import nudged
 
-__all__ = ["SlopeFormula", "at_finite_numbers", "elementwise"]
+__all__ = ["Core", "SlopeFormula", "at_finite_numbers", "elementwise"]
 
 Formula: TypeAlias = Callable[..., Array]
 SlopeFormula: TypeAlias = Callable[..., Array | Pieces]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._core import Facts, Line, Pieces, activation, check_flag, compute_dtype
+from jaxacts._core import Facts, Line, Pieces, activation, check_flag, check_key, compute_dtype
 from jaxacts._kernels.arithmetic.elementary import negative_part
 
 __all__ = ["leaky_relu", "prelu", "rrelu"]
@@ -164,12 +164,6 @@ def rrelu(
         return leaky_relu(x, (jnp.asarray(lower) + upper) / 2)
     if key is None:
         raise ValueError("rrelu: needs a random key to draw slopes; pass key=jax.random.key(0) or deterministic=True.")
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.dtype != jnp.uint32:
-        raise TypeError(f"rrelu: key must be a random key, got dtype {key.dtype}; make one with jax.random.key(0).")
-    if key.ndim != int(key.dtype == jnp.uint32):
-        raise ValueError(
-            f"rrelu: key must be a single random key, got an array of keys of shape {key.shape}; "
-            f"pass one of them, or jax.vmap over x and key."
-        )
+    check_key("rrelu", key)
     drawn = jax.random.uniform(key, x.shape, compute_dtype(x.dtype))
     return leaky_relu(x, lower + drawn * (jnp.asarray(upper) - lower))
