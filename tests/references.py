@@ -20,8 +20,16 @@ Draw = dict[str, Any]
 
 @dataclass(frozen=True)
 class Reference:
+    """``terms`` are the summands of a formula whose sum may cancel: its error counts in units of the largest."""
+
     formula: Callable[..., Any]
     draws: tuple[Draw, ...] = field(default=({},))
+    terms: Callable[..., tuple[Any, ...]] | None = None
+
+    @classmethod
+    def sum(cls, terms: Callable[..., tuple[Any, ...]], draws: tuple[Draw, ...] = ({},)) -> Reference:
+        """The reference of a sum that may cancel."""
+        return cls(lambda *args, **kwargs: sum(terms(*args, **kwargs)), draws, terms)
 
 
 def sigmoid(x):
@@ -90,11 +98,21 @@ _MASK = np.array([True, False, True, True, False, True, True, True, False, True,
 
 REFERENCES: dict[str, Reference] = {
     "abs": Reference(mp.fabs),
+    "arctan": Reference(mp.atan),
     "celu": Reference(
         lambda x, alpha: x if x > 0 else alpha * mp.expm1(x / alpha), ({}, {"alpha": 0.5}, {"alpha": 3.0})
     ),
+    "derf": Reference.sum(
+        lambda x, alpha, shift, gamma, beta: (gamma * mp.erf(alpha * x + shift), beta),
+        ({}, {"shift": 0.25, "gamma": -1.5}, {"alpha": -2.0, "shift": -1.0, "gamma": 3.0}),
+    ),
     "dice": Reference(dice, ({}, {"alpha": 0.0, "mean": 0.0, "variance": 4.0}, {"mean": -0.75, "variance": 0.25})),
+    "dyt": Reference.sum(
+        lambda x, alpha, gamma, beta: (gamma * mp.tanh(alpha * x), beta),
+        ({}, {"gamma": -1.5}, {"alpha": -2.0, "gamma": 3.0}),
+    ),
     "elu": Reference(elu, ({}, {"alpha": 0.5}, {"alpha": 2.0}, {"alpha": -1.5})),
+    "erf": Reference(mp.erf),
     "gelu": Reference(gelu, ({"approximate": True}, {"approximate": False})),
     "glu": Reference(glu),
     "hard_sigmoid": Reference(hard_sigmoid),
@@ -104,6 +122,7 @@ REFERENCES: dict[str, Reference] = {
     ),
     "identity": Reference(lambda x: x),
     "leaky_relu": Reference(leaky, ({}, {"negative_slope": 0.25}, {"negative_slope": 0.0})),
+    "lecun_tanh": Reference(lambda x: mp.mpf("1.7159") * mp.tanh(2 * x / 3)),
     "log_sigmoid": Reference(lambda x: mp.log(sigmoid(x))),
     "log_softmax": Reference(log_softmax, ({}, {"where": _MASK})),
     "maxout": Reference(maxout, ({"pieces": 2}, {"pieces": 3})),
@@ -115,6 +134,7 @@ REFERENCES: dict[str, Reference] = {
     "selu": Reference(selu),
     "sigmoid": Reference(sigmoid),
     "silu": Reference(lambda x: x * sigmoid(x)),
+    "soft_cap": Reference(lambda x, cap: cap * mp.tanh(x / cap), ({}, {"cap": 2.0}, {"cap": 15.0})),
     "soft_sign": Reference(lambda x: x / (1 + mp.fabs(x))),
     "softmax": Reference(softmax, ({}, {"where": _MASK})),
     "softplus": Reference(lambda x: mp.log1p(mp.exp(x))),

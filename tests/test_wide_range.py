@@ -59,12 +59,14 @@ class Subject(NamedTuple):
     names: tuple[str, ...]
     static: dict[str, Any]
     domain: Mapping[str, Callable[..., Any]]
+    terms: Callable[..., tuple[Any, ...]] | None = None
 
     @classmethod
     def of(cls, entry: Activation) -> Subject:
         names = tuple(n for n in inspect.signature(entry.function).parameters if n not in entry.static)
         static = {n: v for n, v in entry.arguments().items() if n in entry.static}
-        return cls(entry.function, REFERENCES[entry.name].formula, names, static, entry.domain)
+        reference = REFERENCES[entry.name]
+        return cls(entry.function, reference.formula, names, static, entry.domain, reference.terms)
 
 
 SUBJECTS = {
@@ -162,6 +164,17 @@ def _computed(f: Callable[..., Array], points: list[Reals], dtype: DTypeLike, st
     return [np.asarray(y, np.float64) for y in program(*(jnp.asarray(p, dtype) for p in points))]
 
 
+def _largest_terms(subject: Subject, points: list[Reals], range_: Range) -> list[Reals | float]:
+    """The size of the largest term of the value, and of each derivative, where the function is a sum."""
+    if subject.terms is None:
+        return [0.0] * (1 + len(points))
+    count = len(subject.terms(*(mp.mpf(float(p[0])) for p in points), **subject.static))
+    parts = [
+        _exact(lambda *a, i=i, **k: subject.terms(*a, **k)[i], points, range_, subject.static) for i in range(count)
+    ]
+    return [np.max([np.abs(e.high) for e in column], axis=0) for column in zip(*parts, strict=True)]
+
+
 def _allowed(name: str, what: str, points: list[Reals], dtype: DTypeLike) -> tuple[Reals | float, Reals | float]:
     """The size from which relative errors count, and the absolute error below which nothing does.
 
@@ -191,10 +204,12 @@ def test_value_and_every_first_derivative_at_all_magnitudes(name: str, dtype: st
         points = _points(name, range_.dtype)
         got = _computed(subject.function, points, range_.dtype, subject.static)
     exact = _exact(subject.formula, points, range_, subject.static)
+    terms = _largest_terms(subject, points, range_)
     names = ("value", *(f"derivative by {n}" for n in subject.names))
     faults: list[str] = []
-    for what, y, right in zip(names, got, exact, strict=True):
+    for what, y, right, term in zip(names, got, exact, terms, strict=True):
         floor, tiny = _allowed(name, what, points, range_.dtype)
+        floor = np.maximum(floor, term)
         error = errors_in_ulps(y, right, range_.dtype, floor)
         with np.errstate(invalid="ignore"):
             small = np.abs(y - right.high) <= tiny

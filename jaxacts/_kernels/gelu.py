@@ -19,7 +19,7 @@ from .arithmetic.elementary import clipped_abs, derivative
 from .arithmetic.exponential import Decay, exp_of_minus
 from .arithmetic.polynomial import polynomial, series_value
 
-__all__ = ["DENSITY_AT_0", "gelu", "gelu_slope"]
+__all__ = ["DENSITY_AT_0", "density_ratio", "gelu", "gelu_slope"]
 
 DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
 ROOT = (0.7517915246935645, -1.4956759177009883e-17)  # c, and what float64 leaves of it
@@ -76,14 +76,14 @@ def gelu_slope(x: Array) -> Array:
 def _curvature(x: Array) -> Array:
     """φ(x)·(2 - x²)."""
     a = _clipped_abs(x)
-    return DENSITY_AT_0 * _density_ratio(a) * (2 - a * a)
+    return DENSITY_AT_0 * density_ratio(a) * (2 - a * a)
 
 
 def _density_slope(x: Array) -> Array:
-    return -x * _density_ratio(x)
+    return -x * density_ratio(x)
 
 
 @derivative(_density_slope)
-def _density_ratio(x: Array) -> Array:
-    """φ(x)/φ(0) = exp(-x²/2)."""
-    return _bell(x).value
+def density_ratio(x: Array) -> Array:
+    """φ(x)/φ(0) = exp(-x²/2), whose square is right where it is itself normal."""
+    return _bell(_clipped_abs(x)).value

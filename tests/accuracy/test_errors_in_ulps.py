@@ -131,8 +131,9 @@ def test_float64(label: str, x64: None) -> None:
     _check("slope", got[1], slope, x, DOUBLE[1], near_roots(x, slope))
 
 
-WEAK = {"gelu": (500, 500)}
-"""Bounds of plain forms whose left tail, down to -12, loses digits: of gelu in the cubic, and in XLA's erfc."""
+WEAK = {"derf": (8, 300), "dyt": (8, 32), "erf": (8, 300), "gelu": (500, 500), "lecun_tanh": (8, 32)}
+"""Bounds of plain forms whose tails, on the left down to -12, lose digits: of gelu in the cubic and in XLA's erfc, of the
+others where the rounding error of an exponent counts as often as the exponent is large."""
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -9,7 +9,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-__all__ = ["clipped_abs", "derivative", "finite", "magnitude", "negative_part", "two_factors"]
+__all__ = [
+    "clipped_abs",
+    "derivative",
+    "finite",
+    "gradient",
+    "magnitude",
+    "negative_part",
+    "square_times",
+    "two_factors",
+]
 
 
 def derivative(slope: Callable[[Array], Array]) -> Callable[[Callable[[Array], Array]], Callable[[Array], Array]]:
@@ -22,6 +31,22 @@ def derivative(slope: Callable[[Array], Array]) -> Callable[[Callable[[Array], A
         def _(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Array]:
             (x,), (t,) = primals, tangents
             return function(x), slope(x) * t
+
+        return function
+
+    return decorate
+
+
+def gradient(*partials: Callable[..., Array]) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
+    """Give a function of several arrays these derivatives, each a function of all of them."""
+
+    def decorate(f: Callable[..., Array]) -> Callable[..., Array]:
+        function = jax.custom_jvp(f)
+
+        @function.defjvp
+        def _(primals: tuple[Array, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+            first, *others = (partial(*primals) * t for partial, t in zip(partials, tangents, strict=True))
+            return function(*primals), sum(others, first)
 
         return function
 
@@ -57,6 +82,13 @@ def two_factors(a: Array, b: Array, c: Array) -> tuple[Array, Array]:
     a, b = _larger_first(a, b)
     large = jnp.abs(c) > 1
     return _larger_first(jnp.where(large, a, a * c), jnp.where(large, b * c, b))
+
+
+def square_times(root: Array, a: Array, b: Array) -> Array:
+    """a·b·root² for a root up to 1, which leaves the range of the dtype only where the product does."""
+    a, b = _larger_first(a, b)
+    large = jnp.abs(b) > 1
+    return a * root * jnp.where(large, 1, b) * (root * jnp.where(large, b, 1))
 
 
 def _larger_first(a: Array, b: Array) -> tuple[Array, Array]:

@@ -23,7 +23,7 @@ from .double_word import two_prod
 from .elementary import clipped_abs
 from .polynomial import horner_pairs
 
-__all__ = ["UNIT", "Decay", "decay", "decay_of_quotient", "exp_of_minus", "power_and_rest", "underflow"]
+__all__ = ["UNIT", "Decay", "decay", "decay_of_product", "decay_of_quotient", "exp_of_minus", "power_and_rest", "product_and_error", "underflow"]
 
 
 class Decay(NamedTuple):
@@ -143,3 +143,18 @@ def decay_of_quotient(x: Array, y: Array, x_lo: ArrayLike = 0.0, y_lo: ArrayLike
     rest = (x * unit - back) - back_lo + (x_lo - q * y_lo) * unit
     error = lax.stop_gradient(jnp.where(jnp.abs(q) < 1e4, rest / large, 0.0))
     return exp_of_minus(clipped_abs(q, underflow(q)), jnp.where(q < 0, error, -error))
+
+
+def decay_of_product(x: Array, y: Array) -> Decay:
+    """exp(-|x·y|) with the rounding error of the product made good to first order."""
+    p, error = product_and_error(x, y)
+    return exp_of_minus(clipped_abs(p, underflow(p)), jnp.where(p < 0, error, -error))
+
+
+def product_and_error(x: Array, y: Array) -> tuple[Array, Array]:
+    """x·y, and what its rounding has lost, without derivative; 0 where the product is beyond 10^4."""
+    size = jnp.abs(y)
+    unit = jnp.where(size > 2.0**60, 2.0**-60, jnp.where(size < 2.0**-60, 2.0**60, 1)).astype(y.dtype)
+    _, error = two_prod(x * (1 / unit), y * unit)  # so that no half of a significand is subnormal
+    p = x * y
+    return p, lax.stop_gradient(jnp.where(jnp.abs(p) < 1e4, error, 0.0))
