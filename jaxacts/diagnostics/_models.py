@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-__all__ = ["Call", "Kind", "call_of", "kind_of", "path_of", "shapes_of"]
+__all__ = ["Call", "Kind", "call_of", "kind_of", "opened", "path_of", "shapes_of"]
 
 Kind: TypeAlias = str
 """``"linen"``, ``"nnx"``, ``"pytree"`` or ``"function"``."""
@@ -21,15 +21,16 @@ Kind: TypeAlias = str
 class Call(NamedTuple):
     """One call of a model: ``function(leaves, data)`` gives the arrays of the output.
 
-    ``leaves`` are the variables, called ``paths``, and random keys; ``finish`` makes of the output what the model
-    returns, and writes into an nnx module what the call has changed.
+    ``leaves`` are the variables, called ``paths``, and random keys; ``result`` makes of the output what the model
+    returns, and ``update`` writes into an nnx module what the call has changed.
     """
 
     function: Callable[[list[Any], list[Any]], Any]
     leaves: list[Any]
     data: list[Any]
     paths: list[str]
-    finish: Callable[[Any], Any]
+    result: Callable[[Any], Any]
+    update: Callable[[Any], None]
     signature: Any
 
 
@@ -74,17 +75,11 @@ def shapes_of(caller: str, kind: Kind, model: Any, inputs: tuple[Any, ...], vari
 def call_of(kind: Kind, model: Any, variables: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Call:
     """The call ``model(variables, *inputs, **options)``."""
     static: Any = None
-    finish: Callable[[Any], Any] = _same
+    tree, nnx = variables, None
     if kind == "nnx":
         from flax import nnx
 
         static, tree = nnx.split(variables)
-
-        def finish(out: Any) -> Any:
-            nnx.update(variables, out[1])
-            return out[0]
-    else:
-        tree = variables
     named, treedef = jax.tree_util.tree_flatten_with_path(((tree,), inputs, dict(options)))
     roles = [_role(path, leaf) for path, leaf in named]
     fixed = tuple(None if role != "static" else leaf for role, (_, leaf) in zip(roles, named, strict=True))
@@ -99,21 +94,51 @@ def call_of(kind: Kind, model: Any, variables: Any, inputs: tuple[Any, ...], opt
             return model(tree, *inputs, **options)
         if kind == "pytree":
             return tree(*inputs, **options)
-        from flax import nnx
-
+        assert nnx is not None
         module = nnx.merge(static, tree)
         out = module(*inputs, **options)
         return out, nnx.state(module, nnx.Not(nnx.Param))
+
+    def update(out: Any) -> None:
+        if nnx is not None:
+            nnx.update(variables, out[1])
+
+    def result(out: Any) -> Any:
+        return out if nnx is None else out[0]
 
     leaves = [leaf for role, (_, leaf) in zip(roles, named, strict=True) if role == "leaf"]
     data = [leaf for role, (_, leaf) in zip(roles, named, strict=True) if role == "data"]
     paths = [path_of(path[2:]) for role, (path, _) in zip(roles, named, strict=True) if role == "leaf"]
     types = tuple(_type(leaf) for leaf in (*leaves, *data))
-    return Call(function, leaves, data, paths, finish, (kind, treedef, static, tuple(roles), fixed, types))
+    return Call(function, leaves, data, paths, result, update, (kind, treedef, static, tuple(roles), fixed, types))
 
 
-def _same(out: Any) -> Any:
-    return out
+def opened(kind: Kind, variables: Any) -> tuple[list[str], list[Any], Callable[[list[Any]], Any]]:
+    """The variables as named arrays, in the order of the leaves of a call, and a function that makes new ones."""
+    merge: Callable[[Any], Any] = _same
+    tree = variables
+    if kind == "nnx":
+        from flax import nnx
+
+        static, tree = nnx.split(variables)
+
+        def merge(new: Any) -> Any:
+            return nnx.merge(static, new)
+
+    named, treedef = jax.tree_util.tree_flatten_with_path(tree)
+    arrays = [isinstance(leaf, Array | np.ndarray | np.generic | jax.ShapeDtypeStruct | Tracer) for _, leaf in named]
+
+    def rebuilt(leaves: list[Any]) -> Any:
+        new = iter(leaves)
+        flat = [next(new) if is_array else leaf for is_array, (_, leaf) in zip(arrays, named, strict=True)]
+        return merge(jax.tree.unflatten(treedef, flat))
+
+    kept = [(path_of(path), leaf) for is_array, (path, leaf) in zip(arrays, named, strict=True) if is_array]
+    return [path for path, _ in kept], [leaf for _, leaf in kept], rebuilt
+
+
+def _same(tree: Any) -> Any:
+    return tree
 
 
 def _role(path: tuple[Any, ...], leaf: Any) -> str:

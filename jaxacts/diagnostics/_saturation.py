@@ -42,7 +42,7 @@ class Saturation(NamedTuple):
 def _within(z: Array, intervals: tuple[tuple[float, float], ...]) -> Array | None:
     flags: Array | None = None
     for low, high in intervals:
-        inside = z > low if high == np.inf else z <= high
+        inside = z >= low if high == np.inf else z <= high
         if low > -np.inf and high < np.inf:
             inside = inside & (z > low)
         flags = inside if flags is None else flags | inside

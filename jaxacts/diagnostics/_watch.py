@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -16,14 +16,15 @@ from jax.core import Tracer
 
 from jaxacts._trace.execute import Moment, Runner
 from jaxacts._trace.graph import Graph, graph_of
+from jaxacts._trace.links import Links, links_of
 from jaxacts._trace.sites import TAP, Site, Sites, sites_of
-from jaxacts.diagnostics._models import Call, call_of, kind_of, shapes_of
+from jaxacts.diagnostics._models import Call, call_of, kind_of, opened, shapes_of
 from jaxacts.diagnostics._saturation import saturation_of
 from jaxacts.diagnostics._state import Layer, State, UnitSums
 from jaxacts.initializers import _checks
 from jaxacts.lookup import catalogue
 
-__all__ = ["Watch", "tap", "watch"]
+__all__ = ["Watch", "inputs_of", "tap", "watch"]
 
 class Watch:
     """A model that also reports on its units; made by :func:`watch`.
@@ -47,12 +48,13 @@ class Watch:
         self.model, self.kind = model, kind_of("watch", model)
         self.every, self.epsilon, self.ranks, self.bins, self.axis_name = every, epsilon, ranks, bins, axis_name
         self._traced: dict[Any, tuple[Graph, Sites, Any]] = {}
-        inputs = _inputs(sample)
+        inputs = inputs_of(sample)
         shapes = shapes_of("watch", self.kind, model, inputs, variables, options)
         call = call_of(self.kind, model, shapes, inputs, options)
         graph, sites, _ = self.traced(call)
+        self.graph, self.sites = graph, sites.found
+        self._links: dict[str, Links] = {}
         _, found = jax.eval_shape(Runner(graph, sites.found, self._sums, {}), [*call.leaves, *call.data])
-        self.paths = tuple(call.paths)
         self._empty = self._state(sites, found)
         self.unfollowed = sites.unfollowed
         if not sites.found:
@@ -78,7 +80,7 @@ class Watch:
         linen those of ``apply``, such as ``rngs`` and ``mutable``. An nnx module stands in the place of ``variables``.
         """
         state = self.init() if state is None else state
-        call = call_of(self.kind, self.model, variables, _inputs(x), options)
+        call = call_of(self.kind, self.model, variables, inputs_of(x), options)
         graph, sites, tree = self.traced(call)
         due = None if self.every == 1 else state.steps % self.every == 0
         runner = Runner(graph, sites.found, lambda moment: self._due(moment, due), {})
@@ -94,7 +96,26 @@ class Watch:
             summed = jax.lax.psum(new.layers, self.axis_name)
             new = State(summed, new.steps, new.unfollowed)
         total = jax.tree.map(lambda a, b: a + b, state, new)
-        return call.finish(jax.tree.unflatten(tree, flat)), total
+        out = jax.tree.unflatten(tree, flat)
+        call.update(out)
+        return call.result(out), total
+
+    def links(self, site: Site) -> Links:
+        """The weights of the units of a layer."""
+        if site.name not in self._links:
+            self._links[site.name] = links_of(self.graph, site)
+        return self._links[site.name]
+
+    def opened(self, variables: Any) -> tuple[list[str], list[Any], Callable[[list[Any]], Any]]:
+        """The variables as named leaves, and what makes variables of leaves."""
+        return opened(self.kind, variables)
+
+    def kernels(self, variables: Any, x: Any, options: dict[str, Any]) -> dict[str, tuple[str, Any] | None]:
+        """The path and the value of the last kernel before each layer."""
+        call = call_of(self.kind, self.model, variables, inputs_of(x), options)
+        _, sites, _ = self.traced(call)
+        uses = {site.name: site.use for site in sites.found}
+        return {name: use and (call.paths[use.leaf], call.leaves[use.leaf]) for name, use in uses.items()}
 
     def traced(self, call: Call) -> tuple[Graph, Sites, Any]:
         """The graph of a call, its activations, and the structure of its output."""
@@ -147,7 +168,7 @@ class Watch:
 
         wide = h.astype(jnp.float32)
         total = add(wide)
-        layer = Layer(site.name, site.activation, *saturation.kinds, self.bins)
+        layer = Layer(site.name, site.activation, *saturation.kinds, len(site.steps), self.bins)
         rows = jnp.moveaxis(wide, site.axis, -1).reshape(-1, units)
         bins = np.asarray(self.bins, np.float32)
         return UnitSums(
@@ -293,5 +314,5 @@ def _not_negative(site: Site) -> bool:
     return image is not None and image[0] >= 0
 
 
-def _inputs(x: Any) -> tuple[Any, ...]:
+def inputs_of(x: Any) -> tuple[Any, ...]:
     return x if isinstance(x, tuple) else (x,)
