@@ -41,7 +41,7 @@ __all__ += activations.__all__
 
 
 def __getattr__(name: str) -> types.ModuleType:
-    """The modules that need an extra, imported when they are first named."""
-    if name in ("linen", "nnx", "optim", "plotting", "testing"):
+    """The modules that not every program needs, imported when they are first named."""
+    if name in ("diagnostics", "linen", "nnx", "optim", "plotting", "testing"):
         return importlib.import_module(f"{__name__}.{name}")
     raise _errors.missing(__name__, name, __all__)

@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
 
 from jaxacts._trace.primitives import DRAWS, KEEPS_ELEMENTS, LOOPS
 
-__all__ = ["PRODUCTS", "Graph", "Op", "Use", "graph_of"]
+__all__ = ["PRODUCTS", "Graph", "Op", "Path", "Use", "called", "graph_of"]
+
+Path: TypeAlias = tuple[int, ...]
 
 
 class Op(NamedTuple):
@@ -51,6 +53,11 @@ class Graph:
     leaves: tuple[int, ...] = ()
     data: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
+    # The program itself, each call inside it by the indices of the equations that lead there, and the values by such a
+    # path and the variable of the program.
+    program: Any = None
+    calls: dict[Path, Any] = field(default_factory=dict)
+    places: dict[tuple[Path, Any], int] = field(default_factory=dict)
     producer: dict[int, Op] = field(default_factory=dict)
     # The data-dependent values; for the others the parameters they come from; those that are one parameter rearranged;
     # those that come from random bits.
@@ -179,16 +186,22 @@ PRODUCTS = frozenset(_FANS)
 def graph_of(function: Callable[[list[Any], Any], Any], leaves: list[Any], sample: Any, *, into_scans: bool) -> Graph:
     """The graph of ``function(leaves, sample)``; with ``into_scans`` one that cannot be run, but followed."""
     closed = jax.make_jaxpr(function)(leaves, sample)
-    graph = Graph()
+    graph = Graph(program=closed)
     inputs = [graph.value(v.aval.shape) for v in closed.jaxpr.invars]
     graph.leaves, graph.data = tuple(inputs[: len(leaves)]), tuple(inputs[len(leaves) :])
-    graph.outputs = tuple(_unfold(graph, closed.jaxpr, closed.consts, inputs, (), into_scans))
+    graph.outputs = tuple(_unfold(graph, closed.jaxpr, closed.consts, inputs, (), into_scans, ()))
     graph.classify()
     return graph
 
 
 def _unfold(
-    graph: Graph, jaxpr: Any, consts: Sequence[Any], inputs: Sequence[int], scope: tuple[str, ...], into_scans: bool
+    graph: Graph,
+    jaxpr: Any,
+    consts: Sequence[Any],
+    inputs: Sequence[int],
+    scope: tuple[str, ...],
+    into_scans: bool,
+    path: Path,
 ) -> list[int]:
     known: dict[Any, int] = dict(zip(jaxpr.invars, inputs, strict=True))
     known |= {v: graph.constant(c, literal=False) for v, c in zip(jaxpr.constvars, consts, strict=True)}
@@ -196,22 +209,26 @@ def _unfold(
     def read(atom: Any) -> int:
         return graph.constant(atom.val, literal=True) if hasattr(atom, "val") else known[atom]
 
-    for eqn in jaxpr.eqns:
+    for index, eqn in enumerate(jaxpr.eqns):
         name, operands = eqn.primitive.name, [read(v) for v in eqn.invars]
-        inner = _called(eqn)
+        inner = called(eqn)
+        inside = (*path, index)
         shapes = [v.aval.shape for v in eqn.outvars]
         if inner is not None:
             here = (*scope, str(eqn.params["name"])) if "name" in eqn.params else scope
-            outputs = _unfold(graph, *inner, operands, here, into_scans)
+            graph.calls[inside] = eqn
+            outputs = _unfold(graph, *inner, operands, here, into_scans, inside)
         elif name == "scan" and into_scans:
-            outputs = _one_step(graph, eqn, operands, scope, shapes)
+            graph.calls[inside] = eqn
+            outputs = _one_step(graph, eqn, operands, scope, shapes, inside)
         else:
             outputs = graph.append(name, operands, shapes, scope, primitive=eqn.primitive, params=eqn.params)
         known.update(zip(eqn.outvars, outputs, strict=True))
+    graph.places.update({(path, variable): value for variable, value in known.items()})
     return [read(v) for v in jaxpr.outvars]
 
 
-def _called(eqn: Any) -> tuple[Any, Sequence[Any]] | None:
+def called(eqn: Any) -> tuple[Any, Sequence[Any]] | None:
     """The program that an operation only calls: jit, remat, a custom derivative."""
     if eqn.primitive.name in LOOPS:
         return None
@@ -221,14 +238,16 @@ def _called(eqn: Any) -> tuple[Any, Sequence[Any]] | None:
     return (jaxpr, consts) if fits else None
 
 
-def _one_step(graph: Graph, eqn: Any, operands: list[int], scope: tuple[str, ...], shapes: list[Any]) -> list[int]:
+def _one_step(
+    graph: Graph, eqn: Any, operands: list[int], scope: tuple[str, ...], shapes: list[Any], path: Path
+) -> list[int]:
     consts, carried = eqn.params["num_consts"], eqn.params["num_carry"]
     body = eqn.params["jaxpr"]
     inner_shapes = [v.aval.shape for v in body.jaxpr.invars]
     inputs = operands[:consts]
     for i, (operand, shape) in enumerate(zip(operands[consts:], inner_shapes[consts:], strict=True)):
         inputs.extend(graph.append("carry" if i < carried else "step_of", [operand], [shape], scope))
-    results = _unfold(graph, body.jaxpr, body.consts, inputs, scope, True)
+    results = _unfold(graph, body.jaxpr, body.consts, inputs, scope, True, path)
     graph.loops.extend(zip(results[:carried], inputs[consts : consts + carried], strict=True))
     return [
         graph.append("carry" if i < carried else "steps", [result], [shape], scope)[0]

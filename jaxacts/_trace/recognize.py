@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from jaxacts._trace.follow import Signal, Trail
 from jaxacts.lookup import catalogue
 
-__all__ = ["recognized", "same"]
+__all__ = ["agrees", "recognized", "same"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -51,6 +51,12 @@ def same(f: Callable[..., Any] | float, g: Callable[..., Any] | float) -> bool:
     if not (callable(f) and callable(g)):
         return f == g
     return bool(np.allclose(_table(f), _table(g), rtol=1e-4, atol=1e-4))
+
+
+def agrees(name: str, function: Callable[..., Any]) -> bool:
+    """Whether the function is this activation of the catalogue up to constants rounded to 16 bits."""
+    entry = catalogue()[name]
+    return entry.elementwise and bool(np.allclose(_table(function), _known(name)[1], rtol=0.02, atol=0.02))
 
 
 def _table(function: Callable[..., Any]) -> Floats:

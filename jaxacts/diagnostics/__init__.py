@@ -1,0 +1,34 @@
+"""Diagnostics: which units are dead, dormant or saturated, where gradients vanish, and what to do about it."""
+
+from __future__ import annotations
+
+from jaxacts.diagnostics._flow import FlowReport, FrozenReport, FrozenUnits, LayerFlow, frozen_units, gradient_flow
+from jaxacts.diagnostics._initial import InitialReport, LayerStart, at_init
+from jaxacts.diagnostics._recycle import Recycled, recycle
+from jaxacts.diagnostics._report import LayerHealth, Report, report
+from jaxacts.diagnostics._state import Layer, State, UnitSums, merge
+from jaxacts.diagnostics._watch import Watch, tap, watch
+
+__all__ = [
+    "FlowReport",
+    "FrozenReport",
+    "FrozenUnits",
+    "InitialReport",
+    "Layer",
+    "LayerFlow",
+    "LayerHealth",
+    "LayerStart",
+    "Recycled",
+    "Report",
+    "State",
+    "UnitSums",
+    "Watch",
+    "at_init",
+    "frozen_units",
+    "gradient_flow",
+    "merge",
+    "recycle",
+    "report",
+    "tap",
+    "watch",
+]
