@@ -15,8 +15,12 @@ from the activation behind it:
   theory of infinitely deep networks;
 * :func:`depth_scaled`, :func:`fixup` and :func:`deepnorm` are for residual networks;
 * :func:`match` and :func:`lsuv` take a whole Flax model;
-* :func:`normal`, :func:`uniform`, :func:`truncated_normal`, :func:`constant`, :data:`zeros` and :data:`ones` do not
-  look at the shape.
+* :func:`small_init`, :func:`wang_init`, :func:`spectral`, :func:`t_fixup`, :func:`siren` and :func:`finer` are what
+  models of these names start with;
+* :func:`transformed` serves parameters that the model uses through a function, :func:`blocks` packed ones,
+  :func:`unit_norm` vectors on the sphere;
+* :func:`normal`, :func:`uniform`, :func:`log_uniform`, :func:`truncated_normal`, :func:`ring`, :func:`constant`,
+  :data:`zeros` and :data:`ones` do not depend on the shape.
 
 How many inputs a layer sums over is not always in the shape of its kernel: :func:`fans` says how it is counted, and
 every initializer above takes the same axes, and as ``layer`` the same descriptions: :class:`Conv`, :class:`Einsum`,
@@ -40,7 +44,10 @@ Of the rest of jaxacts this package imports the catalogue of activations, its er
 from __future__ import annotations
 
 from jaxacts._core import errors as _errors
-from jaxacts.initializers._basic import normal, truncated_normal, uniform
+from jaxacts.initializers._basic import normal, truncated_normal
+from jaxacts.initializers._composed.blocks import blocks
+from jaxacts.initializers._composed.residual import DeepNorm, Fixup, deepnorm, depth_scaled, fixup, scaled_by
+from jaxacts.initializers._composed.transformed import softplus_inverse, transformed, unit_norm
 from jaxacts.initializers._constants import constant, ones, zeros
 from jaxacts.initializers._fans.fans import Fans, fans
 from jaxacts.initializers._fans.layers import Conv, Dense, Einsum, Embed
@@ -61,6 +68,8 @@ from jaxacts.initializers._named.lecun import (
     lecun_truncated_normal,
     lecun_uniform,
 )
+from jaxacts.initializers._named.periodic import Finer, Siren, finer, siren
+from jaxacts.initializers._named.transformers import TFixup, small_init, spectral, t_fixup, wang_init
 from jaxacts.initializers._named.xavier import (
     glorot_normal,
     glorot_truncated_normal,
@@ -71,11 +80,11 @@ from jaxacts.initializers._named.xavier import (
 )
 from jaxacts.initializers._orthogonal import delta_orthogonal, orthogonal
 from jaxacts.initializers._protocol import Initializer
-from jaxacts.initializers._residual import DeepNorm, Fixup, deepnorm, depth_scaled, fixup, scaled_by
 from jaxacts.initializers._structured import dirac, identity, sparse
 from jaxacts.initializers._theory.critical import Critical, critical
 from jaxacts.initializers._theory.gains import Moments, gain, moments
 from jaxacts.initializers._theory.maps import correlation_map, variance_map
+from jaxacts.initializers._uniform import log_uniform, ring, uniform
 from jaxacts.initializers._variance import variance_scaling
 
 __all__ = [
@@ -86,6 +95,7 @@ __all__ = [
     "Einsum",
     "Embed",
     "Fans",
+    "Finer",
     "Fixup",
     "Initializer",
     "LsuvReport",
@@ -93,6 +103,9 @@ __all__ = [
     "MatchedLayer",
     "Moments",
     "ScaledLayer",
+    "Siren",
+    "TFixup",
+    "blocks",
     "constant",
     "correlation_map",
     "critical",
@@ -101,6 +114,7 @@ __all__ = [
     "depth_scaled",
     "dirac",
     "fans",
+    "finer",
     "fixup",
     "for_activation",
     "gain",
@@ -118,18 +132,28 @@ __all__ = [
     "lecun_normal",
     "lecun_truncated_normal",
     "lecun_uniform",
+    "log_uniform",
     "lsuv",
     "match",
     "moments",
     "normal",
     "ones",
     "orthogonal",
+    "ring",
     "scaled_by",
+    "siren",
+    "small_init",
+    "softplus_inverse",
     "sparse",
+    "spectral",
+    "t_fixup",
+    "transformed",
     "truncated_normal",
     "uniform",
+    "unit_norm",
     "variance_map",
     "variance_scaling",
+    "wang_init",
     "xavier_normal",
     "xavier_truncated_normal",
     "xavier_uniform",

@@ -13,10 +13,12 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from jaxacts.initializers import _checks, _samplers
-from jaxacts.initializers._checks import Multiplier, Shape
+from jaxacts.initializers._checks import Axes, Multiplier, Shape
+from jaxacts.initializers._fans.fans import KernelSpec
+from jaxacts.initializers._fans.kernel import Layer
 from jaxacts.initializers._protocol import Initializer, RandomInitializer, Sampler
 
-__all__ = ["delta_orthogonal", "orthogonal"]
+__all__ = ["Orthogonal", "delta_orthogonal", "orthogonal"]
 
 Direction: TypeAlias = Literal["fan_in", "fan_out"]
 
@@ -28,16 +30,19 @@ def _stretch(rows: int, columns: int, mode: str | None) -> float:
 
 
 @dataclass(frozen=True)
-class _Matrix:
-    """A uniformly distributed orthogonal matrix, its columns along one axis and its rows along all others."""
+class _Matrices:
+    """Uniformly distributed orthogonal matrices, laid out in the kernel by the roles of its axes."""
 
-    column_axis: int
+    roles: tuple[tuple[int, str], ...]
 
     def __call__(self, key: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
-        rows = list(shape)
-        columns = rows.pop(self.column_axis)
-        matrix = jax.random.orthogonal(key, math.prod(rows), (), dtype, columns)
-        return jnp.moveaxis(matrix.reshape(*rows, columns), -1, self.column_axis)
+        axes = {role: [i for i, (_, r) in enumerate(self.roles) if r == role] for role in ("batch", "row", "column")}
+        sizes = {role: math.prod(self.roles[i][0] for i in found) for role, found in axes.items()}
+        stacked = (sizes["batch"],) if axes["batch"] else ()
+        drawn = jax.random.orthogonal(key, sizes["row"], stacked, dtype, sizes["column"])
+        order = [*axes["batch"], *axes["row"], *axes["column"]]
+        placed = drawn.reshape([self.roles[i][0] for i in order])
+        return placed.transpose(np.argsort(order)).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,14 @@ class _Delta:
     def __call__(self, key: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
         *window, inputs, outputs = shape
         centre = tuple((n - 1) // 2 for n in window)
-        matrix = _Matrix(self.column_axis)(key, (inputs, outputs), dtype)
-        return jnp.zeros(shape, dtype).at[centre].set(matrix)
+        roles = tuple((n, "column" if a == self.column_axis else "row") for a, n in enumerate((inputs, outputs)))
+        return jnp.zeros(shape, dtype).at[centre].set(_Matrices(roles)(key, (inputs, outputs), dtype))
 
 
 @dataclass(frozen=True)
 class Orthogonal(RandomInitializer):
     scale: Multiplier
-    column_axis: int
+    kernel: KernelSpec
     mode: str | None = None
 
     def __post_init__(self) -> None:
@@ -70,11 +75,11 @@ class Orthogonal(RandomInitializer):
                 f"{self.function}: orthogonal initializer requires at least a 2D shape, got {shape}; "
                 f"use zeros or normal for a bias."
             )
-        (axis,) = _checks.axes(self.function, "column_axis", self.column_axis, shape)
+        roles = tuple(part for axis in self.kernel.roles(self.function, shape) for part in axis)
         if 0 in shape:
             return _samplers.normal, 1.0
-        columns = shape[axis]
-        return _Matrix(axis), _checks.plain(self.scale) * _stretch(math.prod(shape) // columns, columns, self.mode)
+        rows, columns = (math.prod(n for n, r in roles if r == role) for role in ("row", "column"))
+        return _Matrices(roles), _checks.plain(self.scale) * _stretch(rows, columns, self.mode)
 
 
 class DeltaOrthogonal(Orthogonal):
@@ -84,7 +89,7 @@ class DeltaOrthogonal(Orthogonal):
                 f"{self.function}: Delta orthogonal initializer requires a 3D, 4D or 5D shape. It must be that of a "
                 f"convolution, (*window, inputs, outputs), got {shape}; use orthogonal for a matrix."
             )
-        (axis,) = _checks.axes(self.function, "column_axis", self.column_axis, shape[-2:])
+        (axis,) = _checks.axes(self.function, "column_axis", self.kernel.out_axis, shape[-2:])
         if 0 in shape:
             return _samplers.normal, 1.0
         # Whichever of the two holds the columns.
@@ -93,7 +98,13 @@ class DeltaOrthogonal(Orthogonal):
 
 
 def orthogonal(
-    scale: float = 1.0, column_axis: int = -1, dtype: DTypeLike | None = None, *, mode: Direction | None = None
+    scale: float = 1.0,
+    column_axis: Axes = -1,
+    dtype: DTypeLike | None = None,
+    *,
+    mode: Direction | None = None,
+    batch_axis: Axes = (),
+    layer: Layer | None = None,
 ) -> Initializer:
     r"""Orthogonal matrices, uniformly distributed (Haar): all singular values are equal.
 
@@ -105,20 +116,25 @@ def orthogonal(
     Args:
         scale: every singular value where ``mode`` says nothing else, up to its sign or, for complex weights, its
             phase; may be an array that broadcasts to the shape, and traced.
-        column_axis: the axis of the kernel that holds the columns, the outputs; the others together are the rows.
+        column_axis: the axis or axes of the kernel that hold the columns, the outputs; the others together are the
+            rows.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
         mode: ``"fan_in"`` multiplies by :math:`\sqrt{\max(1, \text{columns} / \text{rows})}`, so that the second moment
             of every output is scale² times that of the inputs, also where there are more outputs than inputs;
             ``"fan_out"`` by :math:`\sqrt{\max(1, \text{rows} / \text{columns})}`, which does so for the gradients. None
             leaves the singular values at ``scale``.
+        batch_axis: axis or axes along which independent matrices are stacked, such as 0 for the layers of a scan.
+        layer: which matrices the kernel holds, where its axes do not say it: :class:`Dense` with ``packed`` gates,
+            grouped :class:`Conv`, :class:`Einsum`, as in :func:`fans`. Each matrix is then orthogonal by itself;
+            ``column_axis`` stays at its default.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``, of at least two axes.
 
     Raises:
-        ValueError: a scale that is not finite, an unknown mode; at the call, fewer than two axes, or a column_axis that
-            ``shape`` lacks.
-        TypeError: a dtype that is not a signed float or complex one.
+        ValueError: a scale that is not finite, an unknown mode, a column_axis beside a layer; at the call, fewer than
+            two axes, an axis that ``shape`` lacks or that has two roles, a layer that does not fit the shape.
+        TypeError: a dtype that is not a signed float or complex one, a layer that is not one.
 
     Note:
         float32 values have those of ``jax.nn.initializers.orthogonal``, which raises for 16-bit dtypes and for
@@ -127,23 +143,37 @@ def orthogonal(
         to fewer units has variance 1 either way. That √(m/n) is the natural scale of a layer is what Yang et al. find
         for its spectral norm; the maximum with 1 is what a random, not yet aligned input needs. The decomposition
         itself is not split over devices: each computes it whole, with four times the memory of the matrix, and keeps
-        its part.
+        its part. PPO's networks have the scale √2 before tanh, 0.01 for the last layer of the policy and 1 for that of
+        the value.
 
     Example:
         >>> import jax, jax.numpy as jnp
         >>> w = orthogonal()(jax.random.key(0), (64, 32))
         >>> bool(jnp.allclose(w.T @ w, jnp.eye(32), atol=1e-5))
         True
+        >>> from jaxacts.initializers import Dense
+        >>> gates = orthogonal(layer=Dense(packed=4))(jax.random.key(0), (64, 4 * 64))
+        >>> bool(jnp.allclose(gates[:, :64].T @ gates[:, :64], jnp.eye(64), atol=1e-5))
+        True
 
     References:
         Saxe, McClelland & Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
-        networks", 2014, https://arxiv.org/abs/1312.6120; Mezzadri, "How to generate random matrices from the
+        networks", 2014, https://arxiv.org/abs/1312.6120; Andrychowicz et al., "What matters in on-policy reinforcement
+        learning?", 2020, https://arxiv.org/abs/2006.05990 (PPO); Mezzadri, "How to generate random matrices from the
         classical compact groups", 2007, https://arxiv.org/abs/math-ph/0609050; Yang, Simon & Bernstein, "A spectral
         condition for feature learning", 2023, https://arxiv.org/abs/2310.17813
     """
     _checks.no_key("orthogonal", scale)
-    axis = _checks.axis("orthogonal", "column_axis", column_axis)
-    return Orthogonal("orthogonal", dtype, _checks.multiplier("orthogonal", "scale", scale), axis, mode)
+    kernel = KernelSpec(
+        out_axis=_checks.listed("orthogonal", "column_axis", column_axis), batch_axis=batch_axis, layer=layer
+    )
+    if layer is not None and column_axis != -1:
+        raise ValueError(
+            f"orthogonal: column_axis must be -1 beside a layer, which says where the outputs are, got {column_axis}; "
+            f"leave one of them out."
+        )
+    factor = _checks.multiplier("orthogonal", "scale", scale)
+    return Orthogonal("orthogonal", dtype, factor, kernel.checked("orthogonal"), mode)
 
 
 def delta_orthogonal(
@@ -189,4 +219,4 @@ def delta_orthogonal(
     _checks.no_key("delta_orthogonal", scale)
     factor = _checks.multiplier("delta_orthogonal", "scale", scale)
     axis = _checks.axis("delta_orthogonal", "column_axis", column_axis)
-    return DeltaOrthogonal("delta_orthogonal", dtype, factor, axis, mode)
+    return DeltaOrthogonal("delta_orthogonal", dtype, factor, KernelSpec(out_axis=axis), mode)

@@ -55,8 +55,13 @@ class RandomInitializer(abc.ABC):
         wide = _checks.wide(stored)
         sizes = _checks.sizes(self.function, shape)
         sample, factor = self.plan(sizes, wide)
-        scalar = _checks.factor(self.function, factor, stored)
-        return sharded(Draw(sample, sizes, wide, stored), len(sizes), out_sharding, key, scalar)
+        added = self.added(wide)
+        operands = [_checks.factor(self.function, x, stored) for x in (factor, added) if x is not None]
+        return sharded(Draw(sample, sizes, wide, stored), len(sizes), out_sharding, key, *operands)
+
+    def added(self, dtype: np.dtype[Any]) -> Any:
+        """What is added to the scaled draws in ``dtype``; None is nothing."""
+        return None
 
     def _stored(self, dtype: DTypeLike | None) -> np.dtype[Any]:
         asked = self.dtype if dtype is None else dtype
@@ -69,18 +74,19 @@ class RandomInitializer(abc.ABC):
 
 @dataclass(frozen=True)
 class Draw:
-    """Sample, scale, round."""
+    """Sample, scale, shift, round."""
 
     sample: Sampler
     shape: Shape
     wide: np.dtype[Any]
     stored: np.dtype[Any]
 
-    def __call__(self, key: Array, factor: Array) -> Array:
+    def __call__(self, key: Array, factor: Array, added: Array | None = None) -> Array:
         # Without the barrier XLA merges the factor with the sampler's own constants, and the last bit then depends on
         # whether the caller is jitted.
         draws = jax.lax.optimization_barrier(self.sample(key, self.shape, self.wide))
-        return (draws * factor.astype(draws.dtype)).astype(self.stored)
+        scaled = draws * factor.astype(draws.dtype)
+        return (scaled if added is None else scaled + added.astype(draws.dtype)).astype(self.stored)
 
 
 def sharded(make: Callable[..., Array], rank: int, out_sharding: OutSharding, *operands: object) -> Array:

@@ -20,7 +20,9 @@ from jaxacts.initializers._checks import Shape
 
 __all__ = [
     "COMPLEX_TRUNCATED_STD",
+    "LogUniform",
     "Parts",
+    "Ring",
     "TruncatedNormal",
     "complex_truncated",
     "disk",
@@ -65,8 +67,8 @@ def complex_truncated(key: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
     return _polar(angle_key, jnp.sqrt(-jnp.log1p(-(1 - _TAIL) * u)), dtype)
 
 
-def _polar(key: Array, radius: Array, dtype: np.dtype[Any]) -> Array:
-    angle = 2 * math.pi * jax.random.uniform(key, radius.shape, radius.dtype)
+def _polar(key: Array, radius: Array, dtype: np.dtype[Any], phase: float = 2 * math.pi) -> Array:
+    angle = phase * jax.random.uniform(key, radius.shape, radius.dtype)
     return jax.lax.complex(radius * jnp.cos(angle), radius * jnp.sin(angle)).astype(dtype)
 
 
@@ -110,3 +112,31 @@ class TruncatedNormal:
         """How many float32 numbers lie between the images of the bounds under erf, where the sampler draws."""
         low, high = math.erf(self.lower / math.sqrt(2)), math.erf(self.upper / math.sqrt(2))
         return (high - low) / (max(abs(low), abs(high)) * 2**-24)
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """The exponential of a uniform variable, between two positive numbers."""
+
+    low: float
+    high: float
+
+    def __call__(self, key: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
+        u = jax.random.uniform(key, shape, dtype)
+        return jnp.clip(self.low * jnp.exp(u * math.log(self.high / self.low)), self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Uniform by area between two circles: the radius in real dtypes, the point itself in complex ones."""
+
+    inner: float
+    outer: float
+    phase: float
+
+    def __call__(self, key: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
+        real = np.finfo(dtype).dtype
+        radius_key, angle_key = jax.random.split(key)
+        u = jax.random.uniform(radius_key, shape, real)
+        radius = jnp.clip(jnp.sqrt(self.inner**2 + u * (self.outer**2 - self.inner**2)), self.inner, self.outer)
+        return radius if dtype == real else _polar(angle_key, radius, dtype, self.phase)

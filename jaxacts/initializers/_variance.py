@@ -20,7 +20,7 @@ from jaxacts.initializers._protocol import Initializer, RandomInitializer, Sampl
 
 __all__ = ["Distribution", "Mode", "of_variance", "scaled", "variance_scaling"]
 
-Mode: TypeAlias = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
+Mode: TypeAlias = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg", "spectral"]
 Distribution: TypeAlias = Literal["truncated_normal", "normal", "uniform"]
 
 
@@ -120,7 +120,8 @@ def variance_scaling(
             \text{fan\_in} & \text{inputs that each output sums over} \\
             \text{fan\_out} & \text{outputs that each input reaches} \\
             (\text{fan\_in} + \text{fan\_out}) / 2 & \text{fan\_avg} \\
-            \sqrt{\text{fan\_in} \cdot \text{fan\_out}} & \text{fan\_geo\_avg}
+            \sqrt{\text{fan\_in} \cdot \text{fan\_out}} & \text{fan\_geo\_avg} \\
+            \text{fan\_in} \cdot \max(1, \text{fan\_in} / \text{fan\_out}) & \text{spectral}
         \end{cases}
 
     With ``fan_in`` a linear layer maps inputs of second moment q to outputs of second moment scale·q.
@@ -128,7 +129,7 @@ def variance_scaling(
     Args:
         scale: the variance times the fan: a number that is not negative, or an array of such numbers that broadcasts
             to the kernel; may be traced. For complex weights it may be complex.
-        mode: ``"fan_in"``, ``"fan_out"``, ``"fan_avg"`` or ``"fan_geo_avg"``.
+        mode: ``"fan_in"``, ``"fan_out"``, ``"fan_avg"``, ``"fan_geo_avg"`` or ``"spectral"``, that of :func:`spectral`.
         distribution: ``"normal"``; ``"truncated_normal"``, cut at ±2 deviations of its parent and rescaled, so that
             no weight is larger than 2.274 std; or ``"uniform"`` on ±√3 std.
         in_axis: axis or axes of the kernel that hold the inputs.

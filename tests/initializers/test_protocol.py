@@ -29,12 +29,17 @@ FACTORIES = {
     "lecun_normal": ji.lecun_normal,
     "lecun_truncated_normal": ji.lecun_truncated_normal,
     "lecun_uniform": ji.lecun_uniform,
+    "log_uniform": lambda **kw: ji.log_uniform(1e-3, 0.1, **kw),
     "normal": ji.normal,
     "orthogonal": ji.orthogonal,
+    "ring": lambda **kw: ji.ring(0.5, 0.9, **kw),
+    "small_init": lambda **kw: ji.small_init(64, **kw),
     "sparse": lambda **kw: ji.sparse(0.3, **kw),
+    "spectral": ji.spectral,
     "truncated_normal": ji.truncated_normal,
     "uniform": ji.uniform,
     "variance_scaling": lambda **kw: ji.variance_scaling(1.0, "fan_avg", "normal", **kw),
+    "wang_init": lambda **kw: ji.wang_init(64, 12, **kw),
     "xavier_normal": ji.xavier_normal,
     "xavier_truncated_normal": ji.xavier_truncated_normal,
     "xavier_uniform": ji.xavier_uniform,
@@ -51,6 +56,7 @@ OTHERS = [
     "Critical",
     "DeepNorm",
     "Fans",
+    "Finer",
     "Fixup",
     "Initializer",
     "LsuvReport",
@@ -58,11 +64,15 @@ OTHERS = [
     "MatchedLayer",
     "Moments",
     "ScaledLayer",
+    "Siren",
+    "TFixup",
+    "blocks",
     "correlation_map",
     "critical",
     "deepnorm",
     "depth_scaled",
     "fans",
+    "finer",
     "fixup",
     "for_activation",
     "gain",
@@ -70,6 +80,11 @@ OTHERS = [
     "match",
     "moments",
     "scaled_by",
+    "siren",
+    "softplus_inverse",
+    "t_fixup",
+    "transformed",
+    "unit_norm",
     "variance_map",
 ]
 INITIALIZERS = {name: make() for name, make in FACTORIES.items()} | PLAIN
@@ -78,12 +93,30 @@ WRAPPED = {
     "scaled_by of jax": ji.scaled_by(jax.nn.initializers.he_normal(), 0.3),
     "depth_scaled": ji.depth_scaled(ji.normal(0.02), 7),
     "fixup": ji.fixup(ji.he_uniform(), 7, 3).inner,
+    "siren": ji.siren().first,
+    "transformed": ji.transformed(ji.log_uniform(1e-3, 0.1), ji.softplus_inverse),
+    "blocks": ji.blocks(-1, ji.zeros, ji.normal(1.0), ji.lecun_normal(), ji.ones),
+    "unit_norm": ji.unit_norm(ji.normal(1.0), 0),
+    "normal with a mean": ji.normal(0.1, mean=2.0),
+    "uniform between": ji.uniform(low=-0.3, high=0.7),
+    "orthogonal gates": ji.orthogonal(layer=ji.Dense(packed=4)),
 }
 FIXED = {"constant", "dirac", "identity"}
 RANDOM = sorted(FACTORIES.keys() - FIXED)
 # One initializer for each way to make the values; all others go the same way.
 SAMPLERS = sorted(
-    {*FIXED, "delta_orthogonal", "he_normal", "he_uniform", "orthogonal", "sparse", "truncated_normal", "uniform"}
+    {
+        *FIXED,
+        "delta_orthogonal",
+        "he_normal",
+        "he_uniform",
+        "log_uniform",
+        "orthogonal",
+        "ring",
+        "sparse",
+        "truncated_normal",
+        "uniform",
+    }
 )
 SHAPES = dict.fromkeys(INITIALIZERS, (8, 16)) | dict.fromkeys(("delta_orthogonal", "dirac"), (2, 8, 16))
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Axes, Shape
-from jaxacts.initializers._fans.kernel import Fans, Kernel, Layer, ratio
+from jaxacts.initializers._fans.kernel import Fans, Kernel, Layer, Roles, ratio
 
 __all__ = ["FAN", "KernelSpec", "fans"]
 
@@ -19,6 +19,7 @@ FAN: Mapping[str, Callable[[float, float], float]] = MappingProxyType(
         "fan_out": lambda fan_in, fan_out: fan_out,
         "fan_avg": lambda fan_in, fan_out: (fan_in + fan_out) / 2,
         "fan_geo_avg": lambda fan_in, fan_out: (fan_in * fan_out) ** 0.5,
+        "spectral": lambda fan_in, fan_out: fan_in * max(1, fan_in / fan_out) if fan_out else fan_in,
     }
 )
 """The number that the variance is divided by, for each mode, from fan_in and fan_out."""
@@ -55,12 +56,29 @@ class KernelSpec:
                 f"default in_axis. Must be at least 2D or specify in_axis explicitly. Got shape {shape}; name in_axis "
                 f"and out_axis, or use zeros or normal for a bias."
             )
-        roles = {name: _checks.axes(function, name, getattr(self, name), shape) for name in _ROLES}
+        said = {name: _checks.axes(function, name, getattr(self, name), shape) for name in _ROLES}
         if self.layer is None:
-            return _by_axes(shape, **roles)
+            return _by_axes(shape, **said)
         if (self.in_axis, self.out_axis) == (_IN_AXIS, _OUT_AXIS):
-            roles = {"batch_axis": roles["batch_axis"]}
-        return self.layer.fans(_one_kernel(function, shape, roles))
+            said = {"batch_axis": said["batch_axis"]}
+        return self.layer.fans(_one_kernel(function, shape, said))
+
+    def roles(self, function: str, shape: Shape) -> Roles:
+        """The independent matrices of a kernel of this shape: all axes but those of outputs and batch are rows."""
+        batch = _checks.axes(function, "batch_axis", self.batch_axis, shape)
+        if self.layer is None:
+            columns = _checks.axes(function, "column_axis", self.out_axis, shape)
+            if set(batch) & set(columns):
+                raise ValueError(
+                    f"{function}: column_axis and batch_axis must be different axes, got {columns} and {batch}; name "
+                    f"each axis once."
+                )
+            return [
+                [(n, "batch" if axis in batch else "column" if axis in columns else "row")]
+                for axis, n in enumerate(shape)
+            ]
+        rest = iter(self.layer.roles(_one_kernel(function, shape, {"batch_axis": batch})))
+        return [[(n, "batch")] if axis in batch else next(rest) for axis, n in enumerate(shape)]
 
 
 def _by_axes(shape: Shape, in_axis: Shape, out_axis: Shape, batch_axis: Shape) -> Fans:

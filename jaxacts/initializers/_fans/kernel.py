@@ -5,11 +5,14 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from jaxacts.initializers._checks import Shape
 
-__all__ = ["Fans", "Kernel", "Layer", "Parts", "ratio"]
+__all__ = ["Fans", "Kernel", "Layer", "Parts", "Roles", "ratio"]
+
+Roles: TypeAlias = list[list[tuple[int, Literal["batch", "row", "column"]]]]
+"""For each axis the sizes it splits into, outermost first, and where each of them is in the matrices of the kernel."""
 
 
 class Fans(NamedTuple):
@@ -38,8 +41,8 @@ class Kernel:
     in_axis: Shape | None
     out_axis: Shape | None
 
-    def parts(self) -> Parts:
-        """The sizes of the three kinds of axes."""
+    def axes(self) -> tuple[Shape, Shape]:
+        """The axes of the inputs and of the outputs."""
         rank = len(self.shape)
         if rank < 2 and self.in_axis is None:
             raise ValueError(
@@ -48,7 +51,12 @@ class Kernel:
             )
         in_axis = (rank - 2,) if self.in_axis is None else self.in_axis
         out_axis = (rank - 1,) if self.out_axis is None else self.out_axis
-        window = [axis for axis in range(rank) if axis not in (*in_axis, *out_axis)]
+        return in_axis, out_axis
+
+    def parts(self) -> Parts:
+        """The sizes of the three kinds of axes."""
+        in_axis, out_axis = self.axes()
+        window = [axis for axis in range(len(self.shape)) if axis not in (*in_axis, *out_axis)]
         return Parts(*(math.prod(self.shape[a] for a in axes) for axes in (in_axis, out_axis, window)))
 
 
@@ -58,6 +66,11 @@ class Layer(abc.ABC):
     @abc.abstractmethod
     def fans(self, kernel: Kernel) -> Fans:
         """The fans of the kernel in this layer."""
+
+    def roles(self, kernel: Kernel) -> Roles:
+        """The independent matrices that the kernel holds: one of all inputs by all outputs."""
+        _, outputs = kernel.axes()
+        return [[(n, "column" if axis in outputs else "row")] for axis, n in enumerate(kernel.shape)]
 
 
 def ratio(whole: float, parts: float) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxacts.initializers import _checks
-from jaxacts.initializers._fans.kernel import Fans, Kernel, Layer, ratio
+from jaxacts.initializers._fans.kernel import Fans, Kernel, Layer, Roles, ratio
 
 __all__ = ["Conv", "Dense", "Einsum", "Embed"]
 
@@ -57,6 +57,11 @@ class Dense(Layer):
         _checks.divides(kernel.function, "Dense(batch)", self.batch, "inputs", inputs)
         _checks.divides(kernel.function, "Dense(packed)", self.packed, "outputs", outputs)
         return Fans(inputs // self.batch, outputs // self.packed)
+
+    def roles(self, kernel: Kernel) -> Roles:
+        """One matrix for each part of each batch."""
+        self.fans(kernel)
+        return _split(_split(super().roles(kernel), kernel.axes()[0], self.batch), kernel.axes()[1], self.packed)
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,19 @@ class Conv(Layer):
         before, after = (skipped, 1) if self.transposed else (1, skipped)
         return Fans(ratio(window * inputs, before), ratio(window * outputs // self.groups, after))
 
+    def roles(self, kernel: Kernel) -> Roles:
+        """One matrix for each group."""
+        self.fans(kernel)
+        return _split(super().roles(kernel), kernel.axes()[1], self.groups)
+
+
+def _split(roles: Roles, axes: Sequence[int], parts: int) -> Roles:
+    """With independent parts along the first of the ``axes``."""
+    if parts == 1:
+        return roles
+    ((size, role),) = roles[axes[0]]
+    return [[(parts, "batch"), (size // parts, role)] if axis == axes[0] else r for axis, r in enumerate(roles)]
+
 
 @dataclass(frozen=True)
 class Einsum(Layer):
@@ -156,9 +174,9 @@ class Einsum(Layer):
     kernel: int = 1
 
     def __post_init__(self) -> None:
-        self._roles()
+        self._indices()
 
-    def _roles(self) -> tuple[str, str, str]:
+    def _indices(self) -> tuple[str, str, str]:
         """The indices of inputs, kernel and output."""
         if not isinstance(self.spec, str):  # pyright: ignore[reportUnnecessaryIsInstance] (untyped callers)
             raise TypeError(
@@ -201,7 +219,23 @@ class Einsum(Layer):
 
     def fans(self, kernel: Kernel) -> Fans:
         """From the specification alone."""
-        inputs, letters, output = self._roles()
+        inputs, letters, output = self._of(kernel)
+        sizes = dict(zip(letters, kernel.shape, strict=True))
+        fan_in = math.prod(n for letter, n in sizes.items() if letter not in output)
+        fan_out = math.prod(n for letter, n in sizes.items() if letter not in inputs)
+        return Fans(fan_in, fan_out)
+
+    def roles(self, kernel: Kernel) -> Roles:
+        """From the specification alone."""
+        inputs, letters, output = self._of(kernel)
+        return [
+            [(n, "row" if letter not in output else "batch" if letter in inputs else "column")]
+            for letter, n in zip(letters, kernel.shape, strict=True)
+        ]
+
+    def _of(self, kernel: Kernel) -> tuple[str, str, str]:
+        """The indices, where they fit the kernel."""
+        inputs, letters, output = self._indices()
         if kernel.in_axis is not None or kernel.out_axis is not None:
             raise ValueError(
                 f"{kernel.function}: layer={self} says which axes are inputs and outputs, got in_axis or out_axis "
@@ -212,10 +246,7 @@ class Einsum(Layer):
                 f"{kernel.function}: layer={self} needs a kernel of {len(letters)} axes, {letters!r}, got "
                 f"{kernel.shape}; put the axes of a stack in batch_axis."
             )
-        sizes = dict(zip(letters, kernel.shape, strict=True))
-        fan_in = math.prod(n for letter, n in sizes.items() if letter not in output)
-        fan_out = math.prod(n for letter, n in sizes.items() if letter not in inputs)
-        return Fans(fan_in, fan_out)
+        return inputs, letters, output
 
 
 @dataclass(frozen=True)

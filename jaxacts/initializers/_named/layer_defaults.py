@@ -92,7 +92,7 @@ _ROWS: Mapping[str, Mapping[str, _Row]] = MappingProxyType(
         "keras.Embedding": {"embedding": _Row(lambda dtype: _bounded(0.05, dtype))},
         "keras.SimpleRNN": {
             "kernel": _Row(_scaled(1.0, "fan_avg")),
-            "recurrent_kernel": _Row(lambda dtype: Orthogonal(_NAME, dtype, 1.0, -1)),
+            "recurrent_kernel": _Row(lambda dtype: Orthogonal(_NAME, dtype, 1.0, _DENSE)),
             "bias": _ZEROS,
         },
         "keras.BatchNormalization": _NORM,

@@ -7,37 +7,14 @@ normalization of each branch), or the sum is normalized with a heavier skip conn
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from jax import Array
-from jax.typing import DTypeLike
-
 from jaxacts.initializers import _checks
+from jaxacts.initializers._composed.wrapped import Wrapped, checked
 from jaxacts.initializers._constants import zeros
-from jaxacts.initializers._protocol import Draw, Initializer, OutSharding, sharded
+from jaxacts.initializers._protocol import Initializer
 
 __all__ = ["DeepNorm", "Fixup", "deepnorm", "depth_scaled", "fixup", "scaled_by"]
-
-
-@dataclass(frozen=True)
-class ScaledBy:
-    """Another initializer times a number, rounded once."""
-
-    function: str
-    init: Initializer
-    factor: float
-
-    def __call__(
-        self, key: Array, shape: Sequence[int], dtype: DTypeLike | None = None, out_sharding: OutSharding = None
-    ) -> Array:
-        asked = getattr(self.init, "dtype", None) if dtype is None else dtype
-        stored = _checks.random_dtype(self.function, asked)
-        sizes = _checks.sizes(self.function, shape)
-        scalar = _checks.factor(self.function, self.factor, stored)
-        return sharded(Draw(self.init, sizes, _checks.wide(stored), stored), len(sizes), out_sharding, key, scalar)
 
 
 def scaled_by(init: Initializer, factor: float) -> Initializer:
@@ -219,14 +196,5 @@ def deepnorm(encoder_layers: int = 0, decoder_layers: int = 0) -> tuple[DeepNorm
 
 
 def _scaled(caller: str, init: Initializer, factor: float) -> Initializer:
-    if not callable(init):
-        raise TypeError(f"{caller}: init must be an initializer, got {type(init).__name__}; pass he_normal().")
-    try:
-        parameters = inspect.signature(init).parameters.values()
-    except ValueError:
-        parameters = ()
-    # An initializer needs a key and a shape.
-    if parameters and all(p.default is not p.empty for p in parameters):
-        name = getattr(init, "__name__", "it")
-        raise TypeError(f"{caller}: init must be an initializer, got {name}, which makes one; pass {name}().")
-    return ScaledBy(caller, init, factor)
+    inner = checked(caller, init)
+    return Wrapped(caller, inner, getattr(inner, "dtype", None), factor)
