@@ -121,12 +121,24 @@ REFERENCES: dict[str, Reference] = {
         lambda x, min, max: max if x > max else min if x < min else x, ({}, {"min": -2.0, "max": 0.5})
     ),
     "identity": Reference(lambda x: x),
+    "isrlu": Reference(
+        lambda x, alpha: x if x > 0 else x / mp.sqrt(1 + alpha * x * x), ({}, {"alpha": 0.25}, {"alpha": 3.0})
+    ),
+    "isru": Reference(lambda x, alpha: x / mp.sqrt(1 + alpha * x * x), ({}, {"alpha": 0.25}, {"alpha": 3.0})),
     "leaky_relu": Reference(leaky, ({}, {"negative_slope": 0.25}, {"negative_slope": 0.0})),
     "lecun_tanh": Reference(lambda x: mp.mpf("1.7159") * mp.tanh(2 * x / 3)),
     "log_sigmoid": Reference(lambda x: mp.log(sigmoid(x))),
     "log_softmax": Reference(log_softmax, ({}, {"where": _MASK})),
     "maxout": Reference(maxout, ({"pieces": 2}, {"pieces": 3})),
     "mish": Reference(lambda x: x * mp.tanh(mp.log1p(mp.exp(x)))),
+    "mpelu": Reference(
+        lambda x, alpha, beta: x if x > 0 else alpha * mp.expm1(beta * x),
+        ({}, {"alpha": 0.25}, {"alpha": 2.0, "beta": 0.75}, {"alpha": -1.5, "beta": 3.0}),
+    ),
+    "pelu": Reference(
+        lambda x, a, b: a / b * x if x > 0 else a * mp.expm1(x / b),
+        ({}, {"a": 2.0, "b": 3.0}, {"a": 1.5, "b": 0.3}),
+    ),
     "prelu": Reference(leaky, ({}, {"negative_slope": 0.75})),
     "relu": Reference(lambda x: x if x > 0 else mp.mpf(0)),
     "relu6": Reference(lambda x: min(max(x, mp.mpf(0)), mp.mpf(6))),
@@ -142,4 +154,8 @@ REFERENCES: dict[str, Reference] = {
     "sparse_sigmoid": Reference(lambda x: min(max(x + 1, mp.mpf(0)), mp.mpf(2)) / 2),
     "squareplus": Reference(lambda x, b: (x + mp.sqrt(x * x + b)) / 2, ({}, {"b": 1.0}, {"b": 0.25})),
     "tanh": Reference(mp.tanh),
+    "xielu": Reference.sum(
+        lambda x, alpha_p, alpha_n, beta: (alpha_p * x * x if x > 0 else alpha_n * (mp.expm1(x) - x), beta * x),
+        ({}, {"alpha_p": 0.3, "alpha_n": 2.0}, {"alpha_n": 0.25, "beta": 1.5}),
+    ),
 }

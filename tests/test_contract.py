@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -49,7 +50,8 @@ def _rows() -> list[Any]:
 @functools.cache
 def case(name: str, index: int) -> Case:
     reference = REFERENCES[name]
-    return Case.of(jaxacts.get(name), reference.formula, **reference.draws[index])
+    found = Case.of(jaxacts.get(name), reference.formula, **reference.draws[index])
+    return dataclasses.replace(found, terms=reference.terms)
 
 
 @pytest.mark.parametrize(("clause", "name", "index"), _rows())

@@ -13,7 +13,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from .case import DTYPES, Case, NotApplicableError
-from .exact import Exact, Reals, directional, errors_in_ulps, evaluate
+from .exact import Exact, Reals, directional, errors_in_ulps, evaluate, largest
 
 __all__ = ["numerical_derivatives", "parameter_slopes", "slope", "value"]
 
@@ -62,7 +62,8 @@ def value(case: Case) -> None:
     for dtype in _dtypes():
         xs = case.points(dtype)
         exact = evaluate(formula, case.elementwise, xs, case.exact_arguments(dtype))
-        _compare("value", jax.jit(case.f)(jnp.asarray(xs, dtype)), exact, xs, ULPS[jnp.dtype(dtype).name][0])
+        floor = largest(case.terms, xs, case.exact_arguments(dtype))
+        _compare("value", jax.jit(case.f)(jnp.asarray(xs, dtype)), exact, xs, ULPS[jnp.dtype(dtype).name][0], floor)
 
 
 def _expect_true_slope(case: Case) -> None:
@@ -81,7 +82,8 @@ def slope(case: Case) -> None:
         t = jnp.asarray(along, dtype)
         exact = directional(formula, case.elementwise, xs, case.exact_arguments(dtype), np.asarray(t, float))
         if case.elementwise:
-            floor, limit = near_roots(xs, exact), ULPS[jnp.dtype(dtype).name][1]
+            floor = np.maximum(near_roots(xs, exact), largest(case.terms, xs, case.exact_arguments(dtype), "x"))
+            limit = ULPS[jnp.dtype(dtype).name][1]
             _compare("slope (jvp)", jax.jit(case.slope)(x), exact, xs, limit, floor)
             back = jax.jit(lambda x, t: jax.vjp(case.f, x)[1](t)[0])(x, jnp.ones_like(x))
             _compare("slope (vjp)", back, exact, xs, limit, floor)
@@ -115,7 +117,8 @@ def parameter_slopes(case: Case) -> None:
             p = jnp.asarray(arguments[name], jnp.promote_types(dtype, jnp.float32))
             got = jax.jit(lambda p, by=by: jax.jvp(by, (p,), (jnp.ones_like(p),))[1])(p)
             exact = directional(formula, case.elementwise, xs, arguments, np.ones(len(xs)), by=name)
-            _compare(f"derivative by {name}", got, exact, xs, ULPS[jnp.dtype(dtype).name][1], near_roots(xs, exact))
+            floor = np.maximum(near_roots(xs, exact), largest(case.terms, xs, arguments, name))
+            _compare(f"derivative by {name}", got, exact, xs, ULPS[jnp.dtype(dtype).name][1], floor)
 
 
 def numerical_derivatives(case: Case) -> None:

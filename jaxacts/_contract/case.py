@@ -33,7 +33,8 @@ class Case:
 
     ``arguments`` are given by keyword; those named in ``parameters`` are differentiable arrays. ``reference`` is a
     formula in mpmath with the same arguments: from number to number, or from list to list where ``elementwise`` is
-    False. ``slope_source`` is the case of the function whose slope ``with_slope`` gave to this one.
+    False. Where it is a sum that may cancel, ``terms`` are its summands, and errors count in ulps of the largest.
+    ``slope_source`` is the case of the function whose slope ``with_slope`` gave to this one.
     """
 
     function: Callable[..., Array]
@@ -43,6 +44,7 @@ class Case:
     elementwise: bool = True
     entry: Activation | None = None
     slope_source: Case | None = None
+    terms: Callable[..., tuple[Any, ...]] | None = None
 
     @classmethod
     def of(cls, function: Callable[..., Array], reference: Callable[..., Any] | None = None, **given: Any) -> Case:

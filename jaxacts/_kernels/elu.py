@@ -17,7 +17,7 @@ __all__ = ["celu", "celu_by_alpha", "celu_decay", "elu", "elu_by_alpha", "selu",
 
 
 @derivative(lambda x: jnp.where(x < 0, decay(x).value, 0.0))
-def _expm1(x: Array) -> Array:
+def expm1(x: Array) -> Array:
     """exp(x) - 1 for x < 0, and 0 from there on; error 1 unit in the last place."""
     if x.dtype == jnp.float64:
         return jnp.where(x >= 0, 0, jnp.expm1(x))
@@ -27,18 +27,18 @@ def _expm1(x: Array) -> Array:
 
 def elu(x: Array, alpha: Array) -> Array:
     """alpha·(exp(x) - 1) on the left."""
-    return jnp.where(x > 0, x, _expm1(x) * alpha)
+    return jnp.where(x > 0, x, expm1(x) * alpha)
 
 
 def elu_by_alpha(x: Array, alpha: Array) -> Array:
     """exp(x) - 1 on the left, 0 on the right."""
-    return _expm1(x)
+    return expm1(x)
 
 
 def selu(x: Array, scale: float, left: float) -> Array:
     """scale·x on the right, left·(exp(x) - 1) with both words of left else."""
     hi = float(np.asarray(left, x.dtype))
-    y = _expm1(x)
+    y = expm1(x)
     return jnp.where(x > 0, scale * x, y * hi + y * (left - hi))
 
 
@@ -50,7 +50,7 @@ def selu_decay(x: Array, left: float) -> Array:
 def celu(x: Array, alpha: Array) -> Array:
     """alpha·(exp(x/alpha) - 1) on the left; the identity there too, where the square of x/alpha is lost."""
     r = x / alpha
-    return jnp.where((x > 0) | (jnp.abs(r) < 1e-20), x, _expm1(r) * alpha)
+    return jnp.where((x > 0) | (jnp.abs(r) < 1e-20), x, expm1(r) * alpha)
 
 
 def celu_decay(x: Array, alpha: Array) -> Array:
@@ -58,7 +58,7 @@ def celu_decay(x: Array, alpha: Array) -> Array:
     return decay_of_quotient(negative_part(finite(x)), alpha).value
 
 
-def celu_by_alpha(x: Array, alpha: Array, expm1: Callable[[Array], Array] = _expm1) -> Array:
+def celu_by_alpha(x: Array, alpha: Array, expm1: Callable[[Array], Array] = expm1) -> Array:
     """expm1(r) - r·exp(r) at r = x/alpha < 0; near 0, where that cancels, minus the sum of r^k (k-1)/k! for k >= 2."""
     r = jnp.maximum(negative_part(finite(x)) / alpha, -1e4)
     small = jnp.maximum(r, -1)

@@ -25,7 +25,7 @@ from references import REFERENCES
 
 import jaxacts
 from jaxacts._contract import exact as _exact
-from jaxacts._contract.exact import Exact, Reals, directional, evaluate
+from jaxacts._contract.exact import Exact, Reals, directional, evaluate, largest
 
 CACHE = Path(__file__).parents[1] / ".exact"
 
@@ -75,6 +75,11 @@ class Subject:
             return evaluate(formula, True, x, arguments)
         by = None if what == "slope" else what
         return directional(formula, True, x, arguments, np.ones(len(x)), by=by)
+
+    def floor(self, x: Reals, what: str = "value", wide: type = np.float32) -> Reals | float:
+        """The size in whose units errors count where the function is a sum that may cancel."""
+        by = {"value": None, "slope": "x"}.get(what, what)
+        return largest(REFERENCES[self.name].terms, x, self._formula(wide)[1], by)
 
     def cached(self, x: Reals, what: str = "value") -> Exact:
         """The same, read from a file where it has been computed before."""

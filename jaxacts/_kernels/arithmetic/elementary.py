@@ -12,10 +12,13 @@ from jax import Array
 __all__ = [
     "clipped_abs",
     "derivative",
+    "expm1",
     "finite",
     "gradient",
     "magnitude",
     "negative_part",
+    "product",
+    "quotient_factors",
     "square_times",
     "two_factors",
 ]
@@ -35,6 +38,12 @@ def derivative(slope: Callable[[Array], Array]) -> Callable[[Callable[[Array], A
         return function
 
     return decorate
+
+
+@derivative(jnp.exp)
+def expm1(x: Array) -> Array:
+    """``jnp.expm1``, whose derivative keeps its digits where it is -1 itself."""
+    return jnp.expm1(x)
 
 
 def gradient(*partials: Callable[..., Array]) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
@@ -84,11 +93,28 @@ def two_factors(a: Array, b: Array, c: Array) -> tuple[Array, Array]:
     return _larger_first(jnp.where(large, a, a * c), jnp.where(large, b * c, b))
 
 
+def product(x: Array, a: Array, b: Array) -> Array:
+    """a·b·x, which leaves the range of the dtype only where the product does; without derivative at a = 0 or b = 0."""
+    root = jnp.sqrt(jnp.abs(a)) * jnp.sqrt(jnp.abs(b))
+    return x * root * (jnp.sign(a) * jnp.sign(b) * root)
+
+
+def quotient_factors(a: Array, b: Array) -> tuple[Array, Array]:
+    """Two factors of a/b for positive a and b: the quotient and 1, or two of one size where it leaves the range."""
+    quotient, root = a / b, jnp.sqrt(a) / jnp.sqrt(b)
+    inside = (quotient > 2.0**-100) & (quotient < 2.0**100)
+    return jnp.where(inside, quotient, root), jnp.where(inside, 1, root)
+
+
 def square_times(root: Array, a: Array, b: Array) -> Array:
-    """a·b·root² for a root up to 1, which leaves the range of the dtype only where the product does."""
+    """a·b·root² for a root up to 1, which leaves the range of the dtype only where the product does.
+
+    The maximum keeps XLA from squaring the root first where a and b are constants.
+    """
     a, b = _larger_first(a, b)
     large = jnp.abs(b) > 1
-    return a * root * jnp.where(large, 1, b) * (root * jnp.where(large, b, 1))
+    first = a * root * jnp.where(large, 1, b)
+    return jnp.maximum(first, float(jnp.finfo(root.dtype).min)) * (root * jnp.where(large, b, 1))
 
 
 def _larger_first(a: Array, b: Array) -> tuple[Array, Array]:

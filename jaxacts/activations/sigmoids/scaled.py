@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from jaxacts._core import Facts, Line, activation
 from jaxacts._kernels import erf as _erf
 from jaxacts._kernels import hyperbolic as _hyperbolic
-from jaxacts._kernels.arithmetic.elementary import derivative, finite, gradient, square_times
+from jaxacts._kernels.arithmetic.elementary import derivative, finite, gradient, product, square_times
 from jaxacts._kernels.arithmetic.polynomial import polynomial
 from jaxacts._kernels.gelu import density_ratio
 from jaxacts._kernels.tanh import tanh as _tanh
@@ -159,16 +159,10 @@ def soft_cap(x: Array, cap: ArrayLike) -> Array:
     return _soft_cap(x, jnp.asarray(cap), jnp.tanh(x / cap))
 
 
-def _near_0(x: Array, alpha: Array, gamma: Array) -> Array:
-    """gamma·alpha·x, which may be normal where alpha·x is not."""
-    root = jnp.sqrt(jnp.abs(alpha)) * jnp.sqrt(jnp.abs(gamma))
-    return x * root * (jnp.sign(alpha) * jnp.sign(gamma) * root)
-
-
 def _dyt(x: Array, alpha: Array, gamma: Array, beta: Array, tanh: Curve) -> Array:
     x = finite(x)
     z = alpha * x
-    return jnp.where(jnp.abs(z) < 1e-30, _near_0(x, alpha, gamma), gamma * tanh(z)) + beta
+    return jnp.where(jnp.abs(z) < 1e-30, product(x, alpha, gamma), gamma * tanh(z)) + beta
 
 
 def _affine_facts(steepness: float, alpha: float, gamma: float, beta: float) -> Facts:
@@ -238,9 +232,9 @@ def _derf(
     x: Array, alpha: Array, shift: Array, gamma: Array, beta: Array, erf: Callable[[Array, Array, Array], Array]
 ) -> Array:
     x = finite(x)
-    tiny = (jnp.abs(alpha * x) < 1e-30) & (jnp.abs(shift) < 1e-30)
-    near = STEEPNESS * (_near_0(x, alpha, gamma) + gamma * shift)
-    return jnp.where(tiny, near, gamma * erf(x, alpha, shift)) + beta
+    # Where the shift is not 0, it counts more than what alpha·x lost if it underflowed.
+    near = (jnp.abs(alpha * x) < 1e-30) & (shift == 0)
+    return jnp.where(near, STEEPNESS * product(x, alpha, gamma), gamma * erf(x, alpha, shift)) + beta
 
 
 def _refined_erf(x: Array, alpha: Array, shift: Array) -> Array:
