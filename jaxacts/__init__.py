@@ -16,6 +16,7 @@ from ._core import (
 from ._core import errors as _errors
 from ._transforms import clipped, split_complex, with_slope
 from .activations import *
+from .activations.exponentials.softplus import softplus_inverse
 from .lookup import catalogue, config_of, get
 
 __version__ = "0.1.0"
@@ -33,6 +34,7 @@ __all__ = [
     "config_of",
     "get",
     "initializers",
+    "softplus_inverse",
     "split_complex",
     "with_kink_slope",
     "with_slope",

@@ -152,6 +152,7 @@ REFERENCES: dict[str, Reference] = {
     "softplus": Reference(lambda x: mp.log1p(mp.exp(x))),
     "sparse_plus": Reference(lambda x: x if x >= 1 else (x + 1) ** 2 / 4 if x > -1 else mp.mpf(0)),
     "sparse_sigmoid": Reference(lambda x: min(max(x + 1, mp.mpf(0)), mp.mpf(2)) / 2),
+    "sqrt_softplus": Reference(lambda x: mp.sqrt(mp.log1p(mp.exp(x)))),
     "squareplus": Reference(lambda x, b: (x + mp.sqrt(x * x + b)) / 2, ({}, {"b": 1.0}, {"b": 0.25})),
     "tanh": Reference(mp.tanh),
     "xielu": Reference.sum(
