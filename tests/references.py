@@ -149,7 +149,9 @@ REFERENCES: dict[str, Reference] = {
     "soft_cap": Reference(lambda x, cap: cap * mp.tanh(x / cap), ({}, {"cap": 2.0}, {"cap": 15.0})),
     "soft_sign": Reference(lambda x: x / (1 + mp.fabs(x))),
     "softmax": Reference(softmax, ({}, {"where": _MASK})),
-    "softplus": Reference(lambda x: mp.log1p(mp.exp(x))),
+    "softplus": Reference(
+        lambda x, beta: mp.log1p(mp.exp(beta * x)) / beta, ({}, {"beta": 0.25}, {"beta": 3.0})
+    ),
     "sparse_plus": Reference(lambda x: x if x >= 1 else (x + 1) ** 2 / 4 if x > -1 else mp.mpf(0)),
     "sparse_sigmoid": Reference(lambda x: min(max(x + 1, mp.mpf(0)), mp.mpf(2)) / 2),
     "sqrt_softplus": Reference(lambda x: mp.sqrt(mp.log1p(mp.exp(x)))),

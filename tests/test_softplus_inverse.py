@@ -41,8 +41,8 @@ def test_value_and_slopes(dtype: type, x64: None) -> None:
     given = jnp.asarray(x, dtype)
     value, slope, curvature = jax.jit(lambda x: (jaxacts.softplus_inverse(x), _slopes(x), _curvature(x)))(given)
     for got, right, bound in (
-        (value, evaluate(exact, True, x, {}), 5),
-        (slope, directional(exact, True, x, {}, np.ones(len(x))), 8),
+        (value, evaluate(exact, True, x, {}), 8),
+        (slope, directional(exact, True, x, {}, np.ones(len(x))), 16),
         (curvature, directional(lambda x: -1 / mp.expm1(-x), True, x, {}, np.ones(len(x))), 16),
     ):
         assert errors_in_ulps(np.asarray(got, float), right, dtype).max() <= bound

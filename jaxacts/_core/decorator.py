@@ -6,7 +6,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, Literal, ParamSpec
 
 import jax
 import numpy as np
@@ -27,6 +27,8 @@ __all__ = ["activation"]
 P = ParamSpec("P")
 Formula = Callable[Concatenate[Array, P], Array]
 Public = Callable[Concatenate[ArrayLike, P], Array]
+Differentiable = Literal["all", "x", "x at defaults"]
+"""By which arguments a call can be differentiated; with the last, all others have their default values."""
 
 
 def activation(
@@ -34,6 +36,7 @@ def activation(
     slope: SlopeFormula | None = None,
     partials: Mapping[str, SlopeFormula] | None = None,
     refined: Mapping[str, SlopeFormula] | None = None,
+    at_defaults: Mapping[str, SlopeFormula] | None = None,
     facts: FactsOf | None = None,
     static: tuple[str, ...] = (),
     typical: Mapping[str, Any] | None = None,
@@ -55,6 +58,9 @@ def activation(
         refined: forms that take the place of the formula (``"value"``), the slope (``"slope"``) or a partial derivative
             (the name of its parameter) where ``x`` is of float32 or float64 and not a Python number. Below 32 bits the
             plain forms are accurate enough, and faster.
+        at_defaults: forms of ``x`` alone for calls that leave every parameter at its default, or give that number:
+            ``"value"`` and ``"slope"``, and for float32 and float64 perhaps ``"refined value"`` and ``"refined
+            slope"``. A parameter that was added to a function of ``x`` then costs nothing where it is not used.
         facts: the declared :class:`jaxacts.Facts`, or a function from the arguments after ``x`` to them.
         static: the names of arguments that are Python values (axes, flags): each new one compiles again.
         typical: parameter values for plots and benchmarks where the signature has no default.
@@ -91,7 +97,9 @@ def activation(
         if not signature.parameters:
             raise TypeError(f"activation: {name} must take an array as its first argument; write def {name}(x).")
         first, *rest = defaults = {p.name: p.default for p in signature.parameters.values()}
-        check_declaration(name, signature, slope, partials, facts, static, typical, domain, refined, parameters)
+        check_declaration(
+            name, signature, slope, partials, facts, static, typical, domain, refined, parameters, at_defaults
+        )
         ours = formula.__module__.startswith("jaxacts.")
         slopes = {n: p if ours else checked(name, f"partial by {n}", p) for n, p in (partials or {}).items()}
         arrays = tuple(n for n in rest if n not in static) if slope else tuple(parameters)
@@ -104,11 +112,15 @@ def activation(
         by_x = slope
         if slope and not ours:  # ours hold at ±inf by themselves
             by_x = at_finite_numbers(checked(name, "slope", slope))
-        cores = elementwise(name if ours else None, untyped, by_x, slopes, refined or {}) if by_x else None
+        key = name if ours else None
+        cores = elementwise(key, untyped, by_x, slopes, refined or {}) if by_x else None
         plain_cores = elementwise(None, untyped, by_x, slopes, {}) if by_x else None
+        without = _without_parameters(key, at_defaults) if at_defaults else None
 
-        def evaluate(cores: tuple[Core, Core] | None, how: tuple[Choice, bool], args: Any, kwargs: Any) -> Array:
-            choice, by_x_alone = how
+        def evaluate(
+            cores: tuple[Core, Core] | None, how: tuple[Choice, Differentiable], args: Any, kwargs: Any
+        ) -> Array:
+            choice, by = how
             bound = bind(name, signature, args, kwargs)
             bound[first] = as_floating(name, first, bound[first])
             if cores is None:
@@ -117,11 +129,14 @@ def activation(
                     return untyped(**bound)
                 finally:
                     current_choice.reset(token)
+            options = tuple((n, bound[n]) for n in static)
+            if without and by == "x at defaults" and cores is not plain_cores:
+                return without(options, choice, bound[first])
             names = (first, *arrays)
             x, *others = broadcast(name, names, [as_floating(name, n, bound[n]) for n in names])
-            return cores[by_x_alone](tuple((n, bound[n]) for n in static), choice, x, *others)
+            return cores[by != "all"](options, choice, x, *others)
 
-        def traced(how: tuple[Choice, bool], /, *args: Any, **kwargs: Any) -> Array:
+        def traced(how: tuple[Choice, Differentiable], /, *args: Any, **kwargs: Any) -> Array:
             return evaluate(cores, how, args, kwargs)
 
         def check(args: Any, kwargs: Any) -> None:
@@ -130,12 +145,14 @@ def activation(
 
         def plain(*args: Any, **kwargs: Any) -> Array:
             check(args, kwargs)
-            return evaluate(plain_cores, (current_choice.get(), by_x_alone(args, kwargs)), args, kwargs)
+            return evaluate(plain_cores, (current_choice.get(), differentiable(args, kwargs)), args, kwargs)
 
-        def by_x_alone(args: Any, kwargs: Any) -> bool:
+        def differentiable(args: Any, kwargs: Any) -> Differentiable:
             # What a Python number is cannot be differentiated by, so that it needs no term in the derivative rule.
-            given = (*zip(rest, args[1:], strict=False), *kwargs.items())
-            return all(isinstance(v, int | float) for n, v in given if n in arrays)
+            given = [(n, v) for n, v in (*zip(rest, args[1:], strict=False), *kwargs.items()) if n in arrays]
+            if not all(isinstance(v, int | float) for _, v in given):
+                return "all"
+            return "x at defaults" if without and all(v == defaults[n] for n, v in given) else "x"
 
         traced.__name__ = traced.__qualname__ = name
         places = (0, *(1 + i for i, n in enumerate(signature.parameters) if n in static))
@@ -149,7 +166,7 @@ def activation(
             scope = jax.enable_x64(True) if wide else contextlib.nullcontext()
             try:
                 with scope:
-                    return jitted((current_choice.get(), by_x_alone(args, kwargs)), *args, **kwargs)
+                    return jitted((current_choice.get(), differentiable(args, kwargs)), *args, **kwargs)
             except (TypeError, ValueError, OverflowError) as error:
                 if not str(error).startswith(name):
                     explain(name, signature, static, args, kwargs)
@@ -165,3 +182,9 @@ def activation(
         return public
 
     return decorate
+
+
+def _without_parameters(name: str | None, forms: Mapping[str, SlopeFormula]) -> Callable[..., Array]:
+    """The function of ``x`` alone, which cannot be differentiated by parameters."""
+    refined = {what: forms[f"refined {what}"] for what in ("value", "slope") if f"refined {what}" in forms}
+    return elementwise(name, forms["value"], forms["slope"], {}, refined)[1]

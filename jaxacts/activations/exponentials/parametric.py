@@ -59,7 +59,7 @@ def _pelu_by_b(root_exp: Root) -> Callable[[Array, Array, Array], Array]:
         """-ax/b² on the right and near 0, that times exp(x/b) on the left."""
         steep, rest = quotient_factors(a, b)
         r = x / b
-        line = jnp.where((b < 1) & (jnp.abs(x) <= 1), r * steep * rest, x * steep * rest / b)
+        line = jnp.where((b < 1) == (jnp.abs(x) <= 1), r * steep * rest, x * steep * rest / b)
         left = square_times(root_exp(x, b), jnp.clip(r, -1e4, 0) * steep, rest)
         return -jnp.where((x > 0) | _straight(r), line, left)
 

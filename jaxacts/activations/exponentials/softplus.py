@@ -19,67 +19,76 @@ from jaxacts.activations._logistic import sigmoid
 __all__ = ["softplus", "sqrt_softplus", "squareplus"]
 
 
+def _plain(x: Array) -> Array:
+    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+
 @activation(
-    slope=sigmoid,
-    refined={"value": _softplus.softplus},
+    slope=lambda x, beta: sigmoid(beta * x),
+    partials={"beta": _softplus.softplus_by_beta},
+    refined={"value": _softplus.softplus_with_beta, "slope": _softplus.sigmoid},
+    at_defaults={"value": _plain, "slope": sigmoid, "refined value": _softplus.softplus},
     facts=Facts(image=(0, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.0),
+    domain={"beta > 0": lambda beta: beta > 0},
 )
-def softplus(x: Array) -> Array:
+def softplus(x: Array, beta: ArrayLike = 1.0) -> Array:
     r"""Smooth ReLU whose slope is the sigmoid.
 
     .. math::
 
-        f(x) = \log(1 + e^x)
+        f(x) = \frac{\log(1 + e^{\beta x})}{\beta}
 
     Args:
         x: array of any shape and real dtype.
+        beta: how sharp the corner is, :math:`\beta > 0`, broadcasts against ``x``; differentiable.
 
     Returns:
-        Array of the shape and dtype of ``x``, in :math:`(0, \infty)`.
+        Array of the common shape and the dtype of ``x``, in :math:`(0, \infty)`.
 
     Raises:
-        TypeError: ``x`` is complex or not an array.
+        TypeError: an argument is complex or not an array.
+        ValueError: the shapes do not broadcast, or ``beta`` is a number that is not positive.
 
     Note:
-        No kinks. Both tails keep every digit; torch switches to the identity above 20.
+        No kinks. Both tails keep every digit; torch switches to the identity where :math:`\beta x` is above 20. As
+        ``beta`` grows it becomes ReLU. torch has ``beta``, jax.nn and keras do not; left at its default, it costs nothing.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
         >>> [round(y, 4) for y in jaxacts.softplus(jnp.array([-1.0, 0.0, 1.0])).tolist()]
         [0.3133, 0.6931, 1.3133]
+        >>> [round(y, 4) for y in jaxacts.softplus(jnp.array([-1.0, 0.0, 1.0]), beta=4.0).tolist()]
+        [0.0045, 0.1733, 1.0045]
 
     References:
         Dugas et al. 2001, "Incorporating second-order functional knowledge for better option pricing",
         https://papers.nips.cc/paper/1920
     """
-    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+    beta = jnp.asarray(beta)
+    z = jnp.abs(beta * x)
+    root = jnp.exp(z / -2)
+    tail = jnp.where(z > _softplus.linear_from(x), root * (root / beta), jnp.log1p(root * root) / beta)
+    return jnp.maximum(x, 0) + tail
 
 
-def _linear_from(x: Array) -> float:
-    """From here on log(1 + exp(-a)) is exp(-a)."""
-    return 38.0 if x.dtype == jnp.float64 else 18.0
-
-
-@derivative(sigmoid)
-def _softplus(x: Array) -> Array:
-    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+_softplus_with_slope = derivative(sigmoid)(_plain)
 
 
 def _before_tail(x: Array) -> Array:
-    return jnp.where(x < -_linear_from(x), -_linear_from(x), x)
+    return jnp.where(x < -_softplus.linear_from(x), -_softplus.linear_from(x), x)
 
 
 def _sqrt_softplus_curvature(x: Array) -> Array:
     """f'·(σ(-x) - σ(x)/(2f²))."""
     c = _before_tail(x)
-    return _sqrt_softplus_slope(x) * (sigmoid(-c) - sigmoid(c) / (2 * _softplus(c)))
+    return _sqrt_softplus_slope(x) * (sigmoid(-c) - sigmoid(c) / (2 * _softplus_with_slope(c)))
 
 
 @derivative(_sqrt_softplus_curvature)
 def _sqrt_softplus_slope(x: Array) -> Array:
     """σ(x)/(2f), which is f/2 in the left tail."""
     c = _before_tail(x)
-    return jnp.where(x < -_linear_from(x), jnp.exp(x / 2) / 2, sigmoid(c) / (2 * jnp.sqrt(_softplus(c))))
+    return jnp.where(x < -_softplus.linear_from(x), jnp.exp(x / 2) / 2, sigmoid(c) / (2 * jnp.sqrt(_softplus_with_slope(c))))
 
 
 @activation(
@@ -115,8 +124,7 @@ def sqrt_softplus(x: Array) -> Array:
     References:
         DeepSeek-AI, "DeepSeek-V4", https://huggingface.co/deepseek-ai
     """
-    root = jnp.sqrt(jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x))))
-    return jnp.where(x < -_linear_from(x), jnp.exp(x / 2), root)
+    return jnp.where(x < -_softplus.linear_from(x), jnp.exp(x / 2), jnp.sqrt(_plain(x)))
 
 
 LOG_2 = (0.6931471805599453, 2.3190468138462996e-17)  # and what float64 leaves of it

@@ -30,11 +30,17 @@ def _excess(x: Array) -> Array:
     return jnp.where(x > _SERIES, x * x * _ratio(x), jnp.expm1(x) - x)
 
 
+def _far(x: Array, alpha_n: Array, beta: Array) -> Array:
+    """The left side from its asymptote, which is level where alpha_n is beta."""
+    steepness = beta - alpha_n
+    return alpha_n * jnp.expm1(x) + jnp.where(steepness == 0, 0, steepness * x)
+
+
 def _value(x: Array, alpha_p: Array, alpha_n: Array, beta: Array) -> Array:
     """Every digit of expm1(x) - x counts where beta is small beside alpha_n."""
     n = negative_part(x)
-    left = jnp.where(n > _SERIES, alpha_n * n * (n * _ratio(n)), alpha_n * (jnp.expm1(n) - n)) + beta * n
-    return jnp.where(x > 0, x * (alpha_p * x + beta), left)
+    near = alpha_n * n * (n * _ratio(n)) + beta * n
+    return jnp.where(x > 0, x * (alpha_p * x + beta), jnp.where(n > _SERIES, near, _far(n, alpha_n, beta)))
 
 
 def _slope(x: Array, alpha_p: Array, alpha_n: Array, beta: Array) -> Pieces:
@@ -102,6 +108,6 @@ def xielu(x: Array, alpha_p: ArrayLike = 0.8, alpha_n: ArrayLike = 0.8, beta: Ar
         Huang & Schlag 2024, "Deriving activation functions using integration", https://arxiv.org/abs/2411.13010
     """
     # Near 0 the exponential is its square term, to the digits that count below 32 bits.
-    bend = jnp.where(x > 0, alpha_p, jnp.asarray(alpha_n) / 2)
-    left = alpha_n * jnp.expm1(x) + (beta - jnp.asarray(alpha_n)) * x
-    return jnp.where(x > -(2.0**-11), x * (bend * x + beta), left)
+    alpha_n, beta = jnp.asarray(alpha_n), jnp.asarray(beta)
+    near = x * (jnp.where(x > 0, alpha_p, alpha_n / 2) * x + beta)
+    return jnp.where(x > -(2.0**-11), near, _far(x, alpha_n, beta))
