@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import DTypeLike
 
 from jaxacts._core import down, up
 from jaxacts.activations.over_axis._axes import below_maximum, masked
@@ -41,7 +40,7 @@ def _log1p(v: Array, s: Array | float) -> Array:
 def _powers(v: Array, s: Array | float) -> tuple[Array, Array]:
     """E(v), and its power 1 - s, which is its derivative (0 where it is 0)."""
     u = 1 + s * v
-    inside = u > 0
+    inside = ~(u <= 0)  # NaN is
     if isinstance(s, float) and s in (0.5, 1.0):
         root = jnp.where(inside, u, 0)
         return (root, inside.astype(v.dtype)) if s == 1 else (root * root, root)
@@ -151,15 +150,15 @@ def _tangent_of_both(axes: Axes, s: Array, p: Array, t: Array, of_s: Array) -> A
     return down(by_x + by_s * of_s, p.dtype)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
-def entmax(axes: Axes, s: float, dtype: DTypeLike, x: Array, mask: Array | None) -> Array:
-    """For a number s, in this dtype."""
-    return down(_probabilities(up(x, x.dtype), s, mask, axes), dtype)
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def entmax(axes: Axes, s: float, x: Array, mask: Array | None) -> Array:
+    """For a number s."""
+    return down(_probabilities(up(x, x.dtype), s, mask, axes), x.dtype)
 
 
 @entmax.defjvp
-def _(axes: Axes, s: float, dtype: DTypeLike, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
-    p = entmax(axes, s, dtype, *primals)
+def _(axes: Axes, s: float, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+    p = entmax(axes, s, *primals)
     return p, _tangent(axes, s, p, tangents[0])
 
 
