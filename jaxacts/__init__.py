@@ -15,6 +15,7 @@ from ._core import (
 )
 from ._core import errors as _errors
 from .activations import *
+from .activations.gated.transform import gated
 from .lookup import catalogue, get
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ __all__ = [
     "activation",
     "activations",
     "catalogue",
+    "gated",
     "get",
     "initializers",
     "with_kink_slope",

@@ -32,7 +32,7 @@ class Case:
 
     ``arguments`` are given by keyword; those named in ``parameters`` are differentiable arrays. ``reference`` is a
     formula in mpmath with the same arguments: from number to number, or from list to list where ``elementwise`` is
-    False.
+    False. ``floor`` is the size from which relative errors of the value count.
     """
 
     function: Callable[..., Array]
@@ -41,6 +41,7 @@ class Case:
     reference: Callable[..., Any] | None = None
     elementwise: bool = True
     entry: Activation | None = None
+    floor: float = 0.0
 
     @classmethod
     def of(cls, function: Callable[..., Array], reference: Callable[..., Any] | None = None, **given: Any) -> Case:

@@ -1,8 +1,8 @@
 r"""The family of sparse softmaxes: their largest probability by Newton's method, their derivatives in closed form.
 
-With :math:`s = \alpha - 1` and z the input minus the largest of its row, the probabilities are :math:`P\,E(z_i P^{-s})`,
-where P is the largest of them, which makes the sum 1, and :math:`E(v) = [1 + s v]_+^{1/s}` is the exponential for s = 0.
-P lies between 1/n and 1 for rows of n elements. The logarithm of E is :math:`\log(1 + s v)/s`, which keeps its digits
+With :math:`s = \alpha - 1` and z the input minus the largest of its row, the probabilities are
+:math:`P\,E(z_i P^{-s})`, where P is the largest of them, which makes the sum 1, and
+:math:`E(v) = [1 + s v]_+^{1/s}`, which is the exponential for s = 0. P lies between 1/n and 1 for rows of n elements. The logarithm of E is :math:`\log(1 + s v)/s`, which keeps its digits
 for every s.
 """
 
@@ -70,8 +70,8 @@ def _sums(z: Array, s: Array | float, axes: Axes, log_largest: Array) -> tuple[A
 def _log_largest(z: Array, s: Array | float, axes: Axes, count: Array) -> Array:
     """log P by Newton's method for the norm (Σ p)ˢ = 1, from P = 1 on, and by bisection where it would leave.
 
-    The norm is convex for s ≤ 1, so that every step but the first goes in the same direction; for others bisection takes
-    the place of a step that is more than half of the one before it.
+    The norm is convex for s ≤ 1, so that every step but the first goes in the same direction; for others bisection
+    takes the place of a step that is more than half of the one before it.
     """
     precision = float(jnp.finfo(z.dtype).eps)
 

@@ -127,13 +127,10 @@ def poly_norm(
     """
     check_number("poly_norm", "epsilon", epsilon, 0, inf, 1e-6)
     axes = checked_axes("poly_norm", axis, x.ndim)
-    weights, constant = (
-        up(as_floating("poly_norm", n, v), x.dtype) for n, v in (("weight", weight), ("bias", bias))
-    )
+    weights, constant = (up(as_floating("poly_norm", n, v), x.dtype) for n, v in (("weight", weight), ("bias", bias)))
     for argument, array, shape in (("weight", weights, (3,)), ("bias", constant, ())):
         if array.shape != shape:
             raise ValueError(
-                f"poly_norm: {argument} must be of shape {shape}, got {array.shape}; "
-                f"map over several with jax.vmap."
+                f"poly_norm: {argument} must be of shape {shape}, got {array.shape}; map over several with jax.vmap."
             )
     return _poly_norm(axes, epsilon, x, weights, constant, as_mask("poly_norm", where, x))
