@@ -176,7 +176,8 @@ def swiglu(x: Array, value: ArrayLike | None = None, axis: int = -1, interleaved
         No kinks. The feed-forward layers of LLaMA, Mistral, Qwen and most language models since are made of it, with
         the gate in the first half of a fused projection. Shazeer's Swish is silu. In 16 bits the product is rounded
         once, where ``silu(gate) * value`` is rounded twice, and the backward pass keeps gate and value, where that
-        keeps three arrays. The product keeps its digits where silu alone has left the range. jax.nn and torch do not have it.
+        keeps three arrays. The product keeps its digits where silu alone has left the range. jax.nn and torch
+        do not have it.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

@@ -2,8 +2,8 @@ r"""The family of sparse softmaxes: their largest probability by Newton's method
 
 With :math:`s = \alpha - 1` and z the input minus the largest of its row, the probabilities are
 :math:`P\,E(z_i P^{-s})`, where P is the largest of them, which makes the sum 1, and
-:math:`E(v) = [1 + s v]_+^{1/s}`, which is the exponential for s = 0. P lies between 1/n and 1 for rows of n elements. The logarithm of E is :math:`\log(1 + s v)/s`, which keeps its digits
-for every s.
+:math:`E(v) = [1 + s v]_+^{1/s}`, which is the exponential for s = 0. P lies between 1/n and 1 for rows of n elements.
+The logarithm of E is :math:`\log(1 + s v)/s`, which keeps its digits for every s.
 """
 
 from __future__ import annotations
