@@ -17,6 +17,7 @@ from ._core import errors as _errors
 from ._transforms import clipped, split_complex, with_slope
 from .activations import *
 from .activations.exponentials.softplus import softplus_inverse
+from .activations.gated.transform import gated
 from .lookup import catalogue, config_of, get
 
 __version__ = "0.1.0"
@@ -32,6 +33,7 @@ __all__ = [
     "catalogue",
     "clipped",
     "config_of",
+    "gated",
     "get",
     "initializers",
     "softplus_inverse",

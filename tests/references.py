@@ -25,6 +25,8 @@ class Reference:
     formula: Callable[..., Any]
     draws: tuple[Draw, ...] = field(default=({},))
     terms: Callable[..., tuple[Any, ...]] | None = None
+    floor: float = 0.0
+    """The size from which relative errors count, for a formula that cancels."""
 
     @classmethod
     def sum(cls, terms: Callable[..., tuple[Any, ...]], draws: tuple[Draw, ...] = ({},)) -> Reference:
@@ -75,14 +77,58 @@ def dice(x, alpha, mean, variance, epsilon):
     return p * x + (1 - p) * alpha * x
 
 
-def softmax(xs, axis, where):
-    taking = [True] * len(xs) if where is None else [bool(w) for w in where]
-    total = sum(mp.exp(x) for x, w in zip(xs, taking, strict=True) if w)
+def taking_part(xs, where):
+    return [True] * len(xs) if where is None else [bool(w) for w in where]
+
+
+def softmax(xs, axis, where, sink=None):
+    taking = taking_part(xs, where)
+    total = sum(mp.exp(x) for x, w in zip(xs, taking, strict=True) if w) + (0 if sink is None else mp.exp(sink))
     return [mp.exp(x) / total if w else mp.mpf(0) for x, w in zip(xs, taking, strict=True)]
 
 
-def log_softmax(xs, axis, where):
-    return [mp.log(p) if p else mp.ninf for p in softmax(xs, axis, where)]
+def log_softmax(xs, axis, where, sink):
+    return [mp.log(p) if p else mp.ninf for p in softmax(xs, axis, where, sink)]
+
+
+def gumbel_softmax(xs, key, temperature, axis, where, hard):
+    noise = np.asarray(jax.random.gumbel(key, (len(xs),)), float)
+    return softmax([(x + mp.mpf(g)) / temperature for x, g in zip(xs, noise, strict=True)], axis, where)
+
+
+def entmax(xs, alpha, axis, where):
+    """By bisection of the threshold, whose interval the largest input gives."""
+    if alpha == 1:
+        return softmax(xs, axis, where)
+    taking = taking_part(xs, where)
+    s = mp.mpf(alpha) - 1
+
+    def powers(tau):
+        return [max(s * x - tau, mp.mpf(0)) ** (1 / s) if w else mp.mpf(0) for x, w in zip(xs, taking, strict=True)]
+
+    high = s * max(x for x, w in zip(xs, taking, strict=True) if w)
+    low = high - 1
+    for _ in range(int(3.4 * mp.mp.dps)):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sum(powers(middle)) > 1 else (low, middle)
+    return powers(low)
+
+
+def gaussian_topk(xs, sparsity, axis, where):
+    inside = [x for x, w in zip(xs, taking_part(xs, where), strict=True) if w]
+    mean = sum(inside) / len(inside)
+    deviation = mp.sqrt(sum((x - mean) ** 2 for x in inside) / len(inside))
+    threshold = mean + deviation * mp.sqrt(2) * mp.erfinv(2 * mp.mpf(sparsity) - 1)
+    return [max(x - threshold, mp.mpf(0)) if w else mp.mpf(0) for x, w in zip(xs, taking_part(xs, where), strict=True)]
+
+
+def poly_norm(xs, weight, bias, axis, where, epsilon):
+    taking = taking_part(xs, where)
+    out = [mp.mpf(bias)] * len(xs)
+    for power, w in zip((3, 2, 1), weight, strict=True):
+        mean = sum(x ** (2 * power) for x, t in zip(xs, taking, strict=True) if t) / sum(taking)
+        out = [y + w * x**power / mp.sqrt(mean + mp.mpf(epsilon)) for x, y in zip(xs, out, strict=True)]
+    return [y if t else mp.mpf(0) for y, t in zip(out, taking, strict=True)]
 
 
 def glu(xs, axis):
@@ -90,11 +136,35 @@ def glu(xs, axis):
     return [a * sigmoid(b) for a, b in zip(xs[:half], xs[half:], strict=True)]
 
 
+def gated(activation):
+    """Of gate and value, packed one after the other or alternating, or of the gate alone."""
+
+    def formula(xs, value, axis, interleaved, **parameters):
+        half = len(xs) // 2
+        gates, values = (xs[::2], xs[1::2]) if interleaved else (xs[:half], xs[half:])
+        if value is not None:
+            gates, values = xs, [mp.mpf(float(v)) for v in value]
+        return [activation(g, v, **parameters) for g, v in zip(gates, values, strict=True)]
+
+    return formula
+
+
+def relu(x):
+    return x if x > 0 else mp.mpf(0)
+
+
+def clamped_swiglu(gate, value, limit, beta, offset):
+    gate, value = min(gate, limit), min(max(value, -limit), limit)
+    return gate * sigmoid(beta * gate) * (value + offset)
+
+
 def maxout(xs, pieces, axis):
     return [max(xs[i : i + pieces]) for i in range(0, len(xs), pieces)]
 
 
 _MASK = np.array([True, False, True, True, False, True, True, True, False, True, True, True])
+
+_PACKED: tuple[Draw, ...] = ({}, {"interleaved": True}, {"value": np.linspace(-2, 3.5, 12, dtype=np.float32)})
 
 REFERENCES: dict[str, Reference] = {
     "abs": Reference(mp.fabs),
@@ -105,6 +175,13 @@ REFERENCES: dict[str, Reference] = {
     "derf": Reference.sum(
         lambda x, alpha, shift, gamma, beta: (gamma * mp.erf(alpha * x + shift), beta),
         ({}, {"shift": 0.25, "gamma": -1.5}, {"alpha": -2.0, "shift": -1.0, "gamma": 3.0}),
+    "bilinear": Reference(gated(lambda g, v: g * v), _PACKED),
+    "celu": Reference(
+        lambda x, alpha: x if x > 0 else alpha * mp.expm1(x / alpha), ({}, {"alpha": 0.5}, {"alpha": 3.0})
+    ),
+    "clamped_swiglu": Reference(
+        gated(clamped_swiglu),
+        (*_PACKED, {"limit": 1.5, "beta": 1.0, "offset": 0.0}, {"limit": 3.0, "interleaved": True}),
     ),
     "dice": Reference(dice, ({}, {"alpha": 0.0, "mean": 0.0, "variance": 4.0}, {"mean": -0.75, "variance": 0.25})),
     "dyt": Reference.sum(
@@ -113,8 +190,15 @@ REFERENCES: dict[str, Reference] = {
     ),
     "elu": Reference(elu, ({}, {"alpha": 0.5}, {"alpha": 2.0}, {"alpha": -1.5})),
     "erf": Reference(mp.erf),
+    "entmax": Reference(
+        entmax, ({}, {"alpha": 1.0}, {"alpha": 1.5}, {"alpha": 1.75, "where": _MASK}, {"alpha": 2.0}), 1.0
+    ),
+    "entmax15": Reference(lambda xs, axis, where: entmax(xs, 1.5, axis, where), ({}, {"where": _MASK}), 1.0),
+    "gaussian_topk": Reference(gaussian_topk, ({}, {"sparsity": 0.5}, {"sparsity": 0.25, "where": _MASK}), 4.0),
+    "geglu": Reference(gated(lambda g, v, approximate: gelu(g, approximate) * v), (*_PACKED, {"approximate": False})),
     "gelu": Reference(gelu, ({"approximate": True}, {"approximate": False})),
     "glu": Reference(glu),
+    "gumbel_softmax": Reference(gumbel_softmax, ({}, {"temperature": 0.5, "where": _MASK})),
     "hard_sigmoid": Reference(hard_sigmoid),
     "hard_silu": Reference(lambda x: x * hard_sigmoid(x)),
     "hard_tanh": Reference(
@@ -128,7 +212,7 @@ REFERENCES: dict[str, Reference] = {
     "leaky_relu": Reference(leaky, ({}, {"negative_slope": 0.25}, {"negative_slope": 0.0})),
     "lecun_tanh": Reference(lambda x: mp.mpf("1.7159") * mp.tanh(2 * x / 3)),
     "log_sigmoid": Reference(lambda x: mp.log(sigmoid(x))),
-    "log_softmax": Reference(log_softmax, ({}, {"where": _MASK})),
+    "log_softmax": Reference(log_softmax, ({}, {"where": _MASK}, {"sink": 0.5}, {"where": _MASK, "sink": 9.0})),
     "maxout": Reference(maxout, ({"pieces": 2}, {"pieces": 3})),
     "mish": Reference(lambda x: x * mp.tanh(mp.log1p(mp.exp(x)))),
     "mpelu": Reference(
@@ -138,9 +222,14 @@ REFERENCES: dict[str, Reference] = {
     "pelu": Reference(
         lambda x, a, b: a / b * x if x > 0 else a * mp.expm1(x / b),
         ({}, {"a": 2.0, "b": 3.0}, {"a": 1.5, "b": 0.3}),
+    "poly_norm": Reference(
+        poly_norm,
+        ({}, {"weight": np.array([0.5, -0.25, 1.0], np.float32), "bias": 0.25}, {"where": _MASK, "epsilon": 0.125}),
+        1.0,
     ),
     "prelu": Reference(leaky, ({}, {"negative_slope": 0.75})),
-    "relu": Reference(lambda x: x if x > 0 else mp.mpf(0)),
+    "reglu": Reference(gated(lambda g, v: relu(g) * v), _PACKED),
+    "relu": Reference(relu),
     "relu6": Reference(lambda x: min(max(x, mp.mpf(0)), mp.mpf(6))),
     "rrelu": Reference(rrelu, ({}, {"deterministic": False, "key": jax.random.key(3)}, {"lower": 0.0, "upper": 0.5})),
     "selu": Reference(selu),
@@ -152,10 +241,15 @@ REFERENCES: dict[str, Reference] = {
     "softplus": Reference(
         lambda x, beta: mp.log1p(mp.exp(beta * x)) / beta, ({}, {"beta": 0.25}, {"beta": 3.0})
     ),
+    "softmax": Reference(softmax, ({}, {"where": _MASK}, {"sink": 0.5}, {"where": _MASK, "sink": 9.0})),
+    "softmin": Reference(lambda xs, axis, where: softmax([-x for x in xs], axis, where), ({}, {"where": _MASK})),
+    "softplus": Reference(lambda x: mp.log1p(mp.exp(x))),
+    "sparsemax": Reference(lambda xs, axis, where: entmax(xs, 2, axis, where), ({}, {"where": _MASK}), 1.0),
     "sparse_plus": Reference(lambda x: x if x >= 1 else (x + 1) ** 2 / 4 if x > -1 else mp.mpf(0)),
     "sparse_sigmoid": Reference(lambda x: min(max(x + 1, mp.mpf(0)), mp.mpf(2)) / 2),
     "sqrt_softplus": Reference(lambda x: mp.sqrt(mp.log1p(mp.exp(x)))),
     "squareplus": Reference(lambda x, b: (x + mp.sqrt(x * x + b)) / 2, ({}, {"b": 1.0}, {"b": 0.25})),
+    "swiglu": Reference(gated(lambda g, v: g * sigmoid(g) * v), _PACKED),
     "tanh": Reference(mp.tanh),
     "xielu": Reference.sum(
         lambda x, alpha_p, alpha_n, beta: (alpha_p * x * x if x > 0 else alpha_n * (mp.expm1(x) - x), beta * x),

@@ -33,7 +33,8 @@ class Case:
 
     ``arguments`` are given by keyword; those named in ``parameters`` are differentiable arrays. ``reference`` is a
     formula in mpmath with the same arguments: from number to number, or from list to list where ``elementwise`` is
-    False. Where it is a sum that may cancel, ``terms`` are its summands, and errors count in ulps of the largest.
+    False. Where it is a sum that may cancel, ``terms`` are its summands, and errors count in ulps of the largest;
+    ``floor`` is the size from which relative errors of the value count.
     ``slope_source`` is the case of the function whose slope ``with_slope`` gave to this one.
     """
 
@@ -45,6 +46,7 @@ class Case:
     entry: Activation | None = None
     slope_source: Case | None = None
     terms: Callable[..., tuple[Any, ...]] | None = None
+    floor: float = 0.0
 
     @classmethod
     def of(cls, function: Callable[..., Array], reference: Callable[..., Any] | None = None, **given: Any) -> Case:

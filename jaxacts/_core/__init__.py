@@ -16,7 +16,7 @@ from .dtypes import (
 from .entry import Activation, Variant, entry_of, variant, variant_of
 from .errors import unknown_name
 from .facts import Facts, Kink, Line
-from .kinks import kink_choice, plain_form, with_kink_slope
+from .kinks import current_choice, kink_choice, plain_form, with_kink_slope
 from .pieces import Pieces
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "checked_axis",
     "checked_int",
     "compute_dtype",
+    "current_choice",
     "down",
     "entry_of",
     "kink_choice",

@@ -68,6 +68,21 @@ def temporary_bytes(act: Callable[[Array], Array], scanned: bool, policy: Any, d
     return compiled.memory_analysis().temp_size_in_bytes / (layers * BATCH * HIDDEN)
 
 
+def gated_bytes(unit: Callable[[Array, Array], Array], dtype: Any, layers: int = 8) -> float:
+    """The same of scanned layers unit(x @ W1, x @ W2) @ W3."""
+
+    def layer(x: Array, w: tuple[Array, Array, Array]) -> tuple[Array, None]:
+        return unit(x @ w[0], x @ w[1]) @ w[2], None
+
+    def loss(w: tuple[Array, Array, Array], x: Array) -> Array:
+        return jax.lax.scan(layer, x, w)[0].sum()
+
+    shapes = *((layers, WIDTH, HIDDEN),) * 2, (layers, HIDDEN, WIDTH), (BATCH, WIDTH)
+    *weights, x = (jax.ShapeDtypeStruct(shape, jnp.dtype(dtype)) for shape in shapes)
+    compiled = jax.jit(jax.grad(loss)).lower(tuple(weights), x).compile()
+    return compiled.memory_analysis().temp_size_in_bytes / (layers * BATCH * HIDDEN)
+
+
 def measure(name: str, dtype: str, ways: Iterable[str] = WAYS) -> dict[str, Any]:
     """One row: for each way the bytes with either library."""
     row: dict[str, Any] = {"function": name, "dtype": dtype}

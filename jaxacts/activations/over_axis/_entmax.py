@@ -1,9 +1,9 @@
 r"""The family of sparse softmaxes: their largest probability by Newton's method, their derivatives in closed form.
 
-With :math:`s = \alpha - 1` and z the input minus the largest of its row, the probabilities are :math:`P\,E(z_i P^{-s})`,
-where P is the largest of them, which makes the sum 1, and :math:`E(v) = [1 + s v]_+^{1/s}` is the exponential for s = 0.
-P lies between 1/n and 1 for rows of n elements. The logarithm of E is :math:`\log(1 + s v)/s`, which keeps its digits
-for every s.
+With :math:`s = \alpha - 1` and z the input minus the largest of its row, the probabilities are
+:math:`P\,E(z_i P^{-s})`, where P is the largest of them, which makes the sum 1, and
+:math:`E(v) = [1 + s v]_+^{1/s}`, which is the exponential for s = 0. P lies between 1/n and 1 for rows of n elements.
+The logarithm of E is :math:`\log(1 + s v)/s`, which keeps its digits for every s.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import DTypeLike
 
 from jaxacts._core import down, up
 from jaxacts.activations.over_axis._axes import below_maximum, masked
@@ -41,7 +40,7 @@ def _log1p(v: Array, s: Array | float) -> Array:
 def _powers(v: Array, s: Array | float) -> tuple[Array, Array]:
     """E(v), and its power 1 - s, which is its derivative (0 where it is 0)."""
     u = 1 + s * v
-    inside = u > 0
+    inside = ~(u <= 0)  # NaN is
     if isinstance(s, float) and s in (0.5, 1.0):
         root = jnp.where(inside, u, 0)
         return (root, inside.astype(v.dtype)) if s == 1 else (root * root, root)
@@ -71,8 +70,8 @@ def _sums(z: Array, s: Array | float, axes: Axes, log_largest: Array) -> tuple[A
 def _log_largest(z: Array, s: Array | float, axes: Axes, count: Array) -> Array:
     """log P by Newton's method for the norm (Σ p)ˢ = 1, from P = 1 on, and by bisection where it would leave.
 
-    The norm is convex for s ≤ 1, so that every step but the first goes in the same direction; for others bisection takes
-    the place of a step that is more than half of the one before it.
+    The norm is convex for s ≤ 1, so that every step but the first goes in the same direction; for others bisection
+    takes the place of a step that is more than half of the one before it.
     """
     precision = float(jnp.finfo(z.dtype).eps)
 
@@ -151,15 +150,15 @@ def _tangent_of_both(axes: Axes, s: Array, p: Array, t: Array, of_s: Array) -> A
     return down(by_x + by_s * of_s, p.dtype)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
-def entmax(axes: Axes, s: float, dtype: DTypeLike, x: Array, mask: Array | None) -> Array:
-    """For a number s, in this dtype."""
-    return down(_probabilities(up(x, x.dtype), s, mask, axes), dtype)
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def entmax(axes: Axes, s: float, x: Array, mask: Array | None) -> Array:
+    """For a number s."""
+    return down(_probabilities(up(x, x.dtype), s, mask, axes), x.dtype)
 
 
 @entmax.defjvp
-def _(axes: Axes, s: float, dtype: DTypeLike, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
-    p = entmax(axes, s, dtype, *primals)
+def _(axes: Axes, s: float, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+    p = entmax(axes, s, *primals)
     return p, _tangent(axes, s, p, tangents[0])
 
 

@@ -26,7 +26,7 @@ def _total(e: Array, sink: Row, axes: Axes) -> Array:
 
 
 def _exponentials(x: Array, axes: Axes, mask: Array | None, sink: Row) -> tuple[Array, Array, Row]:
-    """x minus the maximum over the mask and the sink, the exponential of that (0 off the mask), and that of the sink."""
+    """x minus the maximum of mask and sink, the exponential of that (0 off the mask), and that of the sink."""
     shifted, largest = below_maximum(x, axes, mask, sink)
     of_sink = None if sink is None else jnp.exp(jnp.where(sink == largest, 0, sink - largest))
     return shifted, masked(mask, jnp.exp(shifted), 0), of_sink

@@ -17,7 +17,9 @@ def _sink(function: str, sink: ArrayLike | None, x: Array, axes: tuple[int, ...]
 
 
 @activation(static=("axis",), parameters=("sink",))
-def softmax(x: Array, axis: int | tuple[int, ...] | None = -1, where: ArrayLike | None = None, sink: ArrayLike | None = None) -> Array:
+def softmax(
+    x: Array, axis: int | tuple[int, ...] | None = -1, where: ArrayLike | None = None, sink: ArrayLike | None = None
+) -> Array:
     r"""Normalized exponentials along an axis: probabilities from logits.
 
     .. math::
@@ -68,7 +70,9 @@ def softmax(x: Array, axis: int | tuple[int, ...] | None = -1, where: ArrayLike 
 
 
 @activation(static=("axis",), parameters=("sink",))
-def log_softmax(x: Array, axis: int | tuple[int, ...] | None = -1, where: ArrayLike | None = None, sink: ArrayLike | None = None) -> Array:
+def log_softmax(
+    x: Array, axis: int | tuple[int, ...] | None = -1, where: ArrayLike | None = None, sink: ArrayLike | None = None
+) -> Array:
     r"""Logarithm of softmax, for cross-entropy.
 
     .. math::

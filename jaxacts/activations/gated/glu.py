@@ -1,4 +1,4 @@
-r"""Gated linear units: one half of the features decides how much of the other half passes."""
+"""The gated linear unit with the logistic function."""
 
 from __future__ import annotations
 

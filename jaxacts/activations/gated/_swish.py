@@ -1,0 +1,53 @@
+"""x·σ(βx)·v, with the digits of x·σ(βx) where that alone has left the range."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxacts._kernels.arithmetic.double_word import two_prod
+from jaxacts._kernels.arithmetic.elementary import finite, magnitude
+
+__all__ = ["swish_times"]
+
+
+def _root(y: Array) -> tuple[Array, Array, Array]:
+    """u = exp(-|y|/2), 1 + u², and the factor u or 1 of which the logistic function is the square over that sum."""
+    u = jnp.exp(magnitude(y) * -0.5)
+    return u, 1 + u * u, jnp.where(y < 0, u, 1)
+
+
+def _corrected(y: Array, low: Array) -> Array:
+    """What u has to be multiplied by for an argument y + low."""
+    return 1 - jnp.where(jnp.abs(y) < 2e3, jnp.sign(y) * low / 2, 0)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def swish_times(exactly: bool, x: Array, value: Array, beta: Array | float) -> Array:
+    """``exactly`` makes good what rounding βx costs in the exponential."""
+    x = jnp.maximum(x, float(jnp.finfo(x.dtype).min))
+    y = beta * x
+    u, d, closing = _root(y)
+    if exactly:
+        u = u * _corrected(y, two_prod(jnp.broadcast_to(beta, x.shape).astype(x.dtype), x)[1])
+        closing = jnp.where(y < 0, u, 1)
+    gate = x * closing / d
+    return jnp.where(gate == 0, finite(value), value) * closing * gate
+
+
+@swish_times.defjvp
+def _(exactly: bool, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+    x, value, beta = primals
+    inside, v = finite(x), finite(value)
+    y = jnp.clip(beta * inside, -1e3, 1e3)
+    u, d, closing = _root(y)
+    by_x = v * closing * ((d + y * jnp.where(y < 0, 1, u * u)) / d * (closing / d))
+    by_value = inside * closing / d * closing
+    steep = inside * u / d
+    by_beta = v * steep * steep
+    terms = by_x * tangents[0] + by_value * tangents[1] + by_beta * tangents[2]
+    return swish_times(exactly, *primals), terms
