@@ -30,6 +30,8 @@ class Reference:
     def sum(cls, terms: Callable[..., tuple[Any, ...]], draws: tuple[Draw, ...] = ({},)) -> Reference:
         """The reference of a sum that may cancel."""
         return cls(lambda *args, **kwargs: sum(terms(*args, **kwargs)), draws, terms)
+    shape: tuple[int, ...] = ()
+    """What a list of 12 numbers is folded into for a function that needs several axes."""
 
 
 def sigmoid(x):
@@ -90,11 +92,54 @@ def glu(xs, axis):
     return [a * sigmoid(b) for a, b in zip(xs[:half], xs[half:], strict=True)]
 
 
+def threshold(x, threshold, value):
+    return x if x > threshold else mp.mpf(value)
+
+
+def srelu(x, right_threshold, right_slope, left_threshold, left_slope):
+    if x >= right_threshold:
+        return right_threshold + right_slope * (x - right_threshold)
+    return x if x > left_threshold else left_threshold + left_slope * (x - left_threshold)
+
+
+def arelu(x, alpha, beta):
+    return (1 + sigmoid(beta)) * x if x > 0 else min(max(alpha, mp.mpf("0.01")), mp.mpf("0.99")) * x
+
+
+def apl(xs, slopes, hinges):
+    terms = list(zip(slopes, hinges, strict=True))
+    return [max(mp.mpf(0), x) + sum(a * max(mp.mpf(0), -x + b) for a, b in terms) for x in xs]
+
+
+def crelu(xs, axis):
+    return [max(x, mp.mpf(0)) for x in xs] + [max(-x, mp.mpf(0)) for x in xs]
+
+
+def shrunk(x, threshold, by):
+    return x - by * mp.sign(x) if mp.fabs(x) > threshold else mp.mpf(0)
+
+
+def frelu(xs, kernel, bias):
+    """Of 2 rows, 2 columns and 3 channels."""
+    image = {(i, j, c): xs[6 * i + 3 * j + c] for i in range(2) for j in range(2) for c in range(3)}
+    rows, columns = kernel.shape[:2]
+    found = []
+    for (i, j, c), x in image.items():
+        condition = mp.mpf(float(np.broadcast_to(bias, 3)[c]))
+        for u in range(rows):
+            for v in range(columns):
+                place = (i + u - (rows - 1) // 2, j + v - (columns - 1) // 2, c)
+                condition += float(np.broadcast_to(kernel, (rows, columns, 1, 3))[u, v, 0, c]) * image.get(place, 0)
+        found.append(max(x, condition))
+    return found
+
+
 def maxout(xs, pieces, axis):
     return [max(xs[i : i + pieces]) for i in range(0, len(xs), pieces)]
 
 
 _MASK = np.array([True, False, True, True, False, True, True, True, False, True, True, True])
+_KERNEL = np.float32([1.5, -0.5, 0.25, 0.0, 1.25, -1.0]).reshape(2, 1, 1, 3)
 
 REFERENCES: dict[str, Reference] = {
     "abs": Reference(mp.fabs),
@@ -106,6 +151,12 @@ REFERENCES: dict[str, Reference] = {
         lambda x, alpha, shift, gamma, beta: (gamma * mp.erf(alpha * x + shift), beta),
         ({}, {"shift": 0.25, "gamma": -1.5}, {"alpha": -2.0, "shift": -1.0, "gamma": 3.0}),
     ),
+    "apl": Reference(apl, ({}, {"slopes": (0.5, -0.75, 0.25), "hinges": (1.0, -0.125, 2.0)})),
+    "arelu": Reference(arelu, ({}, {"alpha": 0.25, "beta": -1.0}, {"alpha": 1.5, "beta": 40.0})),
+    "celu": Reference(
+        lambda x, alpha: x if x > 0 else alpha * mp.expm1(x / alpha), ({}, {"alpha": 0.5}, {"alpha": 3.0})
+    ),
+    "crelu": Reference(crelu),
     "dice": Reference(dice, ({}, {"alpha": 0.0, "mean": 0.0, "variance": 4.0}, {"mean": -0.75, "variance": 0.25})),
     "dyt": Reference.sum(
         lambda x, alpha, gamma, beta: (gamma * mp.tanh(alpha * x), beta),
@@ -113,9 +164,12 @@ REFERENCES: dict[str, Reference] = {
     ),
     "elu": Reference(elu, ({}, {"alpha": 0.5}, {"alpha": 2.0}, {"alpha": -1.5})),
     "erf": Reference(mp.erf),
+    "frelu": Reference(frelu, ({}, {"kernel": _KERNEL, "bias": np.float32([0.25, -0.5, 0.0])}), shape=(2, 2, 3)),
     "gelu": Reference(gelu, ({"approximate": True}, {"approximate": False})),
     "glu": Reference(glu),
+    "hard_mish": Reference(lambda x: x / 2 * min(max(x + 2, mp.mpf(0)), mp.mpf(2))),
     "hard_sigmoid": Reference(hard_sigmoid),
+    "hard_shrink": Reference(lambda x, threshold: shrunk(x, threshold, 0), ({}, {"threshold": 1.5})),
     "hard_silu": Reference(lambda x: x * hard_sigmoid(x)),
     "hard_tanh": Reference(
         lambda x, min, max: max if x > max else min if x < min else x, ({}, {"min": -2.0, "max": 0.5})
@@ -130,16 +184,34 @@ REFERENCES: dict[str, Reference] = {
     "prelu": Reference(leaky, ({}, {"negative_slope": 0.75})),
     "relu": Reference(lambda x: x if x > 0 else mp.mpf(0)),
     "relu6": Reference(lambda x: min(max(x, mp.mpf(0)), mp.mpf(6))),
+    "relu_squared": Reference(lambda x: max(x, mp.mpf(0)) ** 2),
     "rrelu": Reference(rrelu, ({}, {"deterministic": False, "key": jax.random.key(3)}, {"lower": 0.0, "upper": 0.5})),
     "selu": Reference(selu),
     "sigmoid": Reference(sigmoid),
     "silu": Reference(lambda x: x * sigmoid(x)),
     "soft_cap": Reference(lambda x, cap: cap * mp.tanh(x / cap), ({}, {"cap": 2.0}, {"cap": 15.0})),
+    "soft_shrink": Reference(
+        lambda x, threshold: shrunk(x, threshold, threshold), ({}, {"threshold": 1.5})
+    ),
     "soft_sign": Reference(lambda x: x / (1 + mp.fabs(x))),
     "softmax": Reference(softmax, ({}, {"where": _MASK})),
     "softplus": Reference(lambda x: mp.log1p(mp.exp(x))),
     "sparse_plus": Reference(lambda x: x if x >= 1 else (x + 1) ** 2 / 4 if x > -1 else mp.mpf(0)),
     "sparse_sigmoid": Reference(lambda x: min(max(x + 1, mp.mpf(0)), mp.mpf(2)) / 2),
     "squareplus": Reference(lambda x, b: (x + mp.sqrt(x * x + b)) / 2, ({}, {"b": 1.0}, {"b": 0.25})),
+    "srelu": Reference(
+        srelu,
+        (
+            {},
+            {"right_threshold": 1.5, "right_slope": 0.25, "left_threshold": 0.5, "left_slope": 0.0},
+            {"right_threshold": 2.0, "right_slope": 0.75, "left_threshold": 0.0, "left_slope": 0.01},
+        ),
+    ),
+    "star_relu": Reference(
+        lambda x, scale, bias: scale * max(x, mp.mpf(0)) ** 2 + bias,
+        ({}, {"scale": 1.0, "bias": 0.0}, {"scale": -0.5, "bias": 0.25}, {"scale": 0.0, "bias": 2.0}),
+    ),
     "tanh": Reference(mp.tanh),
+    "threshold": Reference(threshold, ({}, {"threshold": -1.0, "value": -1.0}, {"threshold": -3.0, "value": 1.5})),
+    "tlu": Reference(lambda x, tau: max(x, tau), ({}, {"tau": 0.0}, {"tau": 1.5})),
 }

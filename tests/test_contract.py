@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ def _rows() -> list[Any]:
 @functools.cache
 def case(name: str, index: int) -> Case:
     reference = REFERENCES[name]
-    return Case.of(jaxacts.get(name), reference.formula, **reference.draws[index])
+    return replace(Case.of(jaxacts.get(name), reference.formula, **reference.draws[index]), shape=reference.shape)
 
 
 @pytest.mark.parametrize(("clause", "name", "index"), _rows())

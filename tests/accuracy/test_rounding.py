@@ -14,6 +14,7 @@ from rounding import FLOAT8, NARROW, every_input, rounded, spacing, wrong
 from subjects import SUBJECTS, Subject, backward, by, forward
 
 from jaxacts._contract.exact import Exact, Reals
+from jaxacts._core.rounding import partial_key
 
 ALL = np.unique(np.concatenate([every_input(dtype).astype(np.float64) for dtype in NARROW]))
 """The inputs of all narrow dtypes; each is looked up in the results for these."""
@@ -55,7 +56,7 @@ def results(subject: Subject, dtypes: tuple[str, ...]) -> dict[tuple[str, str, s
             found["slope", "vjp", dtype] = backward(subject.ours, x)
             for parameter in subject.entry.parameters:
                 at = subject.arguments[parameter]
-                found[parameter, "vjp", dtype] = by(parameter, subject.ours, x, at, True).astype(dtype)
+                found[partial_key(parameter), "vjp", dtype] = by(parameter, subject.ours, x, at, True).astype(dtype)
         return found
 
     return jax.jit(ways)([jnp.asarray(every_input(dtype)) for dtype in dtypes])
