@@ -204,7 +204,7 @@ REFERENCES: dict[str, Reference] = {
         (
             {},
             {"right_threshold": 1.5, "right_slope": 0.25, "left_threshold": 0.5, "left_slope": 0.0},
-            {"right_threshold": 2.0, "right_slope": 0.75, "left_threshold": 0.0, "left_slope": 0.01},
+            {"right_threshold": 2.0, "right_slope": 0.8, "left_threshold": 0.0, "left_slope": 0.01},
         ),
     ),
     "star_relu": Reference(

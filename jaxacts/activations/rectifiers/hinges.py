@@ -140,7 +140,7 @@ def _srelu_facts(right_threshold: float, right_slope: float, left_threshold: flo
         ),
     },
     facts=_srelu_facts,
-    typical={"right_threshold": 1.0, "right_slope": 0.4, "left_threshold": -1.0, "left_slope": 0.1},
+    typical={"right_threshold": 1.0, "right_slope": 0.5, "left_threshold": -1.0, "left_slope": 0.125},
     domain={"left_threshold < right_threshold": lambda left_threshold, right_threshold: left_threshold < right_threshold},
 )
 def srelu(
