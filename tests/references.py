@@ -20,18 +20,20 @@ Draw = dict[str, Any]
 
 @dataclass(frozen=True)
 class Reference:
-    """``terms`` are the summands of a formula whose sum may cancel: its error counts in units of the largest."""
+    """``terms`` are the summands of a formula whose sum may cancel: its error counts in units of the largest.
+
+    ``shape`` is what a list of 12 numbers is folded into for a function that needs several axes.
+    """
 
     formula: Callable[..., Any]
     draws: tuple[Draw, ...] = field(default=({},))
     terms: Callable[..., tuple[Any, ...]] | None = None
+    shape: tuple[int, ...] = ()
 
     @classmethod
     def sum(cls, terms: Callable[..., tuple[Any, ...]], draws: tuple[Draw, ...] = ({},)) -> Reference:
         """The reference of a sum that may cancel."""
         return cls(lambda *args, **kwargs: sum(terms(*args, **kwargs)), draws, terms)
-    shape: tuple[int, ...] = ()
-    """What a list of 12 numbers is folded into for a function that needs several axes."""
 
 
 def sigmoid(x):
@@ -123,13 +125,13 @@ def frelu(xs, kernel, bias):
     """Of 2 rows, 2 columns and 3 channels."""
     image = {(i, j, c): xs[6 * i + 3 * j + c] for i in range(2) for j in range(2) for c in range(3)}
     rows, columns = kernel.shape[:2]
-    found = []
+    weights, biases, found = np.broadcast_to(kernel, (rows, columns, 1, 3)), np.broadcast_to(bias, 3), []
     for (i, j, c), x in image.items():
-        condition = mp.mpf(float(np.broadcast_to(bias, 3)[c]))
+        condition = biases[c]
         for u in range(rows):
             for v in range(columns):
                 place = (i + u - (rows - 1) // 2, j + v - (columns - 1) // 2, c)
-                condition += float(np.broadcast_to(kernel, (rows, columns, 1, 3))[u, v, 0, c]) * image.get(place, 0)
+                condition += weights[u, v, 0, c] * image.get(place, 0)
         found.append(max(x, condition))
     return found
 

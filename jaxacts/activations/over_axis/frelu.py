@@ -34,7 +34,7 @@ def _condition(x: Array, kernel: Array, bias: Array) -> Array:
 _BLUR = np.outer([1, 2, 1], [1, 2, 1]).reshape(3, 3, 1, 1) / np.float32(16)
 
 
-@activation(typical={"kernel": _BLUR})
+@activation(parameters=("kernel", "bias"), typical={"kernel": _BLUR})
 def frelu(x: Array, kernel: ArrayLike, bias: ArrayLike = 0.0) -> Array:
     r"""Funnel activation: the greater of each pixel and a learned condition on its surroundings.
 

@@ -231,7 +231,9 @@ def _(choice: Choice, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tu
     return _apl(choice, *primals), _apl_tangent(choice, primals, tangents)
 
 
-@activation(typical={"slopes": (0.25, -0.125), "hinges": (-0.5, 1.5)})
+@activation(
+    parameters=("slopes", "hinges"), typical={"slopes": (0.25, -0.125), "hinges": (-0.5, 1.5)}
+)
 def apl(x: Array, slopes: Sequence[ArrayLike] | Array, hinges: Sequence[ArrayLike] | Array) -> Array:
     r"""Adaptive piecewise linear unit: ReLU plus K learned hinges that open to the left.
 
