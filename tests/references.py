@@ -20,13 +20,17 @@ Draw = dict[str, Any]
 
 @dataclass(frozen=True)
 class Reference:
-    """``terms`` are the summands of a formula whose sum may cancel: its error counts in units of the largest."""
+    """``terms`` are the summands of a formula whose sum may cancel: its error counts in units of the largest.
+
+    ``floor`` is the size from which relative errors count, for a formula that cancels otherwise. ``shape`` is what a
+    list of 12 numbers is folded into for a function that needs several axes.
+    """
 
     formula: Callable[..., Any]
     draws: tuple[Draw, ...] = field(default=({},))
     terms: Callable[..., tuple[Any, ...]] | None = None
     floor: float = 0.0
-    """The size from which relative errors count, for a formula that cancels."""
+    shape: tuple[int, ...] = ()
 
     @classmethod
     def sum(cls, terms: Callable[..., tuple[Any, ...]], draws: tuple[Draw, ...] = ({},)) -> Reference:
@@ -136,6 +140,48 @@ def glu(xs, axis):
     return [a * sigmoid(b) for a, b in zip(xs[:half], xs[half:], strict=True)]
 
 
+def threshold(x, threshold, value):
+    return x if x > threshold else mp.mpf(value)
+
+
+def srelu(x, right_threshold, right_slope, left_threshold, left_slope):
+    if x >= right_threshold:
+        return right_threshold + right_slope * (x - right_threshold)
+    return x if x > left_threshold else left_threshold + left_slope * (x - left_threshold)
+
+
+def arelu(x, alpha, beta):
+    return (1 + sigmoid(beta)) * x if x > 0 else min(max(alpha, mp.mpf("0.01")), mp.mpf("0.99")) * x
+
+
+def apl(xs, slopes, hinges):
+    terms = list(zip(slopes, hinges, strict=True))
+    return [max(mp.mpf(0), x) + sum(a * max(mp.mpf(0), -x + b) for a, b in terms) for x in xs]
+
+
+def crelu(xs, axis):
+    return [max(x, mp.mpf(0)) for x in xs] + [max(-x, mp.mpf(0)) for x in xs]
+
+
+def shrunk(x, threshold, by):
+    return x - by * mp.sign(x) if mp.fabs(x) > threshold else mp.mpf(0)
+
+
+def frelu(xs, kernel, bias):
+    """Of 2 rows, 2 columns and 3 channels."""
+    image = {(i, j, c): xs[6 * i + 3 * j + c] for i in range(2) for j in range(2) for c in range(3)}
+    rows, columns = kernel.shape[:2]
+    weights, biases, found = np.broadcast_to(kernel, (rows, columns, 1, 3)), np.broadcast_to(bias, 3), []
+    for (i, j, c), x in image.items():
+        condition = biases[c]
+        for u in range(rows):
+            for v in range(columns):
+                place = (i + u - (rows - 1) // 2, j + v - (columns - 1) // 2, c)
+                condition += weights[u, v, 0, c] * image.get(place, 0)
+        found.append(max(x, condition))
+    return found
+
+
 def gated(activation):
     """Of gate and value, packed one after the other or alternating, or of the gate alone."""
 
@@ -164,17 +210,18 @@ def maxout(xs, pieces, axis):
 
 _MASK = np.array([True, False, True, True, False, True, True, True, False, True, True, True])
 
+
+_KERNEL = np.float32([1.5, -0.5, 0.25, 0.0, 1.25, -1.0]).reshape(2, 1, 1, 3)
+
+
 _PACKED: tuple[Draw, ...] = ({}, {"interleaved": True}, {"value": np.linspace(-2, 3.5, 12, dtype=np.float32)})
+
 
 REFERENCES: dict[str, Reference] = {
     "abs": Reference(mp.fabs),
+    "apl": Reference(apl, ({}, {"slopes": (0.5, -0.75, 0.25), "hinges": (1.0, -0.125, 2.0)})),
     "arctan": Reference(mp.atan),
-    "celu": Reference(
-        lambda x, alpha: x if x > 0 else alpha * mp.expm1(x / alpha), ({}, {"alpha": 0.5}, {"alpha": 3.0})
-    ),
-    "derf": Reference.sum(
-        lambda x, alpha, shift, gamma, beta: (gamma * mp.erf(alpha * x + shift), beta),
-        ({}, {"shift": 0.25, "gamma": -1.5}, {"alpha": -2.0, "shift": -1.0, "gamma": 3.0}),
+    "arelu": Reference(arelu, ({}, {"alpha": 0.25, "beta": -1.0}, {"alpha": 1.5, "beta": 40.0})),
     "bilinear": Reference(gated(lambda g, v: g * v), _PACKED),
     "celu": Reference(
         lambda x, alpha: x if x > 0 else alpha * mp.expm1(x / alpha), ({}, {"alpha": 0.5}, {"alpha": 3.0})
@@ -183,22 +230,30 @@ REFERENCES: dict[str, Reference] = {
         gated(clamped_swiglu),
         (*_PACKED, {"limit": 1.5, "beta": 1.0, "offset": 0.0}, {"limit": 3.0, "interleaved": True}),
     ),
+    "crelu": Reference(crelu),
+    "derf": Reference.sum(
+        lambda x, alpha, shift, gamma, beta: (gamma * mp.erf(alpha * x + shift), beta),
+        ({}, {"shift": 0.25, "gamma": -1.5}, {"alpha": -2.0, "shift": -1.0, "gamma": 3.0}),
+    ),
     "dice": Reference(dice, ({}, {"alpha": 0.0, "mean": 0.0, "variance": 4.0}, {"mean": -0.75, "variance": 0.25})),
     "dyt": Reference.sum(
         lambda x, alpha, gamma, beta: (gamma * mp.tanh(alpha * x), beta),
         ({}, {"gamma": -1.5}, {"alpha": -2.0, "gamma": 3.0}),
     ),
     "elu": Reference(elu, ({}, {"alpha": 0.5}, {"alpha": 2.0}, {"alpha": -1.5})),
-    "erf": Reference(mp.erf),
     "entmax": Reference(
-        entmax, ({}, {"alpha": 1.0}, {"alpha": 1.5}, {"alpha": 1.75, "where": _MASK}, {"alpha": 2.0}), 1.0
+        entmax, ({}, {"alpha": 1.0}, {"alpha": 1.5}, {"alpha": 1.75, "where": _MASK}, {"alpha": 2.0}), floor=1.0
     ),
-    "entmax15": Reference(lambda xs, axis, where: entmax(xs, 1.5, axis, where), ({}, {"where": _MASK}), 1.0),
-    "gaussian_topk": Reference(gaussian_topk, ({}, {"sparsity": 0.5}, {"sparsity": 0.25, "where": _MASK}), 4.0),
+    "entmax15": Reference(lambda xs, axis, where: entmax(xs, 1.5, axis, where), ({}, {"where": _MASK}), floor=1.0),
+    "erf": Reference(mp.erf),
+    "frelu": Reference(frelu, ({}, {"kernel": _KERNEL, "bias": np.float32([0.25, -0.5, 0.0])}), shape=(2, 2, 3)),
+    "gaussian_topk": Reference(gaussian_topk, ({}, {"sparsity": 0.5}, {"sparsity": 0.25, "where": _MASK}), floor=4.0),
     "geglu": Reference(gated(lambda g, v, approximate: gelu(g, approximate) * v), (*_PACKED, {"approximate": False})),
     "gelu": Reference(gelu, ({"approximate": True}, {"approximate": False})),
     "glu": Reference(glu),
     "gumbel_softmax": Reference(gumbel_softmax, ({}, {"temperature": 0.5, "where": _MASK})),
+    "hard_mish": Reference(lambda x: x / 2 * min(max(x + 2, mp.mpf(0)), mp.mpf(2))),
+    "hard_shrink": Reference(lambda x, threshold: shrunk(x, threshold, 0), ({}, {"threshold": 1.5})),
     "hard_sigmoid": Reference(hard_sigmoid),
     "hard_silu": Reference(lambda x: x * hard_sigmoid(x)),
     "hard_tanh": Reference(
@@ -222,35 +277,48 @@ REFERENCES: dict[str, Reference] = {
     "pelu": Reference(
         lambda x, a, b: a / b * x if x > 0 else a * mp.expm1(x / b),
         ({}, {"a": 2.0, "b": 3.0}, {"a": 1.5, "b": 0.3}),
+    ),
     "poly_norm": Reference(
         poly_norm,
         ({}, {"weight": np.array([0.5, -0.25, 1.0], np.float32), "bias": 0.25}, {"where": _MASK, "epsilon": 0.125}),
-        1.0,
+        floor=1.0,
     ),
     "prelu": Reference(leaky, ({}, {"negative_slope": 0.75})),
     "reglu": Reference(gated(lambda g, v: relu(g) * v), _PACKED),
     "relu": Reference(relu),
     "relu6": Reference(lambda x: min(max(x, mp.mpf(0)), mp.mpf(6))),
+    "relu_squared": Reference(lambda x: max(x, mp.mpf(0)) ** 2),
     "rrelu": Reference(rrelu, ({}, {"deterministic": False, "key": jax.random.key(3)}, {"lower": 0.0, "upper": 0.5})),
     "selu": Reference(selu),
     "sigmoid": Reference(sigmoid),
     "silu": Reference(lambda x: x * sigmoid(x)),
     "soft_cap": Reference(lambda x, cap: cap * mp.tanh(x / cap), ({}, {"cap": 2.0}, {"cap": 15.0})),
+    "soft_shrink": Reference(lambda x, threshold: shrunk(x, threshold, threshold), ({}, {"threshold": 1.5})),
     "soft_sign": Reference(lambda x: x / (1 + mp.fabs(x))),
-    "softmax": Reference(softmax, ({}, {"where": _MASK})),
-    "softplus": Reference(
-        lambda x, beta: mp.log1p(mp.exp(beta * x)) / beta, ({}, {"beta": 0.25}, {"beta": 3.0})
-    ),
     "softmax": Reference(softmax, ({}, {"where": _MASK}, {"sink": 0.5}, {"where": _MASK, "sink": 9.0})),
     "softmin": Reference(lambda xs, axis, where: softmax([-x for x in xs], axis, where), ({}, {"where": _MASK})),
-    "softplus": Reference(lambda x: mp.log1p(mp.exp(x))),
-    "sparsemax": Reference(lambda xs, axis, where: entmax(xs, 2, axis, where), ({}, {"where": _MASK}), 1.0),
+    "softplus": Reference(lambda x, beta: mp.log1p(mp.exp(beta * x)) / beta, ({}, {"beta": 0.25}, {"beta": 3.0})),
     "sparse_plus": Reference(lambda x: x if x >= 1 else (x + 1) ** 2 / 4 if x > -1 else mp.mpf(0)),
     "sparse_sigmoid": Reference(lambda x: min(max(x + 1, mp.mpf(0)), mp.mpf(2)) / 2),
+    "sparsemax": Reference(lambda xs, axis, where: entmax(xs, 2, axis, where), ({}, {"where": _MASK}), floor=1.0),
     "sqrt_softplus": Reference(lambda x: mp.sqrt(mp.log1p(mp.exp(x)))),
     "squareplus": Reference(lambda x, b: (x + mp.sqrt(x * x + b)) / 2, ({}, {"b": 1.0}, {"b": 0.25})),
+    "srelu": Reference(
+        srelu,
+        (
+            {},
+            {"right_threshold": 1.5, "right_slope": 0.25, "left_threshold": 0.5, "left_slope": 0.0},
+            {"right_threshold": 2.0, "right_slope": 0.8, "left_threshold": 0.0, "left_slope": 0.01},
+        ),
+    ),
+    "star_relu": Reference(
+        lambda x, scale, bias: scale * max(x, mp.mpf(0)) ** 2 + bias,
+        ({}, {"scale": 1.0, "bias": 0.0}, {"scale": -0.5, "bias": 0.25}, {"scale": 0.0, "bias": 2.0}),
+    ),
     "swiglu": Reference(gated(lambda g, v: g * sigmoid(g) * v), _PACKED),
     "tanh": Reference(mp.tanh),
+    "threshold": Reference(threshold, ({}, {"threshold": -1.0, "value": -1.0}, {"threshold": -3.0, "value": 1.5})),
+    "tlu": Reference(lambda x, tau: max(x, tau), ({}, {"tau": 0.0}, {"tau": 1.5})),
     "xielu": Reference.sum(
         lambda x, alpha_p, alpha_n, beta: (alpha_p * x * x if x > 0 else alpha_n * (mp.expm1(x) - x), beta * x),
         ({}, {"alpha_p": 0.3, "alpha_n": 2.0}, {"alpha_n": 0.25, "beta": 1.5}),

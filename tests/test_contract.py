@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,7 +54,7 @@ def _rows() -> list[Any]:
 def case(name: str, index: int) -> Case:
     reference = REFERENCES[name]
     found = Case.of(jaxacts.get(name), reference.formula, **reference.draws[index])
-    return dataclasses.replace(found, terms=reference.terms, floor=reference.floor)
+    return replace(found, terms=reference.terms, floor=reference.floor, shape=reference.shape)
 
 
 @pytest.mark.parametrize(("clause", "name", "index"), _rows())

@@ -276,7 +276,14 @@ def test_facts_are_those_of_one_curve() -> None:
         ),
         ((0.0,), (0.0, 1.0), {"limits": ((0,),)}, TypeError, "Pieces: limits must be a pair of slopes for each knot,"),
         ((0.0,), (0.0, 1.0), {"limits": ((0, 1),) * 2}, ValueError, "Pieces: 1 knots need 1 limits, got 2"),
-        ((0.0,), (0.0, 1.0), {"tie": "right"}, ValueError, "Pieces: tie must be 'least' or 'left', got 'right'"),
+        (
+            (0.0,),
+            (0.0, 1.0),
+            {"tie": "middle"},
+            ValueError,
+            "Pieces: tie must be 'least', 'left' or 'right', or a tuple of one of them for each knot, got 'middle'",
+        ),
+        ((0.0,), (0.0, 1.0), {"tie": ("left",) * 2}, ValueError, "for each knot, got ('left', 'left'); leave it out"),
     ],
 )
 def test_wrong_pieces(knots, slopes, options, error, message) -> None:

@@ -68,7 +68,7 @@ def _all(x: Array) -> dict[str, tuple[Array, Array]]:
 
 
 def _inputs(dtype: DTypeLike = "float32") -> Array:
-    return jnp.linspace(-8, 8, 8 * 128).reshape(8, 128).astype(dtype)
+    return jnp.linspace(-8, 8, 8 * 128).reshape(1, 8, 128).astype(dtype)
 
 
 @functools.cache
@@ -90,14 +90,18 @@ def _assert_equal(got: dict[str, tuple[Array, Array]], dtype: str) -> None:
 
 
 def _in_kernel(f: Callable[[Array], Any], x: Any, **options: Any) -> Callable[[Array], Any]:
-    shapes, tree = jax.tree.flatten(jax.eval_shape(f, x))
+    """The function in one kernel, which is given the arrays that the function brings along."""
+    closed, shape = jax.make_jaxpr(f, return_shape=True)(x)
+    shapes, tree = jax.tree.flatten(shape)
 
-    def kernel(ref: Any, *out: Any) -> None:
-        for o, y in zip(out, jax.tree.leaves(f(ref[...])), strict=True):
+    def kernel(*refs: Any) -> None:
+        given = [ref[...] for ref in refs[: len(closed.consts) + 1]]
+        results = jax.core.eval_jaxpr(closed.jaxpr, given[:-1], given[-1])
+        for o, y in zip(refs[len(given) :], results, strict=True):
             o[...] = y
 
-    call = pl.pallas_call(kernel, out_shape=tuple(shapes), **options)
-    return lambda x: jax.tree.unflatten(tree, call(x))
+    call = pl.pallas_call(kernel, out_shape=tuple(jax.ShapeDtypeStruct(s.shape, s.dtype) for s in shapes), **options)
+    return lambda x: jax.tree.unflatten(tree, call(*closed.consts, x))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -108,7 +112,7 @@ def test_inside_an_interpreted_kernel(dtype: str) -> None:
 
 def _lowering_error(f: Function, platform: str, dtype: str) -> str | None:
     """What stops the function from being lowered in a kernel, if anything does."""
-    x = jax.ShapeDtypeStruct((8, 128), dtype)
+    x = jax.ShapeDtypeStruct((1, 8, 128), dtype)
     options = {"compiler_params": triton.CompilerParams()} if platform == "cuda" else {}
     try:
         jax.jit(_in_kernel(f, x, **options)).trace(x).lower(lowering_platforms=(platform,))
@@ -155,7 +159,8 @@ def test_lowers_in_a_kernel_where_jax_nn_does(name: str, platform: str) -> None:
 def test_the_gradient_lowers_in_a_kernel_where_parameters_are_arrays(name: str, platform: str) -> None:
     def f(x: Array) -> Array:
         given = _given(name)
-        arrays = {n: jnp.full_like(x, v) for n, v in given.items() if n in ENTRIES[name].parameters}
+        numbers = {n: v for n, v in given.items() if n in ENTRIES[name].parameters}
+        arrays = jax.tree.map(lambda v: v if np.ndim(v) else jnp.full_like(x, v), numbers)
         return ENTRIES[name].function(x, **{**given, **arrays})
 
     for dtype in DTYPES:
@@ -245,7 +250,7 @@ def test_jet_fails_at_a_custom_derivative() -> None:
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_jet_gives_the_derivatives_where_there_is_no_custom_derivative(name: str) -> None:
-    f, x = _ours(name), jnp.array([0.3, -0.7, 1.1, -1.3])
+    f, x = _ours(name), jnp.array([[[0.3, -0.7, 1.1, -1.3]]])
     if any(p.name == "custom_jvp_call" for p in _primitives(jax.make_jaxpr(f)(x).jaxpr)):
         with pytest.raises(jax.errors.UnexpectedTracerError):
             _jet(f, x)
@@ -266,7 +271,7 @@ def test_float64_inside_a_function_that_enables_it(name: str) -> None:
             wide = x.astype(jnp.float64)
             return _ours(name)(wide), _gradient(_ours(name))(wide)
 
-    x = jnp.array([-0.7, 0.3, 2.0, 8.0])
+    x = jnp.array([[[-0.7, 0.3, 2.0, 8.0]]])
     with jax.enable_x64(True):
         wide = jnp.asarray(np.asarray(x), jnp.float64)
         expected = _ours(name)(wide), _gradient(_ours(name))(wide)
@@ -280,7 +285,7 @@ def test_float64_inside_a_function_that_enables_it(name: str) -> None:
 def test_a_float64_array_keeps_its_dtype_while_64_bit_types_are_off(name: str) -> None:
     f = _ours(name)
     with jax.enable_x64(True):
-        x = jnp.array([-0.7, 0.3, 2.0, 8.0], jnp.float64)
+        x = jnp.array([[[-0.7, 0.3, 2.0, 8.0]]], jnp.float64)
         expected = f(x), jax.grad(lambda x: f(x).sum())(x)
         t = jnp.ones_like(expected[0])
     assert not jax.config.read("jax_enable_x64")
@@ -311,7 +316,7 @@ def test_what_comes_of_a_python_number_is_weakly_typed(name: str, number: float)
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_4_bit_floats_are_refused_by_name(name: str) -> None:
-    x = jnp.ones((2, 4), jnp.float4_e2m1fn)
+    x = jnp.ones((1, 2, 4), jnp.float4_e2m1fn)
     for f in (_ours(name), jax.grad(lambda x: _ours(name)(x).sum())):
         with pytest.raises(TypeError, match=f"^{name}: .*float4_e2m1fn"):
             f(x)

@@ -22,6 +22,7 @@ from jax.typing import DTypeLike
 from references import REFERENCES, sigmoid
 
 import jaxacts
+from jaxacts import Pieces
 from jaxacts._contract.exact import Exact, Reals, errors_in_ulps
 from jaxacts._core import Activation
 
@@ -74,8 +75,15 @@ SUBJECTS = {
 }
 SUBJECTS["glu"] = Subject(_halves, lambda value, gate: value * sigmoid(gate), ("value", "gate"), {}, {})
 
-AT_PARAMETERS = {"hard_tanh"}
-"""Those with kinks where x is a parameter."""
+
+def _has_kinks_at_parameters(name: str) -> bool:
+    """Whether it has kinks where x is a parameter, or minus a parameter."""
+    entry = jaxacts.catalogue().get(name)
+    if entry is None or entry.slope is None:
+        return False
+    pieces = entry.slope(jnp.zeros(1), *(jnp.ones(1) for _ in entry.parameters), **SUBJECTS[name].static)
+    return isinstance(pieces, Pieces) and not all(isinstance(k, float) for k in pieces.knots)
+
 
 NONNEGATIVE = {("dice", "variance"), ("squareplus", "b")}
 
@@ -133,8 +141,8 @@ def _points(name: str, dtype: DTypeLike) -> list[Reals]:
     fits = np.all([np.isfinite(c) for c in columns], axis=0)
     for holds in SUBJECTS[name].domain.values():
         fits &= holds(**{n: given[n] for n in inspect.signature(holds).parameters})
-    if name in AT_PARAMETERS:  # a central difference is the mean of both sides there
-        fits &= np.all([columns[0] != c for c in columns[1:]], axis=0)
+    if _has_kinks_at_parameters(name):  # a central difference is the mean of both sides there
+        fits &= np.all([np.abs(columns[0]) != np.abs(c) for c in columns[1:]], axis=0)
     return [c[fits][:COUNT] for c in columns]
 
 

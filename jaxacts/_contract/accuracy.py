@@ -89,9 +89,9 @@ def slope(case: Case) -> None:
             _compare("slope (vjp)", back, exact, xs, limit, floor)
         else:
             y, forward = jax.jit(lambda x, t: jax.jvp(case.f, (x,), (t,)))(x, t)
-            got = np.asarray(forward, float)
+            got = np.asarray(forward, float).ravel()
             wrong = np.abs(got - exact.high) / float(jnp.finfo(dtype).eps)
-            weights = jnp.sin(1 + jnp.arange(y.size, dtype=jnp.float32)).astype(dtype)
+            weights = jnp.sin(1 + jnp.arange(y.size, dtype=jnp.float32)).astype(dtype).reshape(y.shape)
             back = jax.jit(lambda x, w: jax.vjp(case.f, x)[1](w)[0])(x, weights)
             ways = np.vdot(weights, exact.high), np.vdot(np.asarray(back, float), t)
             apart = abs(ways[0] - ways[1]) / float(jnp.finfo(dtype).eps)

@@ -34,8 +34,9 @@ class Case:
     ``arguments`` are given by keyword; those named in ``parameters`` are differentiable arrays. ``reference`` is a
     formula in mpmath with the same arguments: from number to number, or from list to list where ``elementwise`` is
     False. Where it is a sum that may cancel, ``terms`` are its summands, and errors count in ulps of the largest;
-    ``floor`` is the size from which relative errors of the value count.
-    ``slope_source`` is the case of the function whose slope ``with_slope`` gave to this one.
+    ``floor`` is the size from which relative errors of the value count. ``slope_source`` is the case of the function
+    whose slope ``with_slope`` gave to this one. ``shape`` has the axes into which the last one of an input is folded
+    for a function that needs several.
     """
 
     function: Callable[..., Array]
@@ -47,6 +48,7 @@ class Case:
     slope_source: Case | None = None
     terms: Callable[..., tuple[Any, ...]] | None = None
     floor: float = 0.0
+    shape: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, function: Callable[..., Array], reference: Callable[..., Any] | None = None, **given: Any) -> Case:
@@ -75,6 +77,8 @@ class Case:
 
     def f(self, x: Any, **changed: Any) -> Array:
         """The function of ``x`` alone."""
+        if self.shape and isinstance(x, Array):
+            x = x.reshape(*x.shape[:-1], *self.shape)
         return self.function(x, **{**self.arguments, **changed})
 
     def slope(self, x: Array) -> Array:

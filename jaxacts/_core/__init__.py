@@ -4,6 +4,7 @@ from .decorator import activation
 from .dtypes import (
     as_floating,
     as_mask,
+    broadcast,
     check_flag,
     check_key,
     check_number,
@@ -17,10 +18,11 @@ from .entry import Activation, Variant, entry_of, variant, variant_of
 from .errors import unknown_name
 from .facts import Facts, Kink, Line
 from .kinks import current_choice, kink_choice, plain_form, with_kink_slope
-from .pieces import Pieces
+from .pieces import Choice, Pieces, choice_rule
 
 __all__ = [
     "Activation",
+    "Choice",
     "Facts",
     "Kink",
     "Line",
@@ -29,11 +31,13 @@ __all__ = [
     "activation",
     "as_floating",
     "as_mask",
+    "broadcast",
     "check_flag",
     "check_key",
     "check_number",
     "checked_axis",
     "checked_int",
+    "choice_rule",
     "compute_dtype",
     "current_choice",
     "down",

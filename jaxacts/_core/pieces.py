@@ -34,24 +34,27 @@ Choice: TypeAlias = Literal["left", "right"] | float | None
 """Which slope to take at a kink: one side, a weight of the right side in [0, 1], or None for the least in magnitude."""
 
 Slope: TypeAlias = Array | float
+Tie: TypeAlias = Literal["least", "left", "right"]
 
 
 @dataclass(frozen=True)
 class Pieces:
     """A slope that is ``slopes[i]`` between ``knots[i-1]`` and ``knots[i]``.
 
-    ``tie="left"`` takes the left slope at every knot whatever its size: for slopes that are known only when the
-    function runs, where finding the smaller one would cost a second mask. ``limits`` has the slopes to the left and to
-    the right of each knot where these are known; else the smaller one is found element by element.
+    ``tie="left"`` or ``"right"`` takes the slope of that side at every knot whatever its size, and a tuple has one word
+    for each knot: for slopes that are known only when the function runs, where finding the smaller one would cost a
+    second mask. ``limits`` has the slopes to the left and to the right of each knot where these are known; else the
+    smaller one is found element by element.
 
     Raises:
         TypeError: ``knots`` or ``slopes`` are not numbers or arrays, or ``limits`` are not pairs.
-        ValueError: there is not one slope more than there are knots, the knots do not increase, or ``tie`` is unknown.
+        ValueError: there is not one slope more than there are knots, the knots do not increase, or ``tie`` is unknown
+            or not one for each knot.
     """
 
     knots: tuple[Slope, ...]
     slopes: tuple[Slope, ...]
-    tie: Literal["least", "left"] = "least"
+    tie: Tie | tuple[Tie, ...] = "least"
     limits: tuple[tuple[Slope, Slope], ...] = ()
 
     def __post_init__(self) -> None:
@@ -63,8 +66,12 @@ class Pieces:
                     f"Pieces: {field} must be a tuple of numbers or arrays, got {given!r}; write {example}."
                 )
             object.__setattr__(self, field, tuple(float(v) if isinstance(v, int) else v for v in values))
-        if self.tie not in ("least", "left"):
-            raise ValueError(f"Pieces: tie must be 'least' or 'left', got {self.tie!r}; leave it out for 'least'.")
+        known = all(t in ("least", "left", "right") for t in self._ties)
+        if not known or len(self._ties) != len(self.knots):
+            raise ValueError(
+                f"Pieces: tie must be 'least', 'left' or 'right', or a tuple of one of them for each knot, "
+                f"got {self.tie!r}; leave it out for 'least'."
+            )
         if len(self.slopes) != len(self.knots) + 1:
             raise ValueError(
                 f"Pieces: {len(self.knots)} knots need {len(self.knots) + 1} slopes, got {len(self.slopes)}."
@@ -81,10 +88,15 @@ class Pieces:
             raise ValueError(f"Pieces: {len(self.knots)} knots need {len(self.knots)} limits, got {len(limits)}.")
         object.__setattr__(self, "limits", limits)
 
+    @property
+    def _ties(self) -> tuple[Any, ...]:
+        """One word for each knot."""
+        return self.tie if isinstance(self.tie, tuple) else (self.tie,) * len(self.knots)
+
     def at_knots(self, choice: Choice) -> list[Slope]:
         """The slope taken at each knot."""
-        rule = choice_rule("left" if choice is None and self.tie == "left" else choice)
-        return [rule(left, right) for left, right in self.limits]
+        rules = [choice_rule(tie if choice is None and tie != "least" else choice) for tie in self._ties]
+        return [rule(*limits) for rule, limits in zip(rules, self.limits, strict=True)]
 
 
 def is_real(value: Any) -> bool:
@@ -113,10 +125,13 @@ def choice_rule(choice: Choice) -> Callable[[Slope, Slope], Slope]:
 
 
 def piecewise_constant(pieces: Pieces, arguments: Sequence[Array]) -> bool:
-    """Whether each slope is a number, or a parameter (one of ``arguments`` after x) that is smaller than ``x``."""
+    """Whether each slope is a number, a parameter (one of ``arguments`` after x), or made of parameters alone.
+
+    The last two have to be smaller than ``x``; nothing tells what a slope for one element is made of.
+    """
     x, *parameters = arguments
-    small = [p for p in parameters if p.size == 1 or p.size < x.size]
-    return all(isinstance(s, float) or any(s is p for p in small) for s in pieces.slopes)
+    numbers = [p for p in parameters if p.size == 1]
+    return all(isinstance(s, float) or s.size < x.size or any(s is p for p in numbers) for s in pieces.slopes)
 
 
 def _runs(x: Array, pieces: Pieces, choice: Choice) -> Iterator[tuple[Array | None, Slope]]:

@@ -17,7 +17,12 @@ from jax.typing import DTypeLike
 
 from .rounding_table import TABLE
 
-__all__ = ["nudged"]
+__all__ = ["nudged", "partial_key"]
+
+
+def partial_key(parameter: str) -> str:
+    """What the derivative by this parameter is called beside "value" and "slope"."""
+    return f"by {parameter}" if parameter in ("value", "slope") else parameter
 
 
 def nudged(y: Array, x: Array, key: tuple[Any, ...], dtype: DTypeLike, exactly: bool) -> Array:

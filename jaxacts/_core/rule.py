@@ -19,7 +19,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from .dtypes import down, up
 from .pieces import Choice, Pieces, piecewise_constant, slope_array, times_tangent
-from .rounding import nudged
+from .rounding import nudged, partial_key
 
 __all__ = ["Core", "SlopeFormula", "at_finite_numbers", "elementwise"]
 
@@ -53,7 +53,11 @@ def elementwise(
     and float64 by "value", "slope" and the names of parameters; ``name``, if it is given, is the key of the inputs
     whose rounding float32 does not decide.
     """
-    plain: dict[str, SlopeFormula] = {"value": formula, "slope": slope, **partials}
+    plain: dict[str, SlopeFormula] = {
+        "value": formula,
+        "slope": slope,
+        **{partial_key(n): partial for n, partial in partials.items()},
+    }
     finest = {**plain, **refined}
 
     def form(what: str, x: Array) -> SlopeFormula:
@@ -92,8 +96,9 @@ def elementwise(
                     terms.append(rounded("slope", by_x) * tangents[0])
             for parameter, tangent in zip(partials, tangents[1:], strict=True):
                 if by_all and not isinstance(tangent, SymbolicZero):
-                    by_parameter = form(parameter, x)(*wide, **dict(static))
-                    terms.append(_parameter_term(rounded(parameter, by_parameter), tangent))
+                    what = partial_key(parameter)
+                    by_parameter = form(what, x)(*wide, **dict(static))
+                    terms.append(_parameter_term(rounded(what, by_parameter), tangent))
             return out, sum(terms[1:], terms[0]) if terms else jnp.zeros_like(out)
 
         f.defjvp(rule, symbolic_zeros=by_all)

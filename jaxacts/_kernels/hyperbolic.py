@@ -6,7 +6,6 @@ place for each unit of the argument.
 
 from __future__ import annotations
 
-import jax.numpy as jnp
 from jax import Array
 
 from .arithmetic.elementary import finite, gradient

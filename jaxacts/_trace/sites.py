@@ -19,7 +19,7 @@ import numpy as np
 
 from jaxacts._trace.follow import Signal, Trail
 from jaxacts._trace.graph import PRODUCTS, Graph, Op, Path, Use
-from jaxacts._trace.primitives import ELEMENTWISE, LOOPS, MOVES, REDUCES, SAME_PLACE, SUMS, WINDOWED
+from jaxacts._trace.primitives import ELEMENTWISE, MOVES, REDUCES, SAME_PLACE, SUMS, WINDOWED
 from jaxacts._trace.recognize import agrees, recognized
 from jaxacts._trace.units import unit_axes
 from jaxacts.lookup import catalogue

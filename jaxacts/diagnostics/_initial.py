@@ -106,7 +106,7 @@ def at_init(model: Any, sample: Any, key: Array, *, variables: Any = None, **opt
     watch = watch_(model, sample, variables=variables, **options)
     inputs = inputs_of(sample)
     if watch.kind == "linen" and variables is None:
-        rngs = {name: key for name in ("params", "dropout", *options.get("rngs", ()))}
+        rngs = dict.fromkeys(("params", "dropout", *options.get("rngs", ())), key)
         variables = model.init(rngs, *inputs, **known)
     variables = shapes_of("at_init", watch.kind, model, inputs, variables, options)
     rows = mean_squares(watch, lambda y: _projected(y, key), variables, sample, options)

@@ -68,7 +68,7 @@ def shapes_of(caller: str, kind: Kind, model: Any, inputs: tuple[Any, ...], vari
         )
     known = {name: value for name, value in options.items() if name not in ("mutable", "rngs")}
     key = jax.random.key(0)
-    rngs = {name: key for name in ("params", "dropout", *options.get("rngs", ()))}
+    rngs = dict.fromkeys(("params", "dropout", *options.get("rngs", ())), key)
     return jax.eval_shape(lambda inputs: model.init(rngs, *inputs, **known), inputs)
 
 

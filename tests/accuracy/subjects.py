@@ -69,11 +69,11 @@ class Subject:
         return REFERENCES[self.name].formula, {**self.arguments, **rounded}
 
     def exact(self, x: Reals, what: str = "value", wide: type = np.float32) -> Exact:
-        """The value, the "slope", or the derivative by a parameter."""
+        """The value, the "slope", or the derivative of a ``partial_key``."""
         formula, arguments = self._formula(wide)
         if what == "value":
             return evaluate(formula, True, x, arguments)
-        by = None if what == "slope" else what
+        by = None if what == "slope" else what.removeprefix("by ")
         return directional(formula, True, x, arguments, np.ones(len(x)), by=by)
 
     def floor(self, x: Reals, what: str = "value", wide: type = np.float32) -> Reals | float:

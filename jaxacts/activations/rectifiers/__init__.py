@@ -6,11 +6,17 @@ gradient any more; the leaky, parametric and randomized forms keep a small slope
 At the kink the slope is the subgradient of least magnitude: 0 for ReLU, the leak for leaky ReLU.
 """
 
+from . import hinges as _hinges
 from . import leaky as _leaky
 from . import relu as _relu
+from . import shrinkage as _shrinkage
+from .hinges import *
 from .leaky import *
 from .relu import *
+from .shrinkage import *
 
 __all__: list[str] = []
+__all__ += _hinges.__all__
 __all__ += _leaky.__all__
 __all__ += _relu.__all__
+__all__ += _shrinkage.__all__

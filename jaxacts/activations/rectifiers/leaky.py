@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import exp, inf
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,10 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, Pieces, activation, check_flag, check_key, compute_dtype
-from jaxacts._kernels.arithmetic.elementary import negative_part
+from jaxacts._kernels.arithmetic.elementary import finite, negative_part
+from jaxacts.activations._logistic import root_of_slope, sigmoid
 
-__all__ = ["leaky_relu", "prelu", "rrelu"]
+__all__ = ["arelu", "leaky_relu", "prelu", "rrelu"]
 
 
 def _leaky(x: Array, negative_slope: ArrayLike) -> Array:
@@ -108,6 +109,66 @@ def prelu(x: Array, negative_slope: ArrayLike) -> Array:
         He et al. 2015, "Delving deep into rectifiers", https://arxiv.org/abs/1502.01852
     """
     return _leaky(x, negative_slope)
+
+
+_LEAST, _GREATEST = 0.01, 0.99  # what arelu clamps its left slope to
+
+
+def _arelu_slope(x: Array, alpha: Array, beta: Array) -> Pieces:
+    return Pieces((0.0,), (jnp.clip(alpha, _LEAST, _GREATEST), 1 + sigmoid(beta)), tie="left")
+
+
+def _by_alpha(x: Array, alpha: Array, beta: Array) -> Array:
+    return jnp.where((alpha <= _LEAST) | (alpha >= _GREATEST), 0, negative_part(x))
+
+
+def _by_beta(x: Array, alpha: Array, beta: Array) -> Array:
+    root = root_of_slope(beta)
+    return finite(jnp.maximum(x, 0)) * root * root
+
+
+def _arelu_facts(alpha: float, beta: float) -> Facts:
+    left, right = min(max(alpha, _LEAST), _GREATEST), 1 + 1 / (1 + exp(-beta))
+    return Facts((-inf, inf), Line(left, 0), Line(right, 0), lipschitz=right)
+
+
+@activation(slope=_arelu_slope, partials={"alpha": _by_alpha, "beta": _by_beta}, facts=_arelu_facts)
+def arelu(x: Array, alpha: ArrayLike = 0.9, beta: ArrayLike = 2.0) -> Array:
+    r"""Attention-based rectified linear unit: a learned leak on the left, and a learned amplification on the right.
+
+    .. math::
+
+        f(x) = \begin{cases} (1 + \sigma(\beta))\, x & x > 0 \\ \min(\max(\alpha, 0.01), 0.99)\, x & x \le 0 \end{cases}
+
+    Args:
+        x: array of any shape and real dtype.
+        alpha: the slope :math:`\alpha` on the left, any number or an array that broadcasts against ``x``;
+            differentiable, with derivative 0 where it is clamped.
+        beta: the logit :math:`\beta` of what the slope on the right exceeds 1 by, any number or an array that broadcasts
+            against ``x``; differentiable.
+
+    Returns:
+        Array of the common shape and the dtype of ``x``.
+
+    Raises:
+        TypeError: an argument is complex or not an array.
+        ValueError: the shapes do not broadcast.
+
+    Note:
+        Kink at 0, where the slope is the left one. The paper learns one pair for each layer, which starts at the defaults
+        and keeps gradients from vanishing, since a positive input is amplified. jax.nn, torch and keras do not have it.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.arelu(jnp.array([-2.0, 2.0]), alpha=0.25, beta=0.0)
+        Array([-0.5,  3. ], dtype=float32)
+
+    References:
+        Chen et al. 2020, "AReLU: attention-based rectified linear unit", https://arxiv.org/abs/2006.13858
+    """
+    left = jnp.clip(jnp.asarray(alpha), _LEAST, _GREATEST)
+    right = 1 + jax.lax.logistic(jnp.asarray(beta))
+    return x * jnp.where(x < 0, left, right)
 
 
 @activation(

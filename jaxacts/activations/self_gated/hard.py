@@ -9,7 +9,7 @@ from jax import Array
 
 from jaxacts._core import Facts, Line, Pieces, activation
 
-__all__ = ["hard_silu", "hard_swish"]
+__all__ = ["hard_mish", "hard_silu", "hard_swish"]
 
 
 @activation(
@@ -50,3 +50,39 @@ def hard_silu(x: Array) -> Array:
 
 
 hard_swish = hard_silu
+
+
+@activation(
+    slope=lambda x: Pieces((-2.0, 0.0), (0.0, x + 1, 1.0), limits=((0.0, -1.0), (1.0, 1.0))),
+    facts=Facts(image=(-0.5, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.0),
+)
+def hard_mish(x: Array) -> Array:
+    r"""Piecewise quadratic mish: zero, then a parabola, then the identity.
+
+    .. math::
+
+        f(x) = x \, \frac{\min(\max(x + 2, 0), 2)}{2}
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`[-1/2, \infty)`.
+
+    Raises:
+        TypeError: ``x`` is complex or not an array.
+
+    Note:
+        Kink at -2 (slopes 0 and -1; 0 is taken). At 0 the slope is continuous. timm has it; jax.nn, torch and keras do
+        not.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> jaxacts.hard_mish(jnp.array([-3.0, -1.0, 4.0]))
+        Array([-0. , -0.5,  4. ], dtype=float32)
+
+    References:
+        Misra 2020, "H-Mish", https://github.com/digantamisra98/H-Mish
+    """
+    x = jnp.maximum(x, -2)
+    return x * jnp.minimum(x / 2 + 1, 1)
