@@ -6,7 +6,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, Literal, ParamSpec
 
 import jax
 import numpy as np
@@ -27,6 +27,8 @@ __all__ = ["activation"]
 P = ParamSpec("P")
 Formula = Callable[Concatenate[Array, P], Array]
 Public = Callable[Concatenate[ArrayLike, P], Array]
+Differentiable = Literal["all", "x", "x at defaults"]
+"""By which arguments a call can be differentiated; with the last, all others have their default values."""
 
 
 def activation(
@@ -34,6 +36,7 @@ def activation(
     slope: SlopeFormula | None = None,
     partials: Mapping[str, SlopeFormula] | None = None,
     refined: Mapping[str, SlopeFormula] | None = None,
+    at_defaults: Mapping[str, SlopeFormula] | None = None,
     facts: FactsOf | None = None,
     static: tuple[str, ...] = (),
     typical: Mapping[str, Any] | None = None,
@@ -54,6 +57,9 @@ def activation(
         refined: forms that take the place of the formula (``"value"``), the slope (``"slope"``) or a partial derivative
             (the name of its parameter) where ``x`` is of float32 or float64 and not a Python number. Below 32 bits the
             plain forms are accurate enough, and faster.
+        at_defaults: forms of ``x`` alone for calls that leave every parameter at its default, or give that number:
+            ``"value"`` and ``"slope"``, and for float32 and float64 perhaps ``"refined value"`` and ``"refined
+            slope"``. A parameter that was added to a function of ``x`` then costs nothing where it is not used.
         facts: the declared :class:`jaxacts.Facts`, or a function from the arguments after ``x`` to them.
         static: the names of arguments that are Python values (axes, flags): each new one compiles again.
         typical: parameter values for plots and benchmarks where the signature has no default.
@@ -88,7 +94,7 @@ def activation(
         if not signature.parameters:
             raise TypeError(f"activation: {name} must take an array as its first argument; write def {name}(x).")
         first, *rest = defaults = {p.name: p.default for p in signature.parameters.values()}
-        check_declaration(name, signature, slope, partials, facts, static, typical, domain, refined)
+        check_declaration(name, signature, slope, partials, facts, static, typical, domain, refined, at_defaults)
         ours = formula.__module__.startswith("jaxacts.")
         slopes = {n: p if ours else checked(name, f"partial by {n}", p) for n, p in (partials or {}).items()}
         parameters = tuple(n for n in rest if n not in static) if slope else tuple(slopes)
@@ -101,10 +107,12 @@ def activation(
         by_x = slope
         if slope and not ours:  # ours hold at ±inf by themselves
             by_x = at_finite_numbers(checked(name, "slope", slope))
-        cores = elementwise(name if ours else None, untyped, by_x, slopes, refined or {}) if by_x else None
+        key = name if ours else None
+        cores = elementwise(key, untyped, by_x, slopes, refined or {}) if by_x else None
+        without = _without_parameters(key, at_defaults) if at_defaults else None
 
-        def traced(how: tuple[Choice, bool], /, *args: Any, **kwargs: Any) -> Array:
-            choice, by_x_alone = how
+        def traced(how: tuple[Choice, Differentiable], /, *args: Any, **kwargs: Any) -> Array:
+            choice, differentiable = how
             bound = bind(name, signature, args, kwargs)
             bound[first] = as_floating(name, first, bound[first])
             if cores is None:
@@ -113,9 +121,12 @@ def activation(
                     return untyped(**bound)
                 finally:
                     current_choice.reset(token)
+            options = tuple((n, bound[n]) for n in static)
+            if without and differentiable == "x at defaults":
+                return without(options, choice, bound[first])
             names = (first, *parameters)
             x, *others = broadcast(name, names, [as_floating(name, n, bound[n]) for n in names])
-            return cores[by_x_alone](tuple((n, bound[n]) for n in static), choice, x, *others)
+            return cores[differentiable == "x"](options, choice, x, *others)
 
         traced.__name__ = traced.__qualname__ = name
         places = (0, *(1 + i for i, n in enumerate(signature.parameters) if n in static))
@@ -125,15 +136,17 @@ def activation(
             if domain and len(args) + len(kwargs) > 1:
                 check_domain(name, domain, {**defaults, **dict(zip(defaults, args, strict=False)), **kwargs})
             # What a Python number is cannot be differentiated by, so that it needs no term in the derivative rule.
-            given = (*zip(rest, args[1:], strict=False), *kwargs.items())
-            by_x_alone = all(isinstance(v, int | float) for n, v in given if n in parameters)
+            given = [(n, v) for n, v in (*zip(rest, args[1:], strict=False), *kwargs.items()) if n in parameters]
+            differentiable: Differentiable = "all"
+            if all(isinstance(v, int | float) for _, v in given):
+                differentiable = "x at defaults" if without and all(v == defaults[n] for n, v in given) else "x"
             # float64 arrays that were made elsewhere are computed with as such while 64-bit types are off.
             x = args[0] if args else kwargs.get(first)
             wide = isinstance(x, Array) and x.dtype == np.float64
             scope = jax.enable_x64(True) if wide else contextlib.nullcontext()
             try:
                 with scope:
-                    return jitted((current_choice.get(), by_x_alone), *args, **kwargs)
+                    return jitted((current_choice.get(), differentiable), *args, **kwargs)
             except (TypeError, ValueError, OverflowError) as error:
                 if not str(error).startswith(name):
                     explain(name, signature, static, args, kwargs)
@@ -149,3 +162,9 @@ def activation(
         return public
 
     return decorate
+
+
+def _without_parameters(name: str | None, forms: Mapping[str, SlopeFormula]) -> Callable[..., Array]:
+    """The function of ``x`` alone, which cannot be differentiated by parameters."""
+    refined = {what: forms[f"refined {what}"] for what in ("value", "slope") if f"refined {what}" in forms}
+    return elementwise(name, forms["value"], forms["slope"], {}, refined)[1]

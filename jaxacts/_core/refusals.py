@@ -29,6 +29,7 @@ def check_declaration(
     typical: Any,
     domain: Any,
     refined: Any,
+    at_defaults: Any,
 ) -> None:
     """Raise an error for what the decorator cannot take."""
 
@@ -54,6 +55,14 @@ def check_declaration(
     right = not refined or (callable(slope) and all(n in known and callable(f) for n, f in refined.items()))
     expect(right, "refined", "functions by what they take the place of", refined, remedy)
     names = tuple(signature.parameters)[1:]
+    known = ("value", "slope", "refined value", "refined slope")
+    remedy = "give its value and its slope as functions of x"
+    right = at_defaults is None or (
+        isinstance(at_defaults, Mapping)
+        and set(known[:2]) <= set(at_defaults) <= set(known)
+        and all(map(callable, at_defaults.values()))
+    )
+    expect(right and (not at_defaults or bool(partials)), "at_defaults", f"functions by {known}", at_defaults, remedy)
     for condition, holds in (domain or {}).items():
         remedy = "write a def or a lambda whose arguments are those that it concerns"
         fits = inspect.isfunction(holds) and all(n in names for n in inspect.signature(holds).parameters)

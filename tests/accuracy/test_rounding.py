@@ -20,7 +20,8 @@ ALL = np.unique(np.concatenate([every_input(dtype).astype(np.float64) for dtype 
 
 
 NEAR_TIES = {
-    "dice": "near 0 it is 5/8 of x, the middle of two numbers for one input in eight, and the rest is lost in float32",
+    name: "near 0 it is 5/8 of x, the middle of two numbers for one input in eight, and the rest is lost in float32"
+    for name in ("dice", "smu")
 }
 """Where an exact result so near a middle that float32 cannot tell may go to either side, and why."""
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-__all__ = ["clipped_abs", "derivative", "finite", "magnitude", "negative_part", "two_factors"]
+__all__ = ["by_size", "clipped_abs", "derivative", "finite", "magnitude", "negative_part", "two_factors"]
 
 
 def derivative(slope: Callable[[Array], Array]) -> Callable[[Callable[[Array], Array]], Callable[[Array], Array]]:
@@ -52,11 +52,16 @@ def finite(x: Array) -> Array:
 
 def two_factors(a: Array, b: Array, c: Array) -> tuple[Array, Array]:
     """Two factors of a·b·c, the larger first, that leave the range of the dtype only where the product does."""
-    a, b = _larger_first(a, b)
-    b, c = _larger_first(b, c)
-    a, b = _larger_first(a, b)
+    a, b, c = by_size(a, b, c)
     large = jnp.abs(c) > 1
     return _larger_first(jnp.where(large, a, a * c), jnp.where(large, b * c, b))
+
+
+def by_size(a: Array, b: Array, c: Array) -> tuple[Array, Array, Array]:
+    """The three numbers, the largest in magnitude first."""
+    a, b = _larger_first(a, b)
+    b, c = _larger_first(b, c)
+    return *_larger_first(a, b), c
 
 
 def _larger_first(a: Array, b: Array) -> tuple[Array, Array]:
