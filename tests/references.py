@@ -81,6 +81,22 @@ def dice(x, alpha, mean, variance, epsilon):
     return p * x + (1 - p) * alpha * x
 
 
+def acon_c(x, p1, p2, beta):
+    return (p1 - p2) * x * sigmoid(beta * (p1 - p2) * x) + p2 * x
+
+
+def smu(x, alpha, mu):
+    return ((1 + alpha) * x + (1 - alpha) * x * mp.erf(mu * (1 - alpha) * x)) / 2
+
+
+def laplace(x):
+    return normal_cdf((x - mp.sqrt(mp.mpf(1) / 2)) * mp.sqrt(4 * mp.pi))
+
+
+def snake_beta(x, alpha, beta):
+    return x + mp.sin(alpha * x) ** 2 / beta
+
+
 def taking_part(xs, where):
     return [True] * len(xs) if where is None else [bool(w) for w in where]
 
@@ -219,6 +235,7 @@ _PACKED: tuple[Draw, ...] = ({}, {"interleaved": True}, {"value": np.linspace(-2
 
 REFERENCES: dict[str, Reference] = {
     "abs": Reference(mp.fabs),
+    "acon_c": Reference(acon_c, ({}, {"p1": 1.0, "p2": 0.25, "beta": 3.0}, {"p1": -0.5, "p2": -1.5, "beta": -2.0})),
     "apl": Reference(apl, ({}, {"slopes": (0.5, -0.75, 0.25), "hinges": (1.0, -0.125, 2.0)})),
     "arctan": Reference(mp.atan),
     "arelu": Reference(arelu, ({}, {"alpha": 0.25, "beta": -1.0}, {"alpha": 1.5, "beta": 40.0})),
@@ -247,6 +264,7 @@ REFERENCES: dict[str, Reference] = {
     "entmax15": Reference(lambda xs, axis, where: entmax(xs, 1.5, axis, where), ({}, {"where": _MASK}), floor=1.0),
     "erf": Reference(mp.erf),
     "frelu": Reference(frelu, ({}, {"kernel": _KERNEL, "bias": np.float32([0.25, -0.5, 0.0])}), shape=(2, 2, 3)),
+    "gaussian": Reference(lambda x: mp.exp(-x * x)),
     "gaussian_topk": Reference(gaussian_topk, ({}, {"sparsity": 0.5}, {"sparsity": 0.25, "where": _MASK}), floor=4.0),
     "geglu": Reference(gated(lambda g, v, approximate: gelu(g, approximate) * v), (*_PACKED, {"approximate": False})),
     "gelu": Reference(gelu, ({"approximate": True}, {"approximate": False})),
@@ -264,8 +282,10 @@ REFERENCES: dict[str, Reference] = {
         lambda x, alpha: x if x > 0 else x / mp.sqrt(1 + alpha * x * x), ({}, {"alpha": 0.25}, {"alpha": 3.0})
     ),
     "isru": Reference(lambda x, alpha: x / mp.sqrt(1 + alpha * x * x), ({}, {"alpha": 0.25}, {"alpha": 3.0})),
+    "laplace": Reference(laplace),
     "leaky_relu": Reference(leaky, ({}, {"negative_slope": 0.25}, {"negative_slope": 0.0})),
     "lecun_tanh": Reference(lambda x: mp.mpf("1.7159") * mp.tanh(2 * x / 3)),
+    "lisht": Reference(lambda x: x * mp.tanh(x)),
     "log_sigmoid": Reference(lambda x: mp.log(sigmoid(x))),
     "log_softmax": Reference(log_softmax, ({}, {"where": _MASK}, {"sink": 0.5}, {"where": _MASK, "sink": 9.0})),
     "maxout": Reference(maxout, ({"pieces": 2}, {"pieces": 3})),
@@ -284,14 +304,22 @@ REFERENCES: dict[str, Reference] = {
         floor=1.0,
     ),
     "prelu": Reference(leaky, ({}, {"negative_slope": 0.75})),
+    "quick_gelu": Reference(lambda x: x * sigmoid(mp.mpf("1.702") * x)),
     "reglu": Reference(gated(lambda g, v: relu(g) * v), _PACKED),
     "relu": Reference(relu),
     "relu6": Reference(lambda x: min(max(x, mp.mpf(0)), mp.mpf(6))),
     "relu_squared": Reference(lambda x: max(x, mp.mpf(0)) ** 2),
     "rrelu": Reference(rrelu, ({}, {"deterministic": False, "key": jax.random.key(3)}, {"lower": 0.0, "upper": 0.5})),
     "selu": Reference(selu),
+    "serf": Reference(lambda x: x * mp.erf(mp.log1p(mp.exp(x)))),
     "sigmoid": Reference(sigmoid),
-    "silu": Reference(lambda x: x * sigmoid(x)),
+    "silu": Reference(lambda x, beta: x * sigmoid(beta * x), ({}, {"beta": 1.702}, {"beta": 0.0}, {"beta": -0.5})),
+    "sine": Reference(lambda x, omega: mp.sin(omega * x), ({}, {"omega": 30.0}, {"omega": 0.0})),
+    "smu": Reference(smu, ({}, {"alpha": 0.01, "mu": 2.5}, {"alpha": 2.0, "mu": -1.0})),
+    "snake": Reference(
+        lambda x, alpha: snake_beta(x, alpha, alpha) if alpha else x, ({}, {"alpha": 0.2}, {"alpha": 5.0})
+    ),
+    "snake_beta": Reference(snake_beta, ({}, {"alpha": 3.0, "beta": 0.5}, {"alpha": 0.0, "beta": 1.0})),
     "soft_cap": Reference(lambda x, cap: cap * mp.tanh(x / cap), ({}, {"cap": 2.0}, {"cap": 15.0})),
     "soft_shrink": Reference(lambda x, threshold: shrunk(x, threshold, threshold), ({}, {"threshold": 1.5})),
     "soft_sign": Reference(lambda x: x / (1 + mp.fabs(x))),
@@ -317,6 +345,8 @@ REFERENCES: dict[str, Reference] = {
     ),
     "swiglu": Reference(gated(lambda g, v: g * sigmoid(g) * v), _PACKED),
     "tanh": Reference(mp.tanh),
+    "tanh_exp": Reference(lambda x: x * mp.tanh(mp.exp(min(x, mp.mpf(40))))),  # beyond it is x, and mpmath slow
+    "tanh_shrink": Reference(lambda x: x - mp.tanh(x)),
     "threshold": Reference(threshold, ({}, {"threshold": -1.0, "value": -1.0}, {"threshold": -3.0, "value": 1.5})),
     "tlu": Reference(lambda x, tau: max(x, tau), ({}, {"tau": 0.0}, {"tau": 1.5})),
     "xielu": Reference.sum(

@@ -5,15 +5,13 @@ Far from the mean an error of z is multiplied by z where exp(-|z|) is formed.
 
 from __future__ import annotations
 
-from typing import Any
-
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from .arithmetic.double_word import opaque, two_prod, two_sum
 from .arithmetic.elementary import finite, two_factors
 from .arithmetic.exponential import Decay, decay_of_quotient, underflow
+from .arithmetic.products import bump, multiply, product
 
 __all__ = ["by_alpha", "by_mean", "by_variance", "dice", "slope"]
 
@@ -33,39 +31,9 @@ def _standardized(x: Array, mean: Array, variance: Array, epsilon: float) -> tup
     return z, s, Decay(jnp.where(inside, e.power, jnp.where(centred == 0, 1 / e.unit, 0)), step, curve, e.unit)
 
 
-def _multiply(e: Decay, y: Array) -> Array:
-    """e.multiply(y) for a y of any size, which must not overflow before the unit comes in."""
-    large = jnp.abs(y) > 2.0**60
-    if y.dtype == jnp.float64:
-        return e.multiply(y)
-    shifted = Decay(e.power, e.s, e.c, jnp.where(large, e.unit * 2.0**42, e.unit))
-    return shifted.multiply(jnp.where(large, y * 2.0**-42, y))
-
-
-def _product(e: Decay, a: Array, b: Array, divisor: Array) -> Array:
-    """e·a·b/divisor for |a| >= |b|; where a·b may leave the range of the dtype, b comes last."""
-    y = a * b
-    safe = (jnp.abs(y) > 2.0**-100) & (jnp.abs(y) < 2.0**100)
-    return _multiply(e, finite(jnp.where(safe, y, a))) / divisor * jnp.where(safe, 1, b)
-
-
 def _over(x: Array, s: Array, e: Decay) -> Array:
     """x/s, 0 where s or the exponential is."""
     return jnp.where((s == 0) | (e.power == 0), 0, x / s)
-
-
-@jax.custom_jvp
-def _bump(a: Array, b: Array, c: Array, z: Array, e: Decay) -> Array:
-    """a·b·c·σ(z)·σ(-z). Its derivative by z is -tanh(z/2) times itself, which that of its formula loses near 0."""
-    return _product(e, *two_factors(a, b, c), jnp.square(1 + e.value))
-
-
-@_bump.defjvp
-def _(primals: tuple[Array, Array, Array, Array, Decay], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-    (a, b, c, z, e), (da, db, dc, dz, _) = primals, tangents
-    out, one = _bump(a, b, c, z, e), jnp.ones_like(z)
-    linear = _bump(one, b, c, z, e) * da + _bump(a, one, c, z, e) * db + _bump(a, b, one, z, e) * dc
-    return out, linear - jnp.tanh(z / 2) * out * dz
 
 
 def dice(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
@@ -77,7 +45,7 @@ def dice(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -
     unit = jnp.where(jnp.abs(x) > 1, 0.5, 1).astype(x.dtype)
     line = jnp.where(z < 0, jnp.where((alpha == 0) & jnp.isinf(x), 0, x * unit * alpha), x * unit)
     step = jnp.where(z < 0, 1 - alpha, alpha - 1)
-    tail = _product(e, *two_factors(finite(x), step, unit), 1 + e.value)
+    tail = product(e, *two_factors(finite(x), step, unit), 1 + e.value)
     return jnp.where(jnp.isinf(line), line, line + tail) / unit
 
 
@@ -90,23 +58,23 @@ def slope(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) 
     unit = jnp.where(large, 2.0**-80, 1).astype(x.dtype)
     left, right = alpha * unit * (1 + n), unit * (1 + n)  # the bracket has a root on the left
     bracket = jnp.where(z < 0, right, left) + (1 - alpha) * _over(x * unit, s, e)
-    return (jnp.where(z < 0, left, right) + _multiply(e, finite(bracket))) / jnp.square(1 + n) / unit
+    return (jnp.where(z < 0, left, right) + multiply(e, finite(bracket))) / jnp.square(1 + n) / unit
 
 
 def by_alpha(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     """x·(1 - p)."""
     z, _, e = _standardized(x, mean, variance, epsilon)
-    return jnp.where(z < 0, finite(x), _multiply(e, finite(x))) / (1 + e.value)
+    return jnp.where(z < 0, finite(x), multiply(e, finite(x))) / (1 + e.value)
 
 
 def by_mean(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     """(alpha - 1)·x·p·(1 - p)/s."""
     z, s, e = _standardized(x, mean, variance, epsilon)
-    return _bump(finite(x), jnp.broadcast_to(alpha - 1, x.shape), _over(jnp.ones_like(x), s, e), z, e)
+    return bump(finite(x), jnp.broadcast_to(alpha - 1, x.shape), _over(jnp.ones_like(x), s, e), z, e)
 
 
 def by_variance(x: Array, alpha: Array, mean: Array, variance: Array, epsilon: float) -> Array:
     """(alpha - 1)·x·z·p·(1 - p)/(2·s²)."""
     z, s, e = _standardized(x, mean, variance, epsilon)
     steep = two_factors(finite(x), jnp.broadcast_to(alpha - 1, x.shape), _over(jnp.ones_like(x), s, e))
-    return _bump(*steep, _over(jnp.clip(z, -1e4, 1e4), 2 * s, e), z, e)
+    return bump(*steep, _over(jnp.clip(z, -1e4, 1e4), 2 * s, e), z, e)

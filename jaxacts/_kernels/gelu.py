@@ -19,7 +19,7 @@ from .arithmetic.elementary import clipped_abs, derivative
 from .arithmetic.exponential import Decay, exp_of_minus
 from .arithmetic.polynomial import polynomial, series_value
 
-__all__ = ["DENSITY_AT_0", "density_ratio", "gelu", "gelu_slope"]
+__all__ = ["DENSITY_AT_0", "density_ratio", "gelu", "gelu_slope", "slope_over_density", "tail_over_density"]
 
 DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
 ROOT = (0.7517915246935645, -1.4956759177009883e-17)  # c, and what float64 leaves of it
@@ -45,8 +45,8 @@ def _mirrored_quotient(a: Array) -> Array:
     return (1.5 - a) * (1 / (-3 - a))
 
 
-def _tail(a: Array) -> tuple[Array, Array]:
-    """a·R(a), and what the rounding of the last sum has lost."""
+def tail_over_density(a: Array) -> tuple[Array, Array]:
+    """a·R(a) for a >= 0.66, and what the rounding of the last sum has lost."""
     *coefficients, last = GELU_TAIL_64 if a.dtype == jnp.float64 else GELU_TAIL
     v = _quotient(a)
     steep = v * polynomial(coefficients, v)
@@ -57,19 +57,24 @@ def _tail(a: Array) -> tuple[Array, Array]:
 def gelu(x: Array) -> Array:
     """x·Φ(x), without derivative."""
     a = _clipped_abs(x)
-    lost = _bell(a).multiply(*_tail(a))
+    lost = _bell(a).multiply(*tail_over_density(a))
     return series_value(x, GELU_GATE, jnp.where(x < 0, -lost, x - lost), True)
+
+
+def slope_over_density(a: Array) -> tuple[Array, Array]:
+    """Twice the slope at -a over exp(-a²/2), as a sum of two words."""
+    root, root_lo = two_words(ROOT, a.dtype)
+    from_root = root - a
+    g = polynomial(GELU_STEEPNESS_64 if a.dtype == jnp.float64 else GELU_STEEPNESS, _mirrored_quotient(a))
+    # The low word of the root counts near it alone, where 1 + g is 2·φ(0)·(2 - c²).
+    return from_root, from_root * g + root_lo * 2 * DENSITY_AT_0 * (2 - root * root)
 
 
 @derivative(lambda x: _curvature(x))
 def gelu_slope(x: Array) -> Array:
     """Φ(x) + x·φ(x)."""
-    a, (root, root_lo) = _clipped_abs(x), two_words(ROOT, x.dtype)
-    from_root = root - a
-    g = polynomial(GELU_STEEPNESS_64 if x.dtype == jnp.float64 else GELU_STEEPNESS, _mirrored_quotient(a))
-    # The low word of the root counts near it alone, where 1 + g is 2·φ(0)·(2 - c²).
-    rest = root_lo * 2 * DENSITY_AT_0 * (2 - root * root)
-    left = 0.5 * _bell(a).multiply(from_root, from_root * g + rest)
+    a = _clipped_abs(x)
+    left = 0.5 * _bell(a).multiply(*slope_over_density(a))
     return jnp.where(x < 0, left, 1 - left)
 
 

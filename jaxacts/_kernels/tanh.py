@@ -6,11 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from .arithmetic.coefficients import EXP_FINE
+from .arithmetic.coefficients import EXP_FINE, TANH_SHRINK, TANH_SHRINK_64
 from .arithmetic.elementary import derivative, magnitude
 from .arithmetic.exponential import decay, power_and_rest
+from .arithmetic.polynomial import polynomial
 
-__all__ = ["tanh", "tanh_slope"]
+__all__ = ["tanh", "tanh_shrink", "tanh_slope"]
 
 _SATURATED = 30.0  # twice where tanh is 1
 
@@ -37,3 +38,10 @@ def tanh_slope(x: Array) -> Array:
     """1/cosh²(x) as 4u/(1 + u)² with u = exp(-2|x|)."""
     u = decay(2 * x).value
     return 4 * u / (1 + u * (2 + u))
+
+
+def tanh_shrink(x: Array) -> Array:
+    """x - tanh(x), near 0 as x³ over a polynomial in x², without derivative."""
+    square = x * x
+    quotient = polynomial(TANH_SHRINK_64 if x.dtype == jnp.float64 else TANH_SHRINK, square)
+    return jnp.where(square < 4, x * square / quotient, x - tanh(x))

@@ -163,9 +163,7 @@ class _Search:
                 self.consumers[v].append(op)
             self.tree.grow(op)
             inputs = [v for v in op.inputs if v in graph.varying]
-            if op.name in REDUCES or (
-                inputs and op.name not in PRODUCTS and all(v in self.statistics for v in inputs)
-            ):
+            if op.name in REDUCES or (inputs and op.name not in PRODUCTS and all(v in self.statistics for v in inputs)):
                 self.statistics.update(op.outputs)
 
     def _live(self) -> set[int]:

@@ -48,9 +48,7 @@ def _moved(op: Op, axis: int, before: tuple[int, ...], after: tuple[int, ...]) -
         return list(params["permutation"]).index(axis)
     if op.name in ("reshape", "squeeze", "expand_dims"):
         inner = math.prod(before[axis + 1 :])
-        fits = (
-            i for i, n in enumerate(after) if n == before[axis] and math.prod(after[i + 1 :]) == inner
-        )
+        fits = (i for i, n in enumerate(after) if n == before[axis] and math.prod(after[i + 1 :]) == inner)
         return next(fits, None)
     if op.name == "broadcast_in_dim":
         return int(params["broadcast_dimensions"][axis])

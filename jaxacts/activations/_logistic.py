@@ -8,7 +8,7 @@ from jax import Array
 
 from jaxacts._kernels.arithmetic.elementary import derivative
 
-__all__ = ["gated", "root_exp", "root_of_slope", "sigmoid", "sigmoid_slope"]
+__all__ = ["gated", "root_exp", "root_of_slope", "sigmoid", "sigmoid_slope", "tanh_slope"]
 
 
 def root_exp(x: Array, largest: float) -> Array:
@@ -52,3 +52,15 @@ def root_of_slope(x: Array) -> Array:
 def sigmoid(x: Array) -> Array:
     """``jax.lax.logistic``, whose derivative loses the right tail."""
     return jax.lax.logistic(x)
+
+
+def _tanh_curvature(x: Array) -> Array:
+    return -2 * jnp.tanh(x) * tanh_slope(x)
+
+
+@derivative(_tanh_curvature)
+def tanh_slope(x: Array) -> Array:
+    """(2u/(1 + u²))² with u = exp(-|x|)."""
+    u = root_exp(-2 * jnp.abs(x), 1.0)
+    share = 2 * u / (1 + u * u)
+    return share * share

@@ -162,9 +162,7 @@ def _rows(found: Squares, kernel: tuple[str, Any] | None, advice: dict[str, floa
         differs = right is not None and abs(std / right - 1) > 0.05 if right else False
         chi = _chi(found.site, fan_in, std, before)
         said = f"std {right:.3g} instead of {std:.3g}" if differs else ""
-        rows.append(
-            LayerStart(name, found.site.activation, fan_in, std, before, after, math.sqrt(gradient), chi, said)
-        )
+        rows.append(LayerStart(name, found.site.activation, fan_in, std, before, after, math.sqrt(gradient), chi, said))
     return rows
 
 

@@ -164,4 +164,3 @@ def _forgotten(opt_state: Any, masks: dict[str, Any]) -> Any:
         return jnp.where(mask, jnp.zeros((), leaf.dtype), leaf)
 
     return jax.tree_util.tree_map_with_path(forget, opt_state)
-

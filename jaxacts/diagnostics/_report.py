@@ -153,7 +153,9 @@ def report(state: State, *, tau: float = 0.025, delta: float = 0.01) -> Report:
         "Deep sparse rectifier neural networks", 2011
     """
     if not isinstance(state, State):  # pyright: ignore[reportUnnecessaryIsInstance] (untyped callers)
-        raise TypeError(f"report: state must be what a watch returned, got {type(state).__name__}; pass its second result.")
+        raise TypeError(
+            f"report: state must be what a watch returned, got {type(state).__name__}; pass its second result."
+        )
     if any(isinstance(x, Tracer) for x in jax.tree.leaves(state)):
         raise TypeError("report: runs on the host, but got a traced state; return it from the jitted function first.")
     threshold = _checks.magnitude("report", "tau", tau)
@@ -206,7 +208,11 @@ def _row(sums: UnitSums, name: str, tau: float, delta: float) -> LayerHealth:
         sparsity=1 - share["active"],
         mean=share["total"],
         std=std,
-        mean_shift=share["total"] / std if std > 0 else 0.0 if share["total"] == 0 else math.copysign(math.inf, share["total"]),
+        mean_shift=share["total"] / std
+        if std > 0
+        else 0.0
+        if share["total"] == 0
+        else math.copysign(math.inf, share["total"]),
         effective_rank=ranks[0],
         srank=ranks[1],
         stable_rank=ranks[2],
@@ -241,7 +247,9 @@ def _verdict(row: LayerHealth, layer: Layer) -> str:
     if layer.left and layer.right and row.left + row.right > 0.5:
         side = "left" if row.left > 2 * row.right else "right" if row.right > 2 * row.left else "on both sides"
         kind = "hard" if layer.left == layer.right == "hard" else "soft"
-        return f"saturated {side} ({kind}), {row.left + row.right:.0%} of the values: make the weights before it smaller"
+        return (
+            f"saturated {side} ({kind}), {row.left + row.right:.0%} of the values: make the weights before it smaller"
+        )
     if row.left + row.right > 0.95:
         return f"only {1 - row.left - row.right:.0%} of the values have a slope: few examples reach it"
     if row.dormant > 0.5:

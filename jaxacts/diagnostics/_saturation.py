@@ -77,7 +77,9 @@ def _of(name: str, epsilon: float, exact: bool) -> Saturation:
     intervals = list(zip(edges[::2], edges[1::2], strict=True))
     left = tuple((a, min(b, 0.0)) for a, b in intervals if a < 0)
     right = tuple((max(a, 0.0), b) for a, b in intervals if b > 0)
-    beyond = slopes_at(np.linspace((left[0][1] if left else 0.0) - 1.0, (right[-1][0] if right else 0.0) + 1.0, _POINTS))
+    beyond = slopes_at(
+        np.linspace((left[0][1] if left else 0.0) - 1.0, (right[-1][0] if right else 0.0) + 1.0, _POINTS)
+    )
     kinds = tuple(
         "" if not bands or not tail else "hard" if slope == 0 else "soft"
         for bands, tail, slope in ((left, small[0], beyond[0]), (right, small[-1], beyond[-1]))

@@ -107,7 +107,9 @@ def merge(*states: State, axis: int | None = None) -> State:
         raise ValueError("merge: needs at least one state, got none; pass what a watch returned.")
     for state in states:
         if not isinstance(state, State):  # pyright: ignore[reportUnnecessaryIsInstance] (untyped callers)
-            raise TypeError(f"merge: states must be those of a watch, got {type(state).__name__}; pass its second result.")
+            raise TypeError(
+                f"merge: states must be those of a watch, got {type(state).__name__}; pass its second result."
+            )
     first, *others = states
     for other in others:
         if jax.tree.structure(other) != jax.tree.structure(first):

@@ -26,6 +26,7 @@ from jaxacts.lookup import catalogue
 
 __all__ = ["Watch", "inputs_of", "tap", "watch"]
 
+
 class Watch:
     """A model that also reports on its units; made by :func:`watch`.
 
@@ -200,9 +201,9 @@ def watch(
     r"""Watch the units of a model, which stays as it is: every activation is found in the program that jax traces.
 
     .. math::
-        	ext{dead}_i = [\max_x |h_i(x)| = 0], \qquad
-        	ext{dormant}_i = \Bigl[	frac{\mathbb E|h_i|}{\operatorname{mean}_k \mathbb E|h_k|} \le 	au\Bigr], \qquad
-        	ext{saturated}_i(x) = [|f'(z_i)| < arepsilon]
+                ext{dead}_i = [\max_x |h_i(x)| = 0], \qquad
+                ext{dormant}_i = \Bigl[	frac{\mathbb E|h_i|}{\operatorname{mean}_k \mathbb E|h_k|} \le 	au\Bigr], \qquad
+                ext{saturated}_i(x) = [|f'(z_i)| < arepsilon]
 
     for the results :math:`h = f(z)` of each activation. What is kept is sums, which add over batches, devices and steps;
     :func:`report` turns them into shares.

@@ -7,7 +7,17 @@ from collections.abc import Callable
 import mpmath as mp
 import numpy as np
 import pytest
-from make_coefficients import FITS, cubic_gate, gelu_slope, logistic, mish_gate, root, slope
+from make_coefficients import (
+    FITS,
+    cubic_gate,
+    gelu_slope,
+    logistic,
+    mish_gate,
+    root,
+    serf_gate,
+    slope,
+    tanh_exp_gate,
+)
 
 from jaxacts._kernels import gelu, gelu_tanh
 from jaxacts._kernels.arithmetic import coefficients
@@ -19,7 +29,10 @@ BOUNDS = {
     "GELU_TANH_ROOT_64": 0.6,
     "MISH_ROOT": 0.8,
     "MISH_ROOT_64": 0.8,
+    "SERF_ROOT": 0.6,
     "SILU_ROOT_64": 0.6,
+    "TANH_EXP_ROOT_64": 0.6,
+    "TANH_SHRINK_SHORT": 1.0,
 }
 """The errors allowed, in units of 2^-24 or 2^-53, where more than half a unit is."""
 
@@ -54,6 +67,8 @@ def test_the_generator_gives_them(name: str) -> None:
         (coefficients.SILU_ROOT.centre, slope(logistic), -1.28),
         (coefficients.GELU_TANH_ROOT.centre, slope(cubic_gate), -0.75),
         (coefficients.MISH_ROOT.centre, slope(mish_gate), -1.19),
+        (coefficients.TANH_EXP_ROOT.centre, slope(tanh_exp_gate), -1.08),
+        (coefficients.SERF_ROOT.centre, slope(serf_gate), -1.19),
         (gelu.ROOT, lambda a: gelu_slope(-a), 0.75),
     ],
 )

@@ -22,7 +22,10 @@ ALL = np.unique(np.concatenate([every_input(dtype).astype(np.float64) for dtype 
 
 NEAR_TIES = {
     "arelu": "on the left it is 9/10 of x, the middle of two numbers for some inputs, and float32 has no 9/10",
-    "dice": "near 0 it is 5/8 of x, the middle of two numbers for one input in eight, and the rest is lost in float32",
+    **dict.fromkeys(
+        ("dice", "smu"),
+        "near 0 it is 5/8 of x, the middle of two numbers for one input in eight, and the rest is lost in float32",
+    ),
 }
 """Where an exact result so near a middle that float32 cannot tell may go to either side, and why."""
 

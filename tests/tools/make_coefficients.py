@@ -145,6 +145,14 @@ def mish_gate(x: mp.mpf) -> mp.mpf:
     return mp.tanh(mp.log1p(mp.exp(x)))
 
 
+def tanh_exp_gate(x: mp.mpf) -> mp.mpf:
+    return mp.tanh(mp.exp(x))
+
+
+def serf_gate(x: mp.mpf) -> mp.mpf:
+    return mp.erf(mp.log1p(mp.exp(x)))
+
+
 def slope(gate: Function) -> Function:
     """The derivative of x·gate(x)."""
     return lambda x: gate(x) + x * mp.diff(gate, x)
@@ -152,6 +160,12 @@ def slope(gate: Function) -> Function:
 
 def gelu_slope(x: mp.mpf) -> mp.mpf:
     return mp.ncdf(x) + x * mp.npdf(x)
+
+
+def tanh_shrink_quotient(q: mp.mpf) -> mp.mpf:
+    """x³/(x - tanh(x)) at x² = q."""
+    x = mp.sqrt(q)
+    return x**3 / (x - mp.tanh(x)) if x else mp.mpf(3)
 
 
 def exponential_rest(s: mp.mpf) -> mp.mpf:
@@ -166,6 +180,9 @@ FITS: dict[str, Fit] = {
     "EXP": Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 4),
     "EXP_FINE": Fit(exponential_rest, lambda s: s * s * mp.exp(s), -LN2, LN2, 5),
     "LOG1P": Fit(lambda u: (mp.log1p(u) - u) / u**2, lambda u: u * u / mp.log1p(u), 0.0, 1.0, 8),
+    "TANH_SHRINK": Fit(tanh_shrink_quotient, lambda q: 1 / tanh_shrink_quotient(q), 0.0, 4.0, 6),
+    "TANH_SHRINK_64": Fit(tanh_shrink_quotient, lambda q: 1 / tanh_shrink_quotient(q), 0.0, 4.0, 14, single=False),
+    "TANH_SHRINK_SHORT": Fit(tanh_shrink_quotient, lambda q: 1 / tanh_shrink_quotient(q), 0.0, 0.25, 2),
     "SOFTPLUS": about(lambda x: mp.log1p(mp.exp(x)), 0.625, 7),
     "SILU_ROOT": about(slope(logistic), 0.985, 10, root(slope(logistic), -1.28), shift=0.525),
     "SILU_ROOT_64": about(slope(logistic), 0.985, 22, root(slope(logistic), -1.28), single=False, shift=0.525),
@@ -176,6 +193,10 @@ FITS: dict[str, Fit] = {
     "MISH_GATE": about(mish_gate, 0.5, 9, -0.25),
     "MISH_ROOT": about(slope(mish_gate), 0.9, 12, root(slope(mish_gate), -1.19), shift=0.5),
     "MISH_ROOT_64": about(slope(mish_gate), 0.9, 25, root(slope(mish_gate), -1.19), single=False, shift=0.5),
+    "TANH_EXP_ROOT": about(slope(tanh_exp_gate), 0.5, 9, root(slope(tanh_exp_gate), -1.08)),
+    "TANH_EXP_ROOT_64": about(slope(tanh_exp_gate), 0.5, 21, root(slope(tanh_exp_gate), -1.08), single=False),
+    "SERF_ROOT": about(slope(serf_gate), 0.5, 9, root(slope(serf_gate), -1.19)),
+    "SERF_ROOT_64": about(slope(serf_gate), 0.5, 21, root(slope(serf_gate), -1.19), single=False),
     "GELU_TAIL": by_quotient(times_a, 0, 0.66, 14.5, 9),
     "GELU_TAIL_64": by_quotient(times_a, 0, 0.66, 39, 23, single=False),
     "GELU_STEEPNESS": by_quotient(steepness, 1, 0, 14.5, 8),
@@ -198,6 +219,8 @@ if __name__ == "__main__":
         ("silu", slope(logistic), -1.28),
         ("gelu tanh", slope(cubic_gate), -0.75),
         ("mish", slope(mish_gate), -1.19),
+        ("tanh_exp", slope(tanh_exp_gate), -1.08),
+        ("serf", slope(serf_gate), -1.19),
     ]:
         c = root(f, start)
         print(f"root of {name}: {float(c)!r}, {float(c - float(c))!r}")

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 __all__ = [
+    "by_size",
     "clipped_abs",
     "derivative",
     "expm1",
@@ -86,9 +87,7 @@ def finite(x: Array) -> Array:
 
 def two_factors(a: Array, b: Array, c: Array) -> tuple[Array, Array]:
     """Two factors of a·b·c, the larger first, that leave the range of the dtype only where the product does."""
-    a, b = _larger_first(a, b)
-    b, c = _larger_first(b, c)
-    a, b = _larger_first(a, b)
+    a, b, c = by_size(a, b, c)
     large = jnp.abs(c) > 1
     return _larger_first(jnp.where(large, a, a * c), jnp.where(large, b * c, b))
 
@@ -115,6 +114,13 @@ def square_times(root: Array, a: Array, b: Array) -> Array:
     large = jnp.abs(b) > 1
     first = a * root * jnp.where(large, 1, b)
     return jnp.maximum(first, float(jnp.finfo(root.dtype).min)) * (root * jnp.where(large, b, 1))
+
+
+def by_size(a: Array, b: Array, c: Array) -> tuple[Array, Array, Array]:
+    """The three numbers, the largest in magnitude first."""
+    a, b = _larger_first(a, b)
+    b, c = _larger_first(b, c)
+    return *_larger_first(a, b), c
 
 
 def _larger_first(a: Array, b: Array) -> tuple[Array, Array]:

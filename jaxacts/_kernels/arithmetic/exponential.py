@@ -23,7 +23,18 @@ from .double_word import two_prod
 from .elementary import clipped_abs
 from .polynomial import horner_pairs
 
-__all__ = ["UNIT", "Decay", "decay", "decay_of_product", "decay_of_quotient", "exp_of_minus", "power_and_rest", "product_and_error", "underflow"]
+__all__ = [
+    "UNIT",
+    "Decay",
+    "decay",
+    "decay_of_product",
+    "decay_of_quotient",
+    "exp_of_minus",
+    "exp_words",
+    "power_and_rest",
+    "product_and_error",
+    "underflow",
+]
 
 
 class Decay(NamedTuple):
@@ -132,6 +143,17 @@ def exp_of_minus(a: Array, lo: ArrayLike = 0.0) -> Decay:
 def decay(x: Array) -> Decay:
     """exp(-|x|). Its derivative at 0 is taken from the right."""
     return exp_of_minus(clipped_abs(x, underflow(x)))
+
+
+def exp_words(x: Array) -> tuple[Array, Array]:
+    """exp(x), where it is neither large nor small, as a sum of two words, the second without derivative."""
+    e = decay(x)
+    n = e.value
+    size = jnp.where(x < 0, n, 1 / n)
+    back, back_lo = two_prod(size, n)
+    lo = e.rounding_error() / n  # its share of n
+    lo = jnp.where(x < 0, n * lo, size * (((1 - back) - back_lo) - lo))
+    return size, lax.stop_gradient(lo)
 
 
 def decay_of_quotient(x: Array, y: Array, x_lo: ArrayLike = 0.0, y_lo: ArrayLike = 0.0) -> Decay:

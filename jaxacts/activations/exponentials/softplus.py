@@ -88,7 +88,9 @@ def _sqrt_softplus_curvature(x: Array) -> Array:
 def _sqrt_softplus_slope(x: Array) -> Array:
     """σ(x)/(2f), which is f/2 in the left tail."""
     c = _before_tail(x)
-    return jnp.where(x < -_softplus.linear_from(x), jnp.exp(x / 2) / 2, sigmoid(c) / (2 * jnp.sqrt(_softplus_with_slope(c))))
+    return jnp.where(
+        x < -_softplus.linear_from(x), jnp.exp(x / 2) / 2, sigmoid(c) / (2 * jnp.sqrt(_softplus_with_slope(c)))
+    )
 
 
 @activation(

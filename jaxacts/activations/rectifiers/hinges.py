@@ -141,7 +141,9 @@ def _srelu_facts(right_threshold: float, right_slope: float, left_threshold: flo
     },
     facts=_srelu_facts,
     typical={"right_threshold": 1.0, "right_slope": 0.5, "left_threshold": -1.0, "left_slope": 0.125},
-    domain={"left_threshold < right_threshold": lambda left_threshold, right_threshold: left_threshold < right_threshold},
+    domain={
+        "left_threshold < right_threshold": lambda left_threshold, right_threshold: left_threshold < right_threshold
+    },
 )
 def srelu(
     x: Array, right_threshold: ArrayLike, right_slope: ArrayLike, left_threshold: ArrayLike, left_slope: ArrayLike
@@ -231,9 +233,7 @@ def _(choice: Choice, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tu
     return _apl(choice, *primals), _apl_tangent(choice, primals, tangents)
 
 
-@activation(
-    parameters=("slopes", "hinges"), typical={"slopes": (0.25, -0.125), "hinges": (-0.5, 1.5)}
-)
+@activation(parameters=("slopes", "hinges"), typical={"slopes": (0.25, -0.125), "hinges": (-0.5, 1.5)})
 def apl(x: Array, slopes: Sequence[ArrayLike] | Array, hinges: Sequence[ArrayLike] | Array) -> Array:
     r"""Adaptive piecewise linear unit: ReLU plus K learned hinges that open to the left.
 

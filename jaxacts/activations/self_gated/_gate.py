@@ -11,7 +11,10 @@ from jax import Array
 
 from jaxacts.activations._logistic import root_exp, sigmoid_slope
 
-__all__ = ["gated_slope", "lowest", "self_gated"]
+__all__ = ["SILU_LEAST", "SILU_STEEPEST", "gated_slope", "lowest", "self_gated", "silu_slope", "times_sigmoid"]
+
+SILU_LEAST = -0.278464542761073795
+SILU_STEEPEST = 1.09983932012886692
 
 
 Inner = Callable[[Array], tuple[Array, Array | float, Array | float]]
@@ -23,9 +26,14 @@ def _root_exp(y: Array) -> Array:
 
 
 def self_gated(inner: Inner, x: Array) -> Array:
-    """x·σ(y) as x·u²/(1 + u²) with u = exp(y/2)."""
+    """x·σ(y)."""
     x = lowest(x)
-    u = _root_exp(inner(x)[0])
+    return times_sigmoid(x, inner(x)[0])
+
+
+def times_sigmoid(x: Array, y: Array) -> Array:
+    """x·σ(y) as x·u²/(1 + u²) with u = exp(y/2)."""
+    u = _root_exp(y)
     return x * (u / (1 + u * u)) * u
 
 
@@ -46,6 +54,15 @@ def _(inner: Inner, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Arra
     y, steep, curve = inner(inside)
     curvature = sigmoid_slope(y) * (2 * steep + inside * (curve - steep * steep * jnp.tanh(y / 2)))
     return gated_slope(inner, x), curvature * t
+
+
+def _identity(y: Array) -> tuple[Array, float, float]:
+    return y, 1.0, 0.0
+
+
+def silu_slope(y: Array) -> Array:
+    """σ(y) + y·σ(y)·σ(-y)."""
+    return gated_slope(_identity, y)
 
 
 def lowest(x: Array) -> Array:

@@ -256,7 +256,9 @@ def _refined_bell(x: Array, alpha: Array, shift: Array) -> Array:
         "alpha": lambda x, alpha, shift, gamma, beta: (
             STEEPNESS * square_times(_bell(x, alpha, shift), gamma, finite(x))
         ),
-        "shift": lambda x, alpha, shift, gamma, beta: STEEPNESS * square_times(_bell(x, alpha, shift), gamma, jnp.ones_like(shift)),
+        "shift": lambda x, alpha, shift, gamma, beta: (
+            STEEPNESS * square_times(_bell(x, alpha, shift), gamma, jnp.ones_like(shift))
+        ),
         "gamma": lambda x, alpha, shift, gamma, beta: jax.lax.erf(alpha * finite(x) + shift),
         "beta": lambda x, alpha, shift, gamma, beta: jnp.ones_like(x),
     },
@@ -276,9 +278,7 @@ def _refined_bell(x: Array, alpha: Array, shift: Array) -> Array:
     facts=lambda alpha, shift, gamma, beta: _affine_facts(STEEPNESS, alpha, gamma, beta),
     typical={"alpha": 0.5},
 )
-def derf(
-    x: Array, alpha: ArrayLike, shift: ArrayLike = 0.0, gamma: ArrayLike = 1.0, beta: ArrayLike = 0.0
-) -> Array:
+def derf(x: Array, alpha: ArrayLike, shift: ArrayLike = 0.0, gamma: ArrayLike = 1.0, beta: ArrayLike = 0.0) -> Array:
     r"""Dynamic erf: an elementwise stand-in for a normalization layer, with the error function for tanh.
 
     .. math::

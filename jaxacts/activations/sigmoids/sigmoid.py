@@ -14,7 +14,7 @@ from jaxacts._kernels import softplus as _softplus
 from jaxacts._kernels import tanh as _tanh
 from jaxacts._kernels.arithmetic.elementary import derivative, magnitude
 from jaxacts.activations import _logistic as logistic
-from jaxacts.activations._logistic import root_exp, sigmoid_slope
+from jaxacts.activations._logistic import sigmoid_slope, tanh_slope
 
 __all__ = ["log_sigmoid", "sigmoid", "soft_sign", "tanh"]
 
@@ -56,20 +56,8 @@ def sigmoid(x: Array) -> Array:
     return jax.lax.logistic(x)
 
 
-def _tanh_curvature(x: Array) -> Array:
-    return -2 * jnp.tanh(x) * _tanh_slope(x)
-
-
-@derivative(_tanh_curvature)
-def _tanh_slope(x: Array) -> Array:
-    """(2u/(1 + u²))² with u = exp(-|x|)."""
-    u = root_exp(-2 * jnp.abs(x), 1.0)
-    share = 2 * u / (1 + u * u)
-    return share * share
-
-
 @activation(
-    slope=_tanh_slope,
+    slope=tanh_slope,
     refined={"value": _tanh.tanh, "slope": _tanh.tanh_slope},
     facts=Facts(image=(-1, 1), left=Line(0, -1), right=Line(0, 1), lipschitz=1.0),
 )

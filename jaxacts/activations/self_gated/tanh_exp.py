@@ -1,0 +1,192 @@
+"""x gated by the tanh of its exponential, and by the error function of its softplus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from math import inf, pi, sqrt
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxacts._core import Facts, Line, activation
+from jaxacts._kernels import tanh as _tanh
+from jaxacts._kernels.arithmetic.coefficients import SERF_ROOT, TANH_EXP_ROOT
+from jaxacts._kernels.arithmetic.double_word import split
+from jaxacts._kernels.arithmetic.elementary import derivative, magnitude
+from jaxacts._kernels.arithmetic.exponential import exp_words
+from jaxacts._kernels.arithmetic.polynomial import about_root
+from jaxacts.activations._logistic import root_exp, sigmoid, tanh_slope
+from jaxacts.activations.self_gated._gate import lowest
+
+__all__ = ["serf", "tanh_exp", "telu"]
+
+_TAIL = -8.0
+"""From here on to the left exp(x) stands for its tanh in float32."""
+
+
+def _tail(x: Array) -> float:
+    return -19.0 if x.dtype == jnp.float64 else _TAIL
+
+
+def _root(x: Array) -> Array:
+    """exp(x/2), at most where tanh(exp(x)) and its slope are 1 and 0."""
+    return root_exp(x, 2.0**5)
+
+
+@derivative(lambda x: _tanh_exp_curvature(x))
+def _tanh_exp_slope(x: Array) -> Array:
+    """tanh(m) + x·m·tanh'(m) with m = exp(x)."""
+    x = jnp.clip(x, -1e3, 1e3)
+    u = _root(x)
+    m = u * u
+    return jnp.where(x < _tail(x), u * (1 + x) * u, jnp.tanh(m) + x * m * tanh_slope(m))
+
+
+def _tanh_exp_curvature(x: Array) -> Array:
+    """m·tanh'(m)·(2 + x·(1 - 2m·tanh(m)))."""
+    x = jnp.clip(x, -1e3, 1e3)
+    u = _root(x)
+    m = u * u
+    return u * tanh_slope(m) * (2 + x * (1 - 2 * m * jnp.tanh(m))) * u
+
+
+def _tanh_exp_refined_curvature(x: Array) -> Array:
+    """The same with exp(x) as a sum of two words: on the right an error of it is multiplied by itself."""
+    x = jnp.clip(x, -1e3, 1e3)
+    m, lo = exp_words(jnp.minimum(x, 8))
+    u = _root(x)
+    rest = (1 - 2 * lo * jnp.tanh(m)) * tanh_slope(m) * (2 + x * (1 - 2 * m * jnp.tanh(m)))
+    return u * rest * u
+
+
+@derivative(_tanh_exp_refined_curvature)
+def _tanh_exp_slope_about_root(x: Array) -> Array:
+    return about_root(x, TANH_EXP_ROOT, _tanh_exp_slope(x))
+
+
+def _tanh_exp(gate: Callable[[Array, Array], Array], x: Array) -> Array:
+    u = _root(x)
+    return jnp.where(x < _tail(x), lowest(x) * u * u, x * gate(x, u))
+
+
+@activation(
+    slope=_tanh_exp_slope,
+    refined={"value": partial(_tanh_exp, lambda x, u: _tanh.tanh(jnp.exp(x))), "slope": _tanh_exp_slope_about_root},
+    facts=Facts(image=(-0.353285777848211271, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.06197530871791597),
+)
+def tanh_exp(x: Array) -> Array:
+    r"""x gated by the tanh of its exponential, also called TeLU.
+
+    .. math::
+
+        f(x) = x \tanh(e^x)
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`[-0.3533, \infty)`.
+
+    Raises:
+        TypeError: ``x`` is complex or not an array.
+
+    Note:
+        No kinks. The minimum is at -1.0789. It is closer to the identity on the right than :func:`silu`, :func:`gelu` and
+        :func:`mish`. jax.nn, torch and keras do not have it. At -inf the value is 0.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> [round(y, 4) for y in jaxacts.tanh_exp(jnp.array([-1.0, 0.0, 1.0])).tolist()]
+        [-0.3521, 0.0, 0.9913]
+
+    References:
+        Liu & Di 2020, "TanhExp: a smooth activation function with high convergence speed for lightweight neural
+        networks", https://arxiv.org/abs/2003.09855;
+        Fernandez & Mali 2024, "TeLU activation function for fast and stable deep learning",
+        https://arxiv.org/abs/2412.20269
+    """
+    return _tanh_exp(lambda x, u: jnp.tanh(u * u), x)
+
+
+telu = tanh_exp
+
+_DENSITY = 2 / sqrt(pi)
+_SERF_TAIL = -17.0
+
+
+def _serf_tail(x: Array) -> float:
+    """From here on to the left exp(x) stands for its softplus."""
+    return -38.0 if x.dtype == jnp.float64 else _SERF_TAIL
+
+
+def _softplus(x: Array) -> Array:
+    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+
+@derivative(lambda x: _serf_curvature(x))
+def _serf_slope(x: Array) -> Array:
+    """erf(s) + x·erf'(s)·σ(x) with s = softplus(x)."""
+    x = jnp.clip(x, -1e3, 1e3)
+    s, u = _softplus(x), root_exp(x, 1.0)
+    bell = _DENSITY * jnp.exp(-s * s)
+    near = jax.lax.erf(s) + x * bell * jax.lax.logistic(x)
+    return jnp.where(x < _serf_tail(x), u * (_DENSITY * (1 + x)) * u, near)
+
+
+def _serf_curvature(x: Array) -> Array:
+    """erf'(s)·σ(x)·(2 + x·(σ(-x) - 2s·σ(x)))."""
+    x = jnp.clip(x, -1e3, 1e3)
+    p, right = sigmoid(x), jnp.where(x < 0, 0, x)
+    less = jnp.log1p(jnp.exp(-magnitude(x)))
+    s = right + less
+    # s² as an exact square and a rest: on the right one rounding of it would cost as many units as it is large.
+    half = jax.lax.stop_gradient(split(right))
+    bell, rest = jnp.exp(-half * half), jnp.exp((half - right) * (half + right) - less * (right + s))
+    u = root_exp(-magnitude(x), 1.0)
+    share, factor = jnp.where(x < 0, u / (1 + u * u), p), jnp.where(x < 0, u, 1)
+    return share * (_DENSITY * bell * (2 + x * (sigmoid(-x) - 2 * s * p)) * rest) * factor
+
+
+@derivative(_serf_curvature)
+def _serf_slope_about_root(x: Array) -> Array:
+    return about_root(x, SERF_ROOT, _serf_slope(x))
+
+
+@activation(
+    slope=_serf_slope,
+    refined={"slope": _serf_slope_about_root},
+    facts=Facts(image=(-0.348437458759606420, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.08612544145099715),
+)
+def serf(x: Array) -> Array:
+    r"""x gated by the error function of its softplus.
+
+    .. math::
+
+        f(x) = x \operatorname{erf}(\log(1 + e^x))
+
+    Args:
+        x: array of any shape and real dtype.
+
+    Returns:
+        Array of the shape and dtype of ``x``, in :math:`[-0.3485, \infty)`.
+
+    Raises:
+        TypeError: ``x`` is complex or not an array.
+
+    Note:
+        No kinks. The minimum is at -1.1931. It is :func:`mish` with the error function in place of tanh. jax.nn, torch and
+        keras do not have it. At -inf the value is 0.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxacts
+        >>> [round(y, 4) for y in jaxacts.serf(jnp.array([-1.0, 0.0, 1.0])).tolist()]
+        [-0.3424, 0.0, 0.9367]
+
+    References:
+        Nag et al. 2021, "SERF: towards better training of deep neural networks using log-softplus error activation
+        function", https://arxiv.org/abs/2108.09598
+    """
+    u = root_exp(x, 1.0)
+    return jnp.where(x < _serf_tail(x), lowest(x) * u * _DENSITY * u, x * jax.lax.erf(_softplus(x)))
