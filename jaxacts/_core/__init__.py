@@ -13,18 +13,21 @@ from .dtypes import (
     down,
     up,
 )
-from .entry import Activation, Variant, entry_of, variant, variant_of
+from .entry import Activation, Paper, Variant, entry_of, variant, variant_of
 from .errors import unknown_name
 from .facts import Facts, Kink, Line
 from .kinks import kink_choice, plain_form, with_kink_slope
 from .pieces import Pieces
+from .shape import Shape
 
 __all__ = [
     "Activation",
     "Facts",
     "Kink",
     "Line",
+    "Paper",
     "Pieces",
+    "Shape",
     "Variant",
     "activation",
     "as_floating",
