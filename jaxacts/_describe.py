@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
@@ -94,8 +95,9 @@ def describe(function: str | Callable[..., Array], **parameters: Any) -> Descrip
     if not entry.elementwise:
         return Description(*common, used_by)
     facts, kinks, shape = entry.facts(**parameters), entry.kinks(**parameters), entry.shape(**parameters)
-    moments = initializers.moments(entry.function, **arguments)
-    forward, backward = (_gain(entry, criterion, arguments) for criterion in ("forward", "backward"))
+    curve = functools.partial(entry.function, **arguments)
+    second_moment = initializers.moments(curve).second_moment
+    forward, backward = (_gain(curve, criterion) for criterion in ("forward", "backward"))
     return Description(
         *common,
         used_by,
@@ -105,10 +107,10 @@ def describe(function: str | Callable[..., Array], **parameters: Any) -> Descrip
         facts.lipschitz,
         kinks,
         shape,
-        moments.second_moment,
+        second_moment,
         forward,
         backward,
-        _initializer(entry, parameters, kinks, shape, moments.second_moment),
+        _initializer(entry, parameters, kinks, shape, second_moment),
     )
 
 
@@ -123,9 +125,9 @@ def _entry(function: str | Callable[..., Array]) -> Activation:
     )
 
 
-def _gain(entry: Activation, criterion: Any, arguments: Mapping[str, Any]) -> float | None:
+def _gain(curve: Callable[..., Array], criterion: Any) -> float | None:
     try:
-        return initializers.gain(entry.function, criterion, **arguments)
+        return initializers.gain(curve, criterion)
     except ValueError:  # a slope without second moment, or a curve that lets nothing through
         return None
 
