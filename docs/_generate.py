@@ -247,6 +247,8 @@ def _table(heads, rows, widths="auto"):
 
 def _number(value):
     value = float(value)
+    if math.isnan(value):
+        return "NaN"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     return f"{value:.4g}".replace("-", "−") if value else "0"
@@ -318,17 +320,29 @@ def _facts(entry):
         rows.append(("shown", CAPTIONS[entry.name]))
     elif shown:
         rows.append(("at", ", ".join(f"{n} = {v}" for n, v in shown.items())))
-    if entry.elementwise:
-        facts = entry.facts()
-        rows.append(("image", " to ".join(map(_number, facts.image)) if facts.image else "–"))
-        rows.append(("asymptote at −∞", _line(facts.left)))
-        rows.append(("asymptote at ∞", _line(facts.right)))
-        rows.append(("Lipschitz constant", "–" if facts.lipschitz is None else _number(facts.lipschitz)))
-        for kink in entry.kinks():
+    known = jaxacts.describe(entry.name)
+    if known.shape:
+        rows.append(("image", " to ".join(map(_number, known.image)) if known.image else "–"))
+        rows.append(("asymptote at −∞", _line(known.left)))
+        rows.append(("asymptote at ∞", _line(known.right)))
+        rows.append(("Lipschitz constant", "–" if known.lipschitz is None else _number(known.lipschitz)))
+        for kink in known.kinks:
             left, right, taken = map(_number, kink[1:])
             rows.append((f"kink at {_number(kink.at)}", f"slope {left} left, {right} right, **{taken} taken**"))
-        if not entry.kinks():
+        if not known.kinks:
             rows.append(("kinks", "none"))
+        rows.append(("monotone", known.shape.monotone or "no"))
+        if known.shape.parity:
+            rows.append(("symmetry", known.shape.parity))
+        sides = [f"{how} on the {side}" for side in ("left", "right") if (how := getattr(known.shape, side))]
+        rows.append(("saturates", ", ".join(sides) or "no"))
+        zeros = ", ".join(f"{_number(low)} to {_number(high)}" for low, high in known.shape.zeros)
+        rows.append(("exactly 0", zeros or "on no interval"))
+        rows.append(("E[f²], gain", f"{_number(known.second_moment)}, {_number(known.forward_gain)}"))
+        rows.append(("initializer", f"`{known.initializer}`"))
+    rows += [("paper", f"[{paper.citation}]({paper.url})") for paper in known.papers[:1]]
+    if known.used_by:
+        rows.append(("used by", ", ".join(f"[{model.name}]({model.source})" for model in known.used_by)))
     return "\n".join(["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows)])
 
 

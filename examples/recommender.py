@@ -189,7 +189,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     names = sorted(n for n, entry in jaxacts.catalogue().items() if entry.elementwise)
     add("--activations", nargs="+", choices=names, default=("relu", "prelu", "dice"), metavar="NAME", help="to compare")
-    add("--epochs", type=positive_int, default=4, help="passes over the questions")
+    add("--epochs", type=positive_int, default=8, help="passes over the questions")
     add("--seeds", type=positive_int, default=3, help="networks per activation, trained side by side")
     add("--batch-size", type=positive_int, default=256, help="questions per step")
     add("--learning-rate", type=positive_float, default=3e-3, help="of Adam, falls to 0 along a cosine")

@@ -9,11 +9,14 @@ from ._core import (
     Facts,
     Kink,
     Line,
+    Paper,
     Pieces,
+    Shape,
     activation,
     with_kink_slope,
 )
 from ._core import errors as _errors
+from ._describe import Description, describe
 from ._transforms import clipped, split_complex, with_slope
 from .activations import *
 from .activations.exponentials.softplus import softplus_inverse
@@ -24,15 +27,19 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Activation",
+    "Description",
     "Facts",
     "Kink",
     "Line",
+    "Paper",
     "Pieces",
+    "Shape",
     "activation",
     "activations",
     "catalogue",
     "clipped",
     "config_of",
+    "describe",
     "gated",
     "get",
     "initializers",

@@ -14,11 +14,12 @@ from .dtypes import (
     down,
     up,
 )
-from .entry import Activation, Variant, entry_of, variant, variant_of
+from .entry import Activation, Paper, Variant, entry_of, variant, variant_of
 from .errors import unknown_name
 from .facts import Facts, Kink, Line
 from .kinks import current_choice, kink_choice, plain_form, with_kink_slope
 from .pieces import Choice, Pieces, choice_rule
+from .shape import Shape
 
 __all__ = [
     "Activation",
@@ -26,7 +27,9 @@ __all__ = [
     "Facts",
     "Kink",
     "Line",
+    "Paper",
     "Pieces",
+    "Shape",
     "Variant",
     "activation",
     "as_floating",

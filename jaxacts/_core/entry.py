@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,19 @@ from .errors import Domain, bind, check_domain
 from .facts import Facts, FactsOf, Kink
 from .pieces import Pieces
 from .rule import SlopeFormula
+from .shape import Shape, shape_of
 
-__all__ = ["Activation", "Variant", "entry_of", "variant", "variant_of"]
+__all__ = ["Activation", "Paper", "Variant", "entry_of", "variant", "variant_of"]
+
+
+_PAPER = re.compile(r"([^\s;].*?),?\s+(https?://[^\s;]+?)[;.,]?(?=\s|$)")
+
+
+class Paper(NamedTuple):
+    """A paper as the docstring cites it, and its address."""
+
+    citation: str
+    url: str
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,23 @@ class Activation:
         if not isinstance(facts, Facts):
             raise TypeError(f"{self.name}: facts must return Facts, got {facts!r}; write jaxacts.Facts(...).")
         return facts
+
+    def shape(self, **given: Any) -> Shape:
+        """Monotonicity, parity, saturation and exact zeros at these parameters, computed from the values."""
+        facts, arguments = self.facts(**given), self._of_one_curve(given)
+
+        def curve(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+            with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+                wide = {n: np.float64(v) if n in self.parameters else v for n, v in arguments.items()}
+                return np.asarray(self.function(jnp.asarray(x, jnp.float64), **wide), np.float64)
+
+        return shape_of(curve, self.knots(**given), facts)
+
+    @property
+    def references(self) -> tuple[Paper, ...]:
+        """The papers of the docstring, with their addresses; the first is the one that the activation is from."""
+        _, _, text = (inspect.getdoc(self.function) or "").partition("References:")
+        return tuple(Paper(title.strip(), url) for title, url in _PAPER.findall(" ".join(text.split())))
 
     def _of_one_curve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """All arguments after ``x``, where each parameter has to be one number."""

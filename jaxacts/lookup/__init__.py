@@ -7,5 +7,6 @@ up in explicit tables alone. Imports ``_core``, the activations and the transfor
 from ._configuration import config_of, get
 from ._entries import catalogue
 from ._frameworks import FRAMEWORKS, Counterpart
+from ._models import USED_BY, Model
 
-__all__ = ["FRAMEWORKS", "Counterpart", "catalogue", "config_of", "get"]
+__all__ = ["FRAMEWORKS", "USED_BY", "Counterpart", "Model", "catalogue", "config_of", "get"]

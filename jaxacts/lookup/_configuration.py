@@ -231,4 +231,7 @@ def _plain(owner: str, argument: str, value: Any) -> Any:
 
 
 def _is_key(value: Any) -> bool:
-    return isinstance(value, Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+    """Whether it is a random key, of the new kind or of the old one."""
+    if isinstance(value, Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        return True
+    return isinstance(value, Array | np.ndarray) and value.dtype == np.uint32

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
@@ -285,3 +287,14 @@ def test_random_ones_take_a_key() -> None:
 def test_what_is_refused(framework: str, name: Any, error: str) -> None:
     with pytest.raises(ValueError, match=error):
         ja.get(name, framework=framework)
+
+
+def test_the_readme_counts_activations_truly() -> None:
+    """The functions of the catalogue, and how many different ones each framework has a name for."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    row = re.search(r"^\| number of activations \|(.*)\|$", readme, re.MULTILINE)
+    assert row
+    in_table = {f: {row.config["name"] for row in FRAMEWORKS[f].values() if row.config} for f in FRAMEWORKS}
+    extra = {"jax": 0, "torch": 0, "keras": 1}  # keras' exponential
+    expected = [len(ja.catalogue()), *(len(in_table[f]) + extra[f] for f in ("jax", "torch", "keras"))]
+    assert [int(cell) for cell in row[1].split("|")] == expected
