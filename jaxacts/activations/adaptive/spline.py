@@ -21,7 +21,7 @@ __all__ = ["spline"]
 def _bump(u: Array) -> Array:
     """The cubic B-spline with knots -2, -1, 0, 1, 2."""
     a = jnp.where(u < 0, -u, u)
-    tail = jnp.where(a < 2, 2 - a, 0)
+    tail = jnp.maximum(2 - a, 0)
     return jnp.where(a < 1, 2 / 3 + a * a * (a / 2 - 1), tail * tail * tail / 6)
 
 
@@ -66,10 +66,10 @@ def spline(
 
     Args:
         x: array of any shape and real dtype.
-        coefficients: the coefficients :math:`c_i` of the cubic B-splines on a uniform grid of :math:`G \ge 1` intervals:
-            an array whose *first* axis has length G + 3, or a sequence of numbers or arrays. Each of them broadcasts
-            against ``x``: the shape is ``(G + 3,)`` for all channels together and ``(G + 3, channels)`` for each of the
-            last axis by itself. Differentiable.
+        coefficients: the coefficients :math:`c_i` of the cubic B-splines on a uniform grid of :math:`G \ge 1`
+            intervals: an array whose *first* axis has length G + 3, or a sequence of numbers or arrays. Each of them
+            broadcasts against ``x``: the shape is ``(G + 3,)`` for all channels together and ``(G + 3, channels)`` for
+            each of the last axis by itself. Differentiable.
         scale: the factor :math:`w` of SiLU, broadcasts against ``x``; differentiable.
         grid: where the first interval begins and the last one ends, Python numbers.
 
