@@ -224,6 +224,36 @@ def maxout(xs, pieces, axis):
     return [max(xs[i : i + pieces]) for i in range(0, len(xs), pieces)]
 
 
+def rational(xs, numerator, denominator):
+    def one(x):
+        a, b = ([mp.mpf(float(c)) for c in given] for given in (numerator, denominator))
+        q = mp.fsum(c * x**k for k, c in enumerate(b, 1))
+        return mp.fsum(c * x**k for k, c in enumerate(a)) / (1 + abs(q))
+
+    return [one(x) for x in xs]
+
+
+def b_spline(i, degree, knots, x):
+    """The recursion of Cox and de Boor."""
+    if degree == 0:
+        return mp.mpf(knots[i] <= x < knots[i + 1])
+    left = (x - knots[i]) / (knots[i + degree] - knots[i])
+    right = (knots[i + degree + 1] - x) / (knots[i + degree + 1] - knots[i + 1])
+    return left * b_spline(i, degree - 1, knots, x) + right * b_spline(i + 1, degree - 1, knots, x)
+
+
+def spline(xs, coefficients, scale, grid):
+    low, high = map(mp.mpf, grid)
+    step = (high - low) / (len(coefficients) - 3)
+    knots = [low + k * step for k in range(-3, len(coefficients) + 1)]
+
+    def one(x):
+        terms = [mp.mpf(float(c)) * b_spline(i, 3, knots, x) for i, c in enumerate(coefficients)]
+        return scale * x * sigmoid(x) + mp.fsum(terms)
+
+    return [one(x) for x in xs]
+
+
 _MASK = np.array([True, False, True, True, False, True, True, True, False, True, True, True])
 
 
@@ -307,6 +337,9 @@ REFERENCES: dict[str, Reference] = {
     "quick_gelu": Reference(lambda x: x * sigmoid(mp.mpf("1.702") * x)),
     "reglu": Reference(gated(lambda g, v: relu(g) * v), _PACKED),
     "relu": Reference(relu),
+    "rational": Reference(rational, ({}, {"numerator": (0.25, 1.0, -0.5), "denominator": (-0.5, 0.25, 0.125)})),
+    "rational": Reference(rational, ({}, {"numerator": (4.0, 1.0, 0.5), "denominator": (0.0, 0.25)})),
+    "relu": Reference(lambda x: x if x > 0 else mp.mpf(0)),
     "relu6": Reference(lambda x: min(max(x, mp.mpf(0)), mp.mpf(6))),
     "relu_squared": Reference(lambda x: max(x, mp.mpf(0)) ** 2),
     "rrelu": Reference(rrelu, ({}, {"deterministic": False, "key": jax.random.key(3)}, {"lower": 0.0, "upper": 0.5})),
@@ -330,6 +363,8 @@ REFERENCES: dict[str, Reference] = {
     "sparse_sigmoid": Reference(lambda x: min(max(x + 1, mp.mpf(0)), mp.mpf(2)) / 2),
     "sparsemax": Reference(lambda xs, axis, where: entmax(xs, 2, axis, where), ({}, {"where": _MASK}), floor=1.0),
     "sqrt_softplus": Reference(lambda x: mp.sqrt(mp.log1p(mp.exp(x)))),
+    "spline": Reference(spline, ({}, {"coefficients": (1.0, -0.5, 0.25, 2.0), "scale": 0.5, "grid": (-2.0, 3.0)})),
+    "spline": Reference(spline, ({}, {"coefficients": (1.0, 0.5, 0.25, 2.0), "scale": 0.5, "grid": (-2.0, 3.0)})),
     "squareplus": Reference(lambda x, b: (x + mp.sqrt(x * x + b)) / 2, ({}, {"b": 1.0}, {"b": 0.25})),
     "srelu": Reference(
         srelu,

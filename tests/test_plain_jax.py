@@ -127,8 +127,8 @@ EXEMPT: dict[tuple[str, str, str, str], str] = {
 """What Pallas has no lowering rule for, by function, platform, dtype and what is computed."""
 
 SHORT_OF_JAX_NN: dict[tuple[str, str, str, str], str] = {
-    # The checkpoint keeps the probabilities in 16 bits.
-    **{(n, "tpu", d, "gradient"): "remat2" for n in ("softmax", "log_softmax") for d in DTYPES},
+    # The checkpoint keeps the probabilities, or the input, in 16 bits.
+    **{(n, "tpu", d, "gradient"): "remat2" for n in ("softmax", "log_softmax", "rational", "spline") for d in DTYPES},
     # Its slopes are an array: custom_jvp with symbolic zeros.
     **{("rrelu", "tpu", d, "value"): "NotImplementedError" for d in DTYPES},
 }

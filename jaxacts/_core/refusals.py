@@ -115,8 +115,8 @@ def explain(name: str, signature: inspect.Signature, static: tuple[str, ...], ar
     """Raise a better error than jit's for what is not an array (a string) or not a constant (a list, an array)."""
     for argument, value in bind(name, signature, args, kwargs).items():
         if argument not in static:
-            if value is not None:
-                as_array(name, argument, value)
+            for part in value if isinstance(value, tuple | list) else () if value is None else (value,):
+                as_array(name, argument, part)
         elif not isinstance(value, Hashable) or isinstance(value, Array):
             kind, remedy = type(value).__name__, "pass a number, a bool or a tuple"
             if isinstance(value, Tracer):

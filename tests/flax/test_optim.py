@@ -149,5 +149,7 @@ def test_every_learnable_class_is_an_activation_to_the_optimizer():
 
 
 def test_refuses_parameters():
-    with pytest.raises(TypeError, match="activation_mask: model must be a module of flax.linen or flax.nnx, got dict"):
+    with pytest.raises(
+        TypeError, match=r"activation_mask: model must be a module of flax\.linen or flax\.nnx, got dict"
+    ):
         activation_mask({"kernel": X})

@@ -1,0 +1,196 @@
+"""rational and spline: values and derivatives by all their arrays in every dtype, kinks, tails, what is kept."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import pytest
+import references
+from jax import Array
+from jax.typing import DTypeLike
+from numpy.typing import NDArray
+
+import jaxacts
+
+Reals = NDArray[np.float64]
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+LARGE = jaxacts.catalogue()["rational"].typical
+CURVES: dict[str, tuple[Callable[..., Array], Callable[..., Any], dict[str, Any]]] = {
+    "rational 5/4": (jaxacts.rational, references.rational, dict(LARGE)),
+    "rational 2/3": (
+        jaxacts.rational,
+        references.rational,
+        {"numerator": (0.25, -1.0, 0.5), "denominator": (-0.5, 0.25, 0.125)},
+    ),
+    "polynomial": (jaxacts.rational, references.rational, {"numerator": (0.0, 1.0, 0.25), "denominator": (0.0,)}),
+    "spline": (
+        functools.partial(jaxacts.spline, grid=(-2.0, 3.0)),
+        functools.partial(references.spline, grid=(-2.0, 3.0)),
+        {"coefficients": (0.5, -0.25, 1.0, 0.75, -1.5, 0.125), "scale": 0.5},
+    ),
+}
+each_curve = pytest.mark.parametrize("curve", CURVES)
+
+
+@pytest.fixture(params=DTYPES)
+def dtype(request: pytest.FixtureRequest) -> Iterator[DTypeLike]:
+    with jax.enable_x64(request.param == "float64"):
+        yield jnp.dtype(request.param)
+
+
+def parameters(given: dict[str, Any]) -> dict[str, Array]:
+    wide = jnp.float64 if jax.config.read("jax_enable_x64") else jnp.float32
+    return {n: jnp.asarray(v, wide) for n, v in given.items()}
+
+
+def exact(formula: Callable[..., Any], x: Reals, given: dict[str, Any]) -> list[Any]:
+    return formula([mp.mpf(float(v)) for v in x], **given)
+
+
+def along(formula: Callable[..., Any], x: Reals, given: dict[str, Any], name: str, index: int | None) -> list[Any]:
+    """The derivative by x, or by one entry of a parameter."""
+    h = mp.mpf(10) ** -40
+
+    def at(step: Any) -> list[Any]:
+        moved = {n: [mp.mpf(float(c)) for c in np.ravel(v)] for n, v in given.items()}
+        if index is not None:
+            moved[name][index] += step
+        plain = {n: v if np.ndim(given[n]) else v[0] for n, v in moved.items()}
+        by_x = step if index is None else 0
+        return formula([mp.mpf(float(v)) + by_x for v in x], **plain)
+
+    return [(a - b) / (2 * h) for a, b in zip(at(h), at(-h), strict=True)]
+
+
+@each_curve
+def test_values_and_all_derivatives(curve: str, dtype: DTypeLike, monkeypatch: pytest.MonkeyPatch) -> None:
+    f, formula, given = CURVES[curve]
+    monkeypatch.setattr(references, "float", lambda v: v, raising=False)  # the shifted coefficients stay exact
+    x = jnp.asarray(np.concatenate([np.linspace(-6, 6, 41) + 0.01, [-11.0, 14.0, 0.001]]), dtype)
+    xs, params = np.asarray(x, np.float64), parameters(given)
+    got, back = jax.vjp(lambda x, p: f(x, **p), x, params)
+
+    @jax.jit
+    def derivatives(x: Array, p: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
+        each = jax.jacfwd(lambda p: f(x, **p))(p)
+        return jax.jvp(lambda x: f(x, **p), (x,), (jnp.ones_like(x),))[1], each
+
+    slope, by_each = derivatives(x, params)
+    with mp.workdps(120):
+        wants = {"value": (got, exact(formula, xs, given)), "slope": (slope, along(formula, xs, given, "x", None))}
+        for n, v in given.items():
+            for i in range(np.size(v)):
+                column = by_each[n][:, i] if np.ndim(v) else by_each[n]
+                wants[f"{n}[{i}]"] = (column, along(formula, xs, given, n, i))
+        # Units of float32 of the largest term, and one rounding to the dtype.
+        eps, wide = float(jnp.finfo(dtype).eps), float(jnp.finfo(params[next(iter(given))].dtype).eps)
+        for what, (ours, theirs) in wants.items():
+            true = np.array([float(v) for v in theirs])
+            size = np.maximum(np.abs(true), np.max(np.abs(given.get("numerator", given.get("coefficients")))))
+            if what == "slope":
+                size = np.maximum(size, 4)
+            error = np.abs(np.asarray(ours, np.float64) - true)
+            rounding = 0.5 * eps * np.abs(true) if jnp.finfo(dtype).bits < 32 else 0
+            assert np.all(error <= 1.01 * rounding + 16 * wide * size + 1e-45), (what, xs[error.argmax()], error.max())
+        assert back(jnp.ones_like(got))[0].dtype == dtype
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_results_of_16_bits_are_rounded_correctly(name: str) -> None:
+    every = jax.lax.bitcast_convert_type(jnp.arange(2**16, dtype=jnp.uint16), jnp.dtype(name))
+    x = np.asarray(every[(jnp.abs(every) < 64) & (jnp.abs(every) > 1e-3)], np.float64)
+    for curve in ("rational 5/4", "spline"):
+        f, _, given = CURVES[curve]
+        with jax.enable_x64(True):
+            true = np.asarray(f(jnp.asarray(x), **parameters(given)))
+        got = np.asarray(f(jnp.asarray(x, name), **given), np.float64)
+        wrong = got != np.asarray(jnp.asarray(true, name), np.float64)
+        assert np.mean(wrong) < 5e-4, f"{curve}: {np.sum(wrong)} of {x.size}"
+
+
+def test_tails_of_rational() -> None:
+    far = jnp.array([-jnp.inf, -3e38, -1e30, 1e9, 1e25, 3e38, jnp.inf])
+    for numerator, denominator, value, slope in (
+        ((0.0, 1.0), (0.0,), far, 1),
+        ((0.0, 1.0, 0, 0, 0, 0), (0.0, 0, 0, 0), far, 1),
+        ((0.0, 0.0, 3.0), (0.0, 2.0), 1.5, 0),
+        ((0.0, 0, 0, 0, 0, 2.0), (0.0, 0, 0, 4.0), far / 2, 0.5),
+        ((1.0,), (0.0, 1.0), 0, 0),
+        ((0.0, 0, 0, 1.0), (0, -1.0, 0, 0.0), far, 1),
+        ((0.0, 0, 1.0), (0, 0, 1.0, 0), 0 * jnp.sign(far), 0),
+    ):
+
+        def f(x: Array, a: Any = numerator, b: Any = denominator) -> Array:
+            return jaxacts.rational(x, a, b)
+
+        np.testing.assert_allclose(f(far), jnp.broadcast_to(value, far.shape), rtol=1e-6, atol=1e-8)
+        got = jax.vmap(jax.grad(f))(far)
+        np.testing.assert_allclose(got, np.full(far.shape, slope, float), rtol=1e-6, atol=1e-8)
+
+
+def test_kinks_of_rational_take_the_slope_of_least_magnitude() -> None:
+    def f(x: Array) -> Array:  # slopes 3 and 1 at 0
+        return jaxacts.rational(x, (1.0, 2.0), (1.0,))
+
+    def g(x: Array) -> Array:  # the sum crosses 0 at 2, where slopes are 1/2 and -1/2 of the value
+        return jaxacts.rational(x, (1.0,), (-1.0, 0.5))
+
+    assert jax.grad(f)(0.0) == 1
+    assert jax.grad(g)(2.0) == 0
+    left, right = (
+        jax.grad(lambda x, side=side: jaxacts.with_kink_slope(jaxacts.rational, side)(x, (1.0, 2.0), (1.0,)))
+        for side in ("left", "right")
+    )
+    assert (left(0.0), right(0.0)) == (3, 1)
+    beside = jax.vmap(jax.grad(f))(jnp.array([-1e-6, 1e-6]))
+    np.testing.assert_allclose(beside, [3, 1], rtol=1e-4)
+
+
+def test_spline_ends() -> None:
+    x = jnp.array([-jnp.inf, -5.0, 5.0, jnp.inf, jnp.nan])
+    ones = jnp.ones(8)
+    np.testing.assert_array_equal(jaxacts.spline(x, ones, 0.0), [0, 0, 0, 0, np.nan])
+    np.testing.assert_array_equal(jaxacts.spline(x, ones), jaxacts.silu(x))
+    inside = jnp.linspace(-1, 1, 17)
+    np.testing.assert_allclose(jaxacts.spline(inside, ones, 0.0), 1, rtol=1e-6)  # a partition of unity
+    line = (jnp.arange(8) - 1) * 0.4 - 1  # the coefficients of x itself
+    np.testing.assert_allclose(jaxacts.spline(inside, line, 0.0), inside, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["rational", "spline"])
+def test_one_array_is_kept_and_channels_have_their_own_curves(name: str) -> None:
+    entry = jaxacts.catalogue()[name]
+    x = jax.random.normal(jax.random.key(0), (16, 3))
+    shared = {n: jnp.asarray(v) for n, v in entry.typical.items()}
+    each = {n: jnp.stack([v, 2 * v, -v], -1) for n, v in shared.items()}
+    together = entry.function(x, **each)
+    for channel, factor in enumerate((1, 2, -1)):
+        own = {n: factor * v for n, v in shared.items()}
+        np.testing.assert_allclose(together[:, channel], entry.function(x[:, channel], **own), rtol=1e-5, atol=1e-6)
+    _, back = jax.vjp(lambda x, p: entry.function(x, **p), x.astype(jnp.bfloat16), each)
+    kept = [leaf for leaf in jax.tree.leaves(back) if leaf.size >= x.size and leaf.shape[-2:] == x.shape]
+    assert [(k.dtype, k.shape) for k in kept] == [(jnp.bfloat16, x.shape)]
+    gradients = back(jnp.ones((16, 3), jnp.bfloat16))[1]
+    assert {n: g.shape for n, g in gradients.items()} == {n: v.shape for n, v in each.items()}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: jaxacts.rational(1.0, (), (1.0,)), "rational: numerator has no coefficients; give at least one."),
+        (lambda: jaxacts.rational(1.0, (1.0,), ()), "rational: denominator has no coefficients; give at least one."),
+        (lambda: jaxacts.rational(jnp.ones(3), jnp.ones((6, 2)), (1.0,)), "rational: the arguments must broadcast"),
+        (lambda: jaxacts.spline(1.0, jnp.ones(3)), "spline: needs at least 4 coefficients, got 3"),
+        (lambda: jaxacts.spline(1.0, jnp.ones(8), grid=(1.0, 1.0)), r"spline: grid must be \(low, high\) with low < h"),
+        (lambda: jaxacts.rational(1.0, ("a",), (1.0,)), r"rational: numerator must be an array or a number, got str"),
+    ],
+)
+def test_errors(call: Callable[[], Array], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^{message}"):
+        call()
