@@ -53,8 +53,9 @@ class Trail:
     gated: bool = False
     # The activation of the gate, where a function of the catalogue splits the output into a gate and its values.
     gate: str = ""
-    # The residual additions whose branch the layer ends.
+    # The residual additions whose branch the layer ends, and the values that a residual sum has become.
     branches: dict[int, Op] = field(default_factory=dict)
+    streams: set[int] = field(default_factory=set[int])
 
     def function(self, signal: Signal) -> Callable[[Array], Array]:
         """The signal as a function of z."""
@@ -138,6 +139,9 @@ class Trail:
     def refuse(self, op: Op, reason: str) -> None:
         """With the reason, in which ``{}`` stands for where the operation is found."""
         place = self._place(op)
+        if place in _GATES:
+            self.gate = _GATES[place]
+            return
         self.unclear[_INSIDE.get(place, reason.format(place))] = None
 
     def _place(self, op: Op) -> str:
@@ -159,9 +163,7 @@ class Trail:
         statistics = {v: s for v in op.inputs if isinstance(s := self.states.get(v), Statistic)}
         if not signals and not statistics:
             return
-        if signals and (gate := _GATES.get(self._place(op))):
-            self.gate = gate
-        elif op.name in PRODUCTS:
+        if op.name in PRODUCTS:
             self._product(op, signals, statistics)
         elif self._draws(op, signals):
             self.refuse(op, "meets random numbers: switch dropout off, by deterministic=True or model.eval()")
@@ -318,6 +320,7 @@ class Trail:
                     self._anew(signal, op.outputs[0], terms=signal.terms + more) if signal.linear else self.end(signal)
                 )
             self.notes["residual"] = None
+            self.streams.add(op.outputs[0])
             if self.graph.used[value] == 1 and self.graph.used[other] > 1:
                 self.branches[op.outputs[0]] = op
             return self._anew(signal, op.outputs[0], uneven=False) if signal.linear else self.end(signal)
@@ -350,6 +353,9 @@ class Trail:
             if first.shifted and op.name == "exp":
                 self.notes["softmax"] = None
                 return self.end(first)
+            if scales and linear and first.expr in self.streams:
+                self.streams.add(out)
+                return self._anew(first._replace(factor=first.factor * self._number(op, others)), out)
             uneven = any(s.uneven for s in signals.values())
             spoiled = next((s.spoiled for s in signals.values() if s.spoiled), "")
             if uneven and not linear:
@@ -360,6 +366,11 @@ class Trail:
         if first.linear or op.name not in ("add", "sub", "mul", "div"):
             return self.refuse(op, "meets values that differ between units in {}")
         return self.end(first)
+
+    def _number(self, op: Op, others: list[int]) -> float:
+        """The constant by which a product or quotient multiplies."""
+        number = float(self.uniform(others[0]))
+        return 1 / number if op.name == "div" else number
 
     def _scaled(self, signal: Signal, out: int, values: list[Any]) -> Signal:
         """By a scale for each unit, as of a normalization in evaluation or of a layer scale."""

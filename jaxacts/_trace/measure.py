@@ -58,8 +58,7 @@ class _Taps:
                 outputs, more = self._scan(eqn.params, operands)
                 taps |= more
             else:
-                functions, params = eqn.primitive.get_bind_params(eqn.params)
-                result = eqn.primitive.bind(*functions, *operands, **params)
+                result = eqn.primitive.bind(*operands, **eqn.params)
                 outputs = list(result) if eqn.primitive.multiple_results else [result]
             if name in PRODUCTS:
                 for columns in self.wanted.get(self.number, ()):

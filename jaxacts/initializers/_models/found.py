@@ -123,19 +123,19 @@ def unused(graph: Graph, index: int, chosen: bool = False) -> Skipped:
     if chosen:
         return Skipped("is not the kernel of a product or convolution; leave it out of choices", refused=True)
     # A bias or scale is but spread out and added or multiplied; anything else is worth a line.
-    spread = KEEPS_ELEMENTS | {"broadcast_in_dim", "step_of", "add", "sub", "mul", "div"}
+    spread = KEEPS_ELEMENTS | {"broadcast_in_dim", "concatenate", "step_of", "add", "sub", "mul", "div"}
     plain = all(op.name in spread for op, _ in taken)
     return Skipped("" if plain else "no kernel of a product or convolution")
 
 
 def _behind(trail: Trail, use: Use, rule: Rule) -> Found | Skipped:
     """The activation at which the trail ends, or those of its parts."""
+    if trail.gate:
+        gate = catalogue()[trail.gate].function
+        return Found(use, (rule.gated(gate, trail.gate),), tuple(trail.notes))
     if trail.unclear:
         reason = "; ".join(trail.unclear)
         return Skipped(reason, refused=True, remedy="0.885" if "maxout" in reason else "1.0")
-    if trail.gate and not trail.ends:
-        gate = catalogue()[trail.gate].function
-        return Found(use, (rule.gated(gate, trail.gate),), tuple(trail.notes))
     if not trail.ends:
         return Skipped("has an output that reaches neither a layer nor the end of the model", refused=True)
     notes = tuple(trail.notes)

@@ -101,7 +101,9 @@ def lsuv(
     graph = graph_of(opening.call, opening.leaves, opening.sample, into_scans=True)
     uses = {use.leaf: use for use in reversed(graph.uses())}
     left = _left(graph, opening, uses, leave)
+    places = {id(op): place for place, op in enumerate(graph.ops)}
     kept = [use for index, use in uses.items() if opening.paths[index] not in left]
+    kept.sort(key=lambda use: places[id(use.op)])
     if not kept and not left:
         raise ValueError("lsuv: the kernels must be used in products or convolutions, got no kernel; use match.")
 
@@ -206,10 +208,9 @@ class _Fit:
         return flat.reshape(self.start.shape)
 
     def row(self, before: Any, after: Any) -> ScaledLayer:
-        worst = [float(v.flat[np.argmax(np.abs(np.log(np.maximum(v, 1e-300))))]) for v in (before, after)]
-        return ScaledLayer(
-            self.path, self.start.shape, *worst, float(self.factor.mean()), float(self.iterations.mean())
-        )
+        old, new = (float(v.flat[np.argmax(np.abs(np.log(np.maximum(v, 1e-300))))]) for v in (before, after))
+        factor, iterations = float(self.factor.mean()), float(self.iterations.mean())
+        return ScaledLayer(self.path, self.start.shape, old, new, factor, iterations)
 
 
 @dataclass

@@ -151,7 +151,7 @@ def match(
     new = opening.rebuilt(leaves)
     if opening.abstract:
         new = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None)), new)
-    drift, warnings = verdict(found, residual)
+    drift, warnings = verdict(graph, found, residual)
     return new, MatchReport(tuple(layers.values()), left, warnings, drift)
 
 

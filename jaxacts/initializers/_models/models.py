@@ -154,8 +154,7 @@ def _linen(caller: str, model: Any, data: Any, key: Array, variables: Any, fixed
     with _calling(caller, data[0]):
         state = model.init(rngs, *data[0], **fixed, **data[1]) if variables is None else variables
     others = {name: part for name, part in state.items() if name != "params"}
-    # What is known by its shape alone is not looked at.
-    shown = jax.tree.map(lambda x: jnp.ones(x.shape, x.dtype) if isinstance(x, jax.ShapeDtypeStruct) else x, others)
+    shown = jax.tree_util.tree_map_with_path(_shown, others)
 
     def apply(params: Any, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
         # Collections that change are listed, so that the training mode of a normalization can be followed too.
@@ -164,6 +163,13 @@ def _linen(caller: str, model: Any, data: Any, key: Array, variables: Any, fixed
         return out
 
     return _model(caller, state.get("params", {}), data, apply, lambda params: {"params": params, **others})
+
+
+def _shown(path: tuple[Any, ...], leaf: Any) -> Any:
+    """A statistic that is known by its shape alone as it starts: means are 0, all else is 1."""
+    if not isinstance(leaf, jax.ShapeDtypeStruct):
+        return leaf
+    return jnp.full(leaf.shape, 0 if path_of(path).endswith("mean") else 1, leaf.dtype)
 
 
 def _nnx(caller: str, model: Any, data: Any, variables: Any, fixed: Mapping[str, Any]) -> Model:
