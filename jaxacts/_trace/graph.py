@@ -7,22 +7,33 @@ constants alone can be evaluated. The body of a scan appears once, as one step: 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
 
-from jaxacts._trace.primitives import DRAWS, KEEPS_ELEMENTS, LOOPS
+from jaxacts._trace.primitives import DRAWS, KEEPS_ELEMENTS, LOOPS, SAME_PLACE, SUMS
 
-__all__ = ["PRODUCTS", "Graph", "Op", "Path", "Use", "called", "graph_of"]
+__all__ = ["PRODUCTS", "Graph", "Loop", "Op", "Path", "Use", "called", "graph_of"]
 
 Path: TypeAlias = tuple[int, ...]
 
 
+class Loop(NamedTuple):
+    """A scan: its number and how many steps it has."""
+
+    number: int
+    length: int
+
+
 class Op(NamedTuple):
-    """One operation; ``scope`` holds the names of the jitted functions around it, outermost first."""
+    """One operation.
+
+    ``scope`` holds the names of the jitted functions around it, and ``loops`` the scans, both outermost first.
+    """
 
     name: str
     primitive: Any
@@ -30,10 +41,15 @@ class Op(NamedTuple):
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     scope: tuple[str, ...]
+    loops: tuple[Loop, ...] = ()
 
 
 class Use(NamedTuple):
-    """A product or convolution of data with a parameter: which one, the operation, its output and fans."""
+    """A product or convolution of data with a parameter: which one, the operation, its output and fans.
+
+    ``columns`` are those of the output, along its last axis, that the parameter makes: all of them where it is the
+    whole kernel, some where several are concatenated. None where the outputs are not in order along the last axis.
+    """
 
     leaf: int
     operand: int
@@ -41,6 +57,7 @@ class Use(NamedTuple):
     output: int
     fan_in: float
     fan_out: float
+    columns: tuple[int, int] | None = None
 
 
 @dataclass
@@ -59,6 +76,9 @@ class Graph:
     calls: dict[Path, Any] = field(default_factory=dict)
     places: dict[tuple[Path, Any], int] = field(default_factory=dict)
     producer: dict[int, Op] = field(default_factory=dict)
+    around: tuple[Loop, ...] = ()
+    # How often each value is used, the end of the model and the next step of a loop included.
+    used: Counter[int] = field(default_factory=Counter[int])
     # The data-dependent values; for the others the parameters they come from; those that are one parameter rearranged;
     # those that come from random bits.
     varying: set[int] = field(default_factory=set)
@@ -81,7 +101,7 @@ class Graph:
         self, name: str, inputs: Sequence[int], shapes: Sequence[Sequence[int]], scope: tuple[str, ...], **more: Any
     ) -> tuple[int, ...]:
         outputs = tuple(self.value(shape) for shape in shapes)
-        op = Op(name, more.get("primitive"), more.get("params", {}), tuple(inputs), outputs, scope)
+        op = Op(name, more.get("primitive"), more.get("params", {}), tuple(inputs), outputs, scope, self.around)
         self.ops.append(op)
         self.producer.update(dict.fromkeys(outputs, op))
         return outputs
@@ -91,6 +111,7 @@ class Graph:
         self.origins = {leaf: frozenset([i]) for i, leaf in enumerate(self.leaves)}
         self.kernels = {leaf: i for i, leaf in enumerate(self.leaves)}
         back = {after: before for before, after in self.loops}
+        self.used = Counter([*(v for op in self.ops for v in op.inputs), *self.outputs, *back.values()])
         for _ in range(1 + len(self.loops)):
             for op in self.ops:
                 inputs = [*op.inputs, *(back[v] for v in op.outputs if v in back)]
@@ -109,15 +130,53 @@ class Graph:
 
     def uses(self) -> list[Use]:
         """Each product or convolution of data with a parameter, in the order of the computation."""
-        found = [self._use(op, k) for op in self.ops if op.name in PRODUCTS for k in (0, 1)]
-        return [use for use in found if use]
+        return [use for op in self.ops if op.name in PRODUCTS for k in (0, 1) for use in self._uses(op, k)]
 
-    def _use(self, op: Op, operand: int) -> Use | None:
+    def _uses(self, op: Op, operand: int) -> Iterator[Use]:
         value, other = op.inputs[operand], op.inputs[1 - operand]
-        if value not in self.kernels or value in self.varying or other not in self.varying:
+        if value in self.varying or other not in self.varying:
+            return
+        packed = _outputs_come_last(op, operand, self.shapes)
+        start = 0
+        # Kernels that are concatenated before their product are so many layers side by side.
+        parts = [value] if value in self.kernels else self._concatenated(value) if packed else []
+        for part in parts:
+            shape = self.shapes[part]
+            fans = _FANS[op.name](op.params, operand, shape)
+            if fans and part in self.kernels:
+                columns = (start, start + shape[-1]) if packed else None
+                fan_in, fan_out = fans
+                yield Use(self.kernels[part], operand, op, op.outputs[0], fan_in, fan_out, columns)
+            start += shape[-1]
+
+    def _concatenated(self, value: int) -> list[int]:
+        """The values side by side along the last axis of this one, or none."""
+        op = self.producer.get(value)
+        while op and op.name in SAME_PLACE:
+            value = op.inputs[0]
+            op = self.producer.get(value)
+        last = op and op.name == "concatenate" and op.params["dimension"] == len(self.shapes[value]) - 1
+        return list(op.inputs) if op and last else []
+
+    def terms(self, value: int) -> int | None:
+        """How many outputs of layers this value is the sum of, where it is that and is used nowhere else."""
+        if value not in self.varying:
+            return 0
+        op = self.producer.get(value)
+        consumers = self.used[value]
+        if op is None or (consumers > 1 and not self._only_sliced(value)):
             return None
-        fans = _FANS[op.name](op.params, operand, self.shapes[value])
-        return fans and Use(self.kernels[value], operand, op, op.outputs[0], *fans)
+        if op.name in PRODUCTS:
+            return 1 if any(use.op is op for k in (0, 1) for use in self._uses(op, k)) else None
+        if op.name in KEEPS_ELEMENTS or op.name in ("broadcast_in_dim", "slice", "split"):
+            return self.terms(op.inputs[0])
+        if op.name in SUMS:
+            both = [self.terms(v) for v in op.inputs]
+            return None if None in both else sum(n or 0 for n in both)
+        return None
+
+    def _only_sliced(self, value: int) -> bool:
+        return all(op.name in ("slice", "split") for op in self.ops if value in op.inputs)
 
     def evaluate(self, value: int, known: dict[int, Any]) -> Any:
         """The value of something that does not depend on the data, given that of the parameters."""
@@ -137,28 +196,56 @@ class Graph:
         out = op.primitive.bind(*inputs, **op.params)
         return list(out) if op.primitive.multiple_results else [out]
 
+    def stacked(self, use: Use) -> list[int]:
+        """Which of the loops around the use have a kernel for each step, counted from the outermost."""
+        value, found = use.op.inputs[use.operand], list[int]()
+        while value not in self.leaves:
+            op = self.producer[value]
+            if op.name == "step_of":
+                found.insert(0, len(op.loops) - 1)
+            value = op.inputs[0]
+        return found
+
     def matrices(self, use: Use) -> Any:
-        """The place in the flat parameter of each weight, as (independent matrices, inputs, outputs)."""
-        places = self._places(use.op.inputs[use.operand])
-        params = use.op.params
+        """The place in the flat parameter of each weight, as (*steps, independent matrices, inputs, outputs)."""
+        places, steps = self._places(use.op.inputs[use.operand])
+        params, own = use.op.params, range(places.ndim - steps)
         if use.op.name == "dot_general":
             inputs, batch = (axes[use.operand] for axes in params["dimension_numbers"])
-            outputs = [a for a in range(places.ndim) if a not in (*inputs, *batch)]
-            sizes = [math.prod(places.shape[a] for a in axes) for axes in (batch, inputs, outputs)]
-            return places.transpose(*batch, *inputs, *outputs).reshape(sizes)
-        out, *inputs = params["dimension_numbers"].rhs_spec
-        rows = math.prod(places.shape[a] for a in inputs)
-        grouped = places.transpose(out, *inputs).reshape(params["feature_group_count"], -1, rows)
-        return grouped.swapaxes(1, 2)
+            outputs = [a for a in own if a not in (*inputs, *batch)]
+            groups = [batch, inputs, outputs]
+        else:
+            out, *inputs = params["dimension_numbers"].rhs_spec
+            groups = [[], [out], inputs]
+        sizes = [math.prod(places.shape[steps + a] for a in axes) for axes in groups]
+        order = [*range(steps), *(steps + a for axes in groups for a in axes)]
+        found = places.transpose(order).reshape(*places.shape[:steps], *sizes)
+        if use.op.name == "dot_general":
+            return found
+        grouped = found.reshape(*places.shape[:steps], params["feature_group_count"], -1, sizes[2])
+        return grouped.swapaxes(-1, -2)
 
-    def _places(self, value: int) -> Any:
+    def _places(self, value: int) -> tuple[Any, int]:
+        """The places, with an axis in front for each scan that has a kernel for each step, and the number of these."""
         if value in self.leaves:
-            return np.arange(self._size(value)).reshape(self.shapes[value])
+            return np.arange(self._size(value)).reshape(self.shapes[value]), 0
         op = self.producer[value]
-        inner = self._places(op.inputs[0])
-        return (
-            inner.transpose(op.params["permutation"]) if op.name == "transpose" else inner.reshape(self.shapes[value])
-        )
+        inner, steps = self._places(op.inputs[0])
+        if op.name == "step_of":
+            return inner, steps + 1
+        if op.name == "transpose":
+            return inner.transpose(*range(steps), *(steps + a for a in op.params["permutation"])), steps
+        return inner.reshape(*inner.shape[:steps], *self.shapes[value]), steps
+
+
+def _outputs_come_last(op: Op, operand: int, shapes: Sequence[tuple[int, ...]]) -> bool:
+    """Whether the last axis of kernel and output is that of the outputs of the layer, and no other axis is."""
+    numbers, rank = op.params["dimension_numbers"], len(shapes[op.inputs[operand]])
+    if op.name == "dot_general":
+        inputs, batch = (axes[operand] for axes in numbers)
+        return operand == 1 and [a for a in range(rank) if a not in (*inputs, *batch)] == [rank - 1]
+    plain = op.params["feature_group_count"] == 1
+    return operand == 1 and plain and numbers.rhs_spec[0] == rank - 1 and numbers.out_spec[1] == rank - 1
 
 
 def _dot_fans(params: dict[str, Any], operand: int, shape: tuple[int, ...]) -> tuple[float, float]:
@@ -245,10 +332,13 @@ def _one_step(
     body = eqn.params["jaxpr"]
     inner_shapes = [v.aval.shape for v in body.jaxpr.invars]
     inputs = operands[:consts]
+    outside = graph.around
+    graph.around = (*outside, Loop(len(graph.ops), eqn.params["length"]))
     for i, (operand, shape) in enumerate(zip(operands[consts:], inner_shapes[consts:], strict=True)):
         inputs.extend(graph.append("carry" if i < carried else "step_of", [operand], [shape], scope))
     results = _unfold(graph, body.jaxpr, body.consts, inputs, scope, True, path)
     graph.loops.extend(zip(results[:carried], inputs[consts : consts + carried], strict=True))
+    graph.around = outside
     return [
         graph.append("carry" if i < carried else "steps", [result], [shape], scope)[0]
         for i, (result, shape) in enumerate(zip(results, shapes, strict=True))

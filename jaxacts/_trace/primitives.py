@@ -10,6 +10,7 @@ __all__ = [
     "MOVES",
     "REDUCES",
     "SAME_PLACE",
+    "SCATTERS",
     "SUMS",
     "WINDOWED",
 ]
@@ -40,6 +41,7 @@ ELEMENTWISE = frozenset(_ELEMENTWISE.split())
 MOVES = KEEPS_ELEMENTS | frozenset(_MOVES.split())
 REDUCES = frozenset(["reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "argmax", "argmin"])
 WINDOWED = frozenset(["reduce_window_sum", "cumsum"])
+SCATTERS = frozenset(["scatter-add", "scatter_add"])
 SUMS = frozenset(["add", "sub", "add_any"])
 LOOPS = frozenset(["scan", "while", "cond"])
 DRAWS = frozenset(["random_bits", "random_gamma", "threefry2x32", "rng_bit_generator", "rng_uniform"])

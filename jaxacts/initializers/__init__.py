@@ -51,8 +51,9 @@ from jaxacts.initializers._composed.transformed import softplus_inverse, transfo
 from jaxacts.initializers._constants import constant, ones, zeros
 from jaxacts.initializers._fans.fans import Fans, fans
 from jaxacts.initializers._fans.layers import Conv, Dense, Einsum, Embed
-from jaxacts.initializers._models.lsuv import LsuvReport, ScaledLayer, lsuv
-from jaxacts.initializers._models.match import MatchedLayer, MatchReport, match
+from jaxacts.initializers._models.lsuv import lsuv
+from jaxacts.initializers._models.match import match
+from jaxacts.initializers._models.reports import LsuvReport, MatchedLayer, MatchReport, ScaledLayer
 from jaxacts.initializers._named.for_activation import for_activation
 from jaxacts.initializers._named.he import (
     he_normal,

@@ -30,7 +30,7 @@ class Scaled(RandomInitializer):
         return self.sample, _checks.plain(self.factor) / self.over
 
     def added(self, dtype: np.dtype[Any]) -> Any:
-        return None if isinstance(self.mean, float) and self.mean == 0 else _checks.plain(self.mean)
+        return None if self.mean == 0.0 else _checks.plain(self.mean)
 
 
 def normal(stddev: float = 1e-2, dtype: DTypeLike | None = None, *, mean: float = 0.0) -> Initializer:

@@ -29,7 +29,7 @@ class Between(RandomInitializer):
         return _samplers.Parts(_samplers.unit), _checks.plain(self.span)
 
     def added(self, dtype: np.dtype[Any]) -> Any:
-        if isinstance(self.low, float) and self.low == 0:
+        if self.low == 0.0:
             return None
         low = _checks.plain(self.low)
         return low * complex(math.sqrt(0.5), math.sqrt(0.5)) if jnp.issubdtype(dtype, jnp.complexfloating) else low

@@ -86,9 +86,9 @@ class VarianceScaling(RandomInitializer):
 
 @dataclass(frozen=True)
 class OfVariance(RandomInitializer):
-    """Draws of one variance, whatever the shape."""
+    """Draws of one variance, whatever the shape, or of one variance for each weight."""
 
-    variance: float
+    variance: Any
     distribution: str
 
     def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, Any]:
@@ -96,8 +96,8 @@ class OfVariance(RandomInitializer):
         return law.sample, law.factor(self.variance, dtype)
 
 
-def of_variance(function: str, variance: float, distribution: Distribution) -> Initializer:
-    """For kernels whose fans are known already."""
+def of_variance(function: str, variance: Any, distribution: Distribution) -> Initializer:
+    """For kernels whose fans are known already: the variance is a number or an array of the shape of the kernel."""
     return OfVariance(function, None, variance, distribution)
 
 

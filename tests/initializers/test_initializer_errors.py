@@ -311,6 +311,11 @@ MAKERS: dict[str, tuple[Callable[..., object], str]] = {
         if name.endswith(("normal", "uniform", "orthogonal")) or name in ("identity", "dirac")
     },
     "constant": (ji.constant, "value"),
+    "log_uniform": (ji.log_uniform, "low, high"),
+    "ring": (ji.ring, "r_min, r_max"),
+    "small_init": (ji.small_init, "width"),
+    "wang_init": (ji.wang_init, "width, layers"),
+    "spectral": (ji.spectral, ""),
     "variance_scaling": (lambda *args: ji.variance_scaling(*args, "normal"), "scale, mode, distribution"),
     "sparse": (ji.sparse, "sparsity"),
     "layer_default": (ji.layer_default, "layer"),

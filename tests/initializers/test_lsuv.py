@@ -150,9 +150,9 @@ def test_scalings_are_limited() -> None:
 
 @pytest.mark.parametrize("package", ["tqdm", "rich", None])
 def test_progress(package: str | None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    seen = list[int]()
+    seen = list[tuple[int, tuple[int, ...]]]()
 
-    def bar(layers: list[int], **_: object) -> list[int]:
+    def bar(layers: list[tuple[int, tuple[int, ...]]], **_: object) -> list[tuple[int, tuple[int, ...]]]:
         seen.extend(layers)
         return layers
 
@@ -168,7 +168,7 @@ def test_progress(package: str | None, monkeypatch: pytest.MonkeyPatch, capfd: p
     else:
         _, report = ji.lsuv(model, x, KEY, progress=True)
         assert len(report.layers) == 4
-        assert seen == [0, 1, 2, 3]
+        assert seen == [(number, ()) for number in range(4)]
 
 
 @pytest.mark.parametrize("x", [jnp.full((4, 24), jnp.nan), jnp.full((4, 24), jnp.inf), jnp.ones((0, 24))])
@@ -226,19 +226,82 @@ def test_other_errors() -> None:
         jax.jit(lambda x: ji.lsuv(model, x, KEY)[0])(x)
     with pytest.raises(ValueError, match=r"lsuv: the kernels must be used in .* got no kernel"):
         ji.lsuv(Doubled(), x, KEY)
-    with pytest.raises(TypeError, match=r"lsuv: model must be a flax\.linen or flax\.nnx module, got PjitFunction"):
+    with pytest.raises(
+        TypeError, match=r"lsuv: model must be a flax\.linen or flax\.nnx module, a .* got PjitFunction"
+    ):
         ji.lsuv(jnp.tanh, x, KEY)
     with pytest.raises(TypeError, match="lsuv: an nnx module has its variables inside"):
         ji.lsuv(model, x, KEY, variables={})
-    with pytest.raises(ValueError, match=r"lsuv: the kernels must be used .* got cell/.* inside of a loop"):
-        ji.lsuv(linen.RNN(linen.SimpleCell(3)), jnp.ones((2, 4, 3)), KEY)
+    with pytest.raises(ValueError, match="lsuv: variables must be arrays, got shapes alone"):
+        ji.lsuv(Doubled(), x, KEY, variables={"params": {"a": jax.ShapeDtypeStruct((2, 3), jnp.float32)}})
+    with pytest.raises(ValueError, match=r"lsuv: unknown path in leave 'layers/9/\*'"):
+        ji.lsuv(model, x, KEY, leave=["layers/9/*"])
 
-    class Block(linen.Module):
+
+class Block(linen.Module):
+    @linen.compact
+    def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
+        h = jnp.tanh(linen.Dense(48, name="up")(x))
+        return x + linen.Dense(24, name="down")(h), None
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_each_step_of_a_scan_is_a_layer(axis: int) -> None:
+    blocks = linen.scan(Block, variable_axes={"params": axis}, split_rngs={"params": True}, length=3)
+    model, x = Scanned(blocks), 2 * jax.random.normal(KEY, (128, 24))
+    new, report = ji.lsuv(model, x, KEY)
+    assert [row.path for row in report.layers] == ["blocks/up/kernel", "blocks/down/kernel"]
+    assert not report.left
+    params, h = new["params"]["blocks"], x
+    for step in range(3):
+        up, down = (jnp.take(params[n]["kernel"], step, axis) for n in ("up", "down"))
+        z = h @ up
+        assert float(z.var()) == pytest.approx(1, abs=0.03)
+        branch = jnp.tanh(z) @ down
+        assert float(branch.var()) == pytest.approx(1, abs=0.03)
+        assert np.allclose(np.corrcoef(np.asarray(up)), np.eye(24), atol=0.4)
+        h = h + branch
+
+
+def test_recurrent_kernels_are_scaled_over_all_steps() -> None:
+    model, x = linen.RNN(linen.SimpleCell(24)), jax.random.normal(KEY, (64, 6, 16))
+    new, report = ji.lsuv(model, x, KEY)
+    assert sorted(row.path for row in report.layers) == ["cell/h/kernel", "cell/i/kernel"]
+    assert all(row.after == pytest.approx(1, abs=0.02) for row in report.layers)
+    h = model.apply(new, x)
+    recurrent = jnp.concatenate([jnp.zeros((64, 1, 24)), h[:, :-1]], 1) @ new["params"]["cell"]["h"]["kernel"]
+    assert float(recurrent.var()) == pytest.approx(1, abs=0.02)
+
+
+def test_every_kernel_is_in_the_report() -> None:
+    class Mixed(linen.Module):
         @linen.compact
-        def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
-            return linen.Dense(24, name="l")(x), None
+        def __call__(self, x: jax.Array, c: jax.Array) -> jax.Array:
+            x = linen.WeightNorm(linen.Dense(24, name="normed"))(x) + linen.Dense(24, name="c")(c)
+            (_, x) = linen.OptimizedLSTMCell(24, name="cell")((x, x), x)
+            return linen.Dense(3, name="head")(x)
 
-    # Its stacked biases have two axes as well, and come first.
-    blocks = linen.scan(Block, variable_axes={"params": 0}, split_rngs={"params": True}, length=3)
-    with pytest.raises(ValueError, match="got blocks/l/kernel inside of a loop"):
-        ji.lsuv(Scanned(blocks), x, KEY)
+    x, c = jax.random.normal(KEY, (64, 16)), jax.random.normal(KEY, (64, 5))
+    given = Mixed().init(KEY, x, c)
+    new, report = ji.lsuv(Mixed(), x, KEY, variables=given, c=c, leave=["head/*"])
+    kernels = {path for path, leaf in _flat(given) if leaf.ndim > 1}
+    assert {row.path for row in report.layers} | set(report.left) >= kernels
+    assert [row.path for row in report.layers] == ["c/kernel"]
+    assert report.left["normed/kernel"] == "is transformed before its product"
+    assert report.left["cell/ii/kernel"] == "is concatenated with others before its product"
+    assert report.left["head/kernel"] == "as asked for"
+    assert new["params"]["head"]["kernel"] is given["params"]["head"]["kernel"]
+
+
+def _flat(variables: Any) -> list[tuple[str, Any]]:
+    named, _ = jax.tree_util.tree_flatten_with_path(variables["params"])
+    return [("/".join(k.key for k in path), leaf) for path, leaf in named]
+
+
+def test_the_forward_pass_runs_once_a_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from jaxacts.initializers._models import lsuv
+
+    passes, run = [], lsuv._host
+    monkeypatch.setattr(lsuv, "_host", lambda variances: passes.append(0) or run(variances))
+    ji.lsuv(Multilayer(nnx.Rngs(0)), jax.random.normal(KEY, (128, 24)), KEY)
+    assert len(passes) <= 4 + 1

@@ -1,4 +1,4 @@
-"""Samplers with bounds, composed initializers and named recipes: moments and bounds in every float dtype, and errors."""
+"""Samplers with bounds, composed initializers and named recipes: moments and bounds in three dtypes, and errors."""
 
 from __future__ import annotations
 

@@ -36,10 +36,11 @@ class Wrapped:
 
 def checked(caller: str, init: Any, argument: str = "init") -> Initializer:
     """``init``, where it is an initializer and not a function that makes one."""
-    if not callable(init):
+    given = init
+    if not callable(given):
         raise TypeError(f"{caller}: {argument} must be an initializer, got {type(init).__name__}; pass he_normal().")
     try:
-        parameters = inspect.signature(init).parameters.values()
+        parameters = inspect.signature(given).parameters.values()
     except ValueError:
         parameters = ()
     # An initializer needs a key and a shape.

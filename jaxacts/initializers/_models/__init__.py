@@ -1,4 +1,5 @@
-"""Whole Flax models: each kernel drawn for the activation behind it, or scaled on data.
+"""Whole models: each kernel drawn for the activation behind it, or scaled on data.
 
-May import ``jaxacts._trace`` and everything else in ``initializers``. Flax is imported when a model comes.
+May import ``jaxacts._trace`` and everything else in ``initializers``. Flax is imported when one of its modules is
+passed.
 """

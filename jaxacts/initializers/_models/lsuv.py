@@ -2,49 +2,29 @@
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxacts._core.errors import unknown_name
 from jaxacts._trace.graph import Graph, Use, graph_of
-from jaxacts._trace.primitives import LOOPS
+from jaxacts._trace.measure import measured
 from jaxacts.initializers import _checks
-from jaxacts.initializers._models.models import Model, all_zero, folded, opened, table
+from jaxacts.initializers._models.found import unused
+from jaxacts.initializers._models.models import Model, all_zero, folded, opened
+from jaxacts.initializers._models.reports import LsuvReport, ScaledLayer
 
-__all__ = ["LsuvReport", "ScaledLayer", "lsuv"]
+__all__ = ["lsuv"]
 
-
-class ScaledLayer(NamedTuple):
-    """A row of the report: the variance of the outputs with the orthonormal kernel and at the end, and the scalings."""
-
-    path: str
-    shape: tuple[int, ...]
-    before: float
-    after: float
-    factor: float
-    iterations: int
-
-
-@dataclass(frozen=True)
-class LsuvReport:
-    """What :func:`lsuv` did, layer by layer in the order of the computation, and what it ``left`` alone. Print it."""
-
-    layers: tuple[ScaledLayer, ...]
-    left: Mapping[str, str]
-
-    def __str__(self) -> str:
-        rows = [
-            (r.path, "×".join(map(str, r.shape)), *(f"{x:.4g}" for x in (r.before, r.after, r.factor, r.iterations)))
-            for r in self.layers
-        ]
-        heads = ("layer", "shape", "variance before", "after", "factor", "iterations")
-        return table([heads, *rows], self.left)
+_Unit: TypeAlias = tuple[int, tuple[int, ...]]
+"""The number of a kernel, and the step of a scan."""
 
 
 def lsuv(
@@ -56,40 +36,44 @@ def lsuv(
     tolerance: float = 0.02,
     max_iterations: int = 10,
     progress: bool = False,
+    leave: Sequence[str] = (),
+    arguments: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> tuple[Any, LsuvReport]:
-    r"""Layer-sequential unit variance: kernels of a Flax model that fit a batch of data.
+    r"""Layer-sequential unit variance: kernels of a model that fit a batch of data.
 
     .. math:: W \leftarrow \frac{W}{\sqrt{\operatorname{Var}(W h)}}, \qquad W^\top W = I \text{ at the start}
 
     Layer after layer, each kernel is made orthonormal, and divided by the standard deviation of the outputs of its
-    layer over the batch and all units.
+    layer over the batch and all units. Where a scan has a kernel for each step, each step is a layer of its own; where
+    its steps share one, their outputs are taken together.
 
     Args:
-        model: a ``flax.linen`` or a ``flax.nnx`` module.
+        model: a model of any kind that :func:`match` takes.
         sample: the batch: an array, or a tuple of the positional arguments. It is the data, so take real ones; some
             hundred examples are enough.
         key: the random key; each kernel is drawn with the key folded with its path.
-        variables: of a linen module; None takes those of ``model.init``.
+        variables: as for :func:`match`, but not abstract.
         tolerance: how far from 1 the variance may be at the end; positive.
         max_iterations: how often a kernel may be scaled; at least 1. Once is enough but for layers that round, and for
             kernels that are used more than once, such as a table that is looked up and is the last layer too: how the
             variance follows those is found by secant steps.
         progress: whether to show a bar, by tqdm or rich.
-        **options: further arguments of the call of the model, such as ``train=False``.
+        leave: paths of kernels to leave alone, where ``*`` stands for anything.
+        arguments, options: as for :func:`match`.
 
     Returns:
-        The new variables of a linen module, or a new nnx module; and an :class:`LsuvReport`, whose text is a table.
-        Biases, scales, tables and kernels that are all zero keep their values, and the model that was passed is not
-        changed.
+        The new variables of a linen module, a new nnx module or pytree; and an :class:`LsuvReport`, whose text is a
+        table. Biases, scales, tables and kernels that are all zero keep their values. So do kernels that it cannot
+        scale, such as weight-normalized ones: the report has every kernel in ``layers``, or in ``left`` with the
+        reason. The model that was passed is not changed.
 
     Raises:
         ValueError: a layer whose outputs on this batch are empty, constant or not finite, or that does not come within
-            the tolerance; a kernel inside of a scan or loop; a model without kernels, or that does not run on
-            the sample.
-        TypeError: a model that is not a Flax module; an option that its call does not take; a call inside of jit, which
-            it cannot run in, for it looks at the variances on the host.
-        ImportError: flax is not installed, or neither tqdm nor rich for a bar.
+            the tolerance; a model without kernels, or that does not run on the sample; abstract variables; a path in
+            ``leave`` that the model lacks.
+        TypeError: as for :func:`match`; it cannot run inside of jit, for it looks at the variances on the host.
+        ImportError: neither tqdm nor rich is installed for a bar.
 
     Note:
         As in the paper, but for the output being that of the product alone, before a bias (which the paper has at 0).
@@ -111,102 +95,142 @@ def lsuv(
         _checks.positive("lsuv", "tolerance", tolerance),
         _checks.count("lsuv", "max_iterations", max_iterations),
     )
-    opening = opened(lsuv, model, sample, key, variables, options)
-    graph = graph_of(opening.call, opening.leaves, opening.sample, into_scans=False)
+    opening = opened(lsuv, model, sample, key, variables, options, arguments)
+    if opening.abstract:
+        raise ValueError("lsuv: variables must be arrays, got shapes alone; pass what model.init returned.")
+    graph = graph_of(opening.call, opening.leaves, opening.sample, into_scans=True)
     uses = {use.leaf: use for use in reversed(graph.uses())}
-    order = sorted(uses, key=lambda index: graph.ops.index(uses[index].op))
-    _all_reached(graph, opening, order)
-    zero = [index for index in order if all_zero(opening.leaves[index])]
-    order = [index for index in order if index not in zero]
-    reason = "all zero, which it may have to be; pass variables in which it is not to draw it"
+    left = _left(graph, opening, uses, leave)
+    places = {id(op): place for place, op in enumerate(graph.ops)}
+    kept = [use for index, use in uses.items() if opening.paths[index] not in left]
+    kept.sort(key=lambda use: places[id(use.op)])
+    if not kept and not left:
+        raise ValueError("lsuv: the kernels must be used in products or convolutions, got no kernel; use match.")
 
-    data = jax.tree.leaves(opening.sample)
-    measure = jax.jit(lambda leaves: _variances(graph, leaves, data, [uses[i].output for i in order]))
     leaves = list(opening.leaves)
-    for index in order:
-        leaves[index] = _orthonormal(graph, uses[index], folded(key, opening.paths[index]), leaves[index])
-
-    fits = [_Fit(opening.paths[index], leaves[index]) for index in order]
-    before = variances = np.asarray(measure(leaves))
+    run, data = jax.jit(measured(graph, kept)), jax.tree.leaves(opening.sample)
+    for use in kept:
+        leaves[use.leaf] = _orthonormal(graph, use, folded(key, opening.paths[use.leaf]), leaves[use.leaf])
+    fits = [_Fit(opening.paths[use.leaf], leaves[use.leaf], graph, use) for use in kept]
+    before = variances = _host(run(leaves, data))
+    order = _in_order(graph, kept)
     # A second round is for kernels that are used before the layer whose outputs they are scaled by.
     for round_ in itertools.count():
-        for position in _bar(list(range(len(order))), progress and round_ == 0):
-            fit = fits[position]
-            while not abs(variances[position] - 1) <= margin:
-                leaves[order[position]] = fit.scaled(float(variances[position]), margin, most)
-                variances = np.asarray(measure(leaves))
-        if (abs(variances - 1) <= margin).all():
+        for number, step in _bar(order, progress and round_ == 0):
+            fit = fits[number]
+            while not abs(variances[number][step] - 1) <= margin:
+                leaves[fit.use.leaf] = fit.scaled(step, float(variances[number][step]), margin, most)
+                variances = _host(run(leaves, data))
+        if all((abs(v - 1) <= margin).all() for v in variances):
             break
-    rows = [
-        ScaledLayer(fit.path, fit.start.shape, float(old), float(new), fit.factor, fit.iterations)
-        for fit, old, new in zip(fits, before, variances, strict=True)
-    ]
-    return opening.rebuilt(leaves), LsuvReport(tuple(rows), {opening.paths[index]: reason for index in zero})
+    rows = [fit.row(old, new) for fit, old, new in zip(fits, before, variances, strict=True)]
+    return opening.rebuilt(leaves), LsuvReport(tuple(rows), left)
+
+
+def _left(graph: Graph, opening: Model, uses: Mapping[int, Use], leave: Sequence[str]) -> dict[str, str]:
+    """The parameters that keep their values though they may be kernels, with the reason."""
+    left = dict[str, str]()
+    for pattern in leave:
+        hits = [path for path in opening.paths if fnmatch.fnmatchcase(path, pattern)]
+        if not hits:
+            raise unknown_name("lsuv", "path in leave", pattern, opening.paths)
+        left |= dict.fromkeys(hits, "as asked for")
+    for index, path in enumerate(opening.paths):
+        if path in left:
+            continue
+        if index not in uses:
+            reason = unused(graph, index).reason.partition(";")[0]
+        elif uses[index].op.inputs[uses[index].operand] not in graph.kernels:
+            reason = "is concatenated with others before its product"
+        elif all_zero(opening.leaves[index]):
+            reason = "all zero, which it may have to be; pass variables in which it is not to draw it"
+        else:
+            reason = ""
+        if reason:
+            left[path] = reason
+    return left
+
+
+def _host(variances: Iterable[Array]) -> list[Any]:
+    return [np.asarray(v, np.float64) for v in variances]
+
+
+def _in_order(graph: Graph, kept: Sequence[Use]) -> list[_Unit]:
+    """The kernels by number, each with its steps, in the order of the computation."""
+    places = {id(op): i for i, op in enumerate(graph.ops)}
+    units = list[tuple[tuple[int, tuple[int, ...], int], _Unit]]()
+    for number, use in enumerate(kept):
+        place, loops = places[id(use.op)], use.op.loops
+        for step in np.ndindex(*(loops[a].length for a in graph.stacked(use))):
+            anchor = loops[0].number if loops else place
+            units.append(((anchor, step, place), (number, step)))
+    return [unit for _, unit in sorted(units)]
+
+
+class _Fit:
+    """The scaling of one kernel, or of one for each step of a scan.
+
+    The variance goes as some power of the factor, 2 but for kernels used repeatedly.
+    """
+
+    def __init__(self, path: str, start: Array, graph: Graph, use: Use) -> None:
+        self.path, self.start, self.graph, self.use = path, start, graph, use
+        self.steps = tuple(use.op.loops[a].length for a in graph.stacked(use))
+        self.factor = np.ones(self.steps)
+        self.iterations = np.zeros(self.steps, int)
+        self.last = dict[tuple[int, ...], _Secant]()
+
+    def scaled(self, step: tuple[int, ...], variance: float, margin: float, most: int) -> Array:
+        """The kernel after one more step, the secant of the logarithms."""
+        if not (1e-30 < variance < np.inf) or self.iterations[step] == most:
+            raise ValueError(
+                f"lsuv: {self.path} must reach a variance of 1 ± {margin:g}, got {variance:.4g} after "
+                f"{self.iterations[step]} scalings; its outputs on this batch are empty, constant, not finite, or do "
+                f"not follow its kernel: look at the data and at the layers before it."
+            )
+        secant = self.last.get(step, _Secant(variance, 0.0))
+        power = secant.power
+        if abs(secant.change) > 0.01:
+            power = float(np.clip(np.log(variance / secant.variance) / secant.change, 1.0, 16.0))
+        change = -float(np.log(variance)) / power
+        self.last[step] = _Secant(variance, change, power)
+        self.iterations[step] += 1
+        self.factor[step] *= np.exp(change)
+        return (self.start * self._spread()).astype(self.start.dtype)
+
+    def _spread(self) -> Any:
+        """The factor of each weight."""
+        if not self.steps:
+            return float(self.factor)
+        places = self.graph.matrices(self.use)
+        flat = np.empty(self.start.size, np.float32)
+        flat[places] = self.factor.reshape(*self.steps, *[1] * (places.ndim - len(self.steps)))
+        return flat.reshape(self.start.shape)
+
+    def row(self, before: Any, after: Any) -> ScaledLayer:
+        old, new = (float(v.flat[np.argmax(np.abs(np.log(np.maximum(v, 1e-300))))]) for v in (before, after))
+        factor, iterations = float(self.factor.mean()), float(self.iterations.mean())
+        return ScaledLayer(self.path, self.start.shape, old, new, factor, iterations)
 
 
 @dataclass
-class _Fit:
-    """The scaling of one kernel: the variance goes as some power of the factor, 2 but for kernels used repeatedly."""
+class _Secant:
+    """A variance, by how much the logarithm of the factor was changed then, and the power that was assumed."""
 
-    path: str
-    start: Array
-    factor: float = 1.0
-    iterations: int = 0
+    variance: float
+    change: float
     power: float = 2.0
-    last: tuple[float, float] | None = None
-
-    def scaled(self, variance: float, margin: float, most: int) -> Array:
-        """The kernel after one more step, the secant of the logarithms."""
-        if not (1e-30 < variance < np.inf) or self.iterations == most:
-            raise ValueError(
-                f"lsuv: {self.path} must reach a variance of 1 ± {margin:g}, got {variance:.4g} after "
-                f"{self.iterations} scalings; its outputs on this batch are empty, constant, not finite, or do not "
-                f"follow its kernel: look at the data and at the layers before it."
-            )
-        if self.last:
-            old_variance, change = self.last
-            if abs(change) > 0.01:
-                self.power = float(np.clip(np.log(variance / old_variance) / change, 1.0, 16.0))
-        step = -np.log(variance) / self.power
-        self.last = variance, step
-        self.iterations, self.factor = self.iterations + 1, self.factor * float(np.exp(step))
-        return (self.start * self.factor).astype(self.start.dtype)
-
-
-def _all_reached(graph: Graph, opening: Model, order: list[int]) -> None:
-    """Refuses kernels that only a loop uses."""
-    hidden = set[int]()
-    if any(op.name in LOOPS for op in graph.ops):
-        inside = graph_of(opening.call, opening.leaves, opening.sample, into_scans=True)
-        entering = [v for op in inside.ops if op.name in LOOPS for v in op.inputs if len(inside.shapes[v]) > 1]
-        hidden = {use.leaf for use in inside.uses()}.union(
-            *(inside.origins.get(v, ()) for v in entering if v not in inside.varying)
-        )
-    missed = [opening.paths[index] for index in sorted(hidden.difference(order))]
-    if missed or not order:
-        what = f"{missed[0]} inside of a loop" if missed else "no kernel"
-        raise ValueError(
-            f"lsuv: the kernels must be used in products or convolutions outside of scans and loops, got {what}; "
-            f"unroll the layers, or use match."
-        )
-
-
-def _variances(graph: Graph, leaves: list[Array], data: list[Array], wanted: list[int]) -> Array:
-    known: dict[int, Any] = dict(zip((*graph.leaves, *graph.data), (*leaves, *data), strict=True)) | graph.constants
-    for op in graph.ops:
-        known.update(zip(op.outputs, graph.run(op, [known[v] for v in op.inputs]), strict=True))
-    return jnp.array([jnp.var(known[v].astype(jnp.float32)) for v in wanted], jnp.float32)
 
 
 def _orthonormal(graph: Graph, use: Use, key: Array, leaf: Array) -> Array:
     places = graph.matrices(use)
-    stacked, rows, columns = places.shape
-    drawn = jax.random.orthogonal(key, rows, (stacked,), jnp.float32, columns)
+    *stacked, rows, columns = places.shape
+    drawn = jax.random.orthogonal(key, rows, tuple(stacked), jnp.float32, columns)
     flat = jnp.zeros(leaf.size, jnp.float32).at[places.ravel()].set(drawn.ravel())
     return flat.reshape(leaf.shape).astype(leaf.dtype)
 
 
-def _bar(layers: list[int], progress: bool) -> Iterable[int]:
+def _bar(layers: list[_Unit], progress: bool) -> Iterable[_Unit]:
     if not progress:
         return layers
     try:

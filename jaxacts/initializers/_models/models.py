@@ -1,4 +1,4 @@
-"""Flax models, linen and nnx, as a list of named parameters and a function of them."""
+"""Models as a list of named parameters and a function of them: Flax modules, callable pytrees, functions of a tree."""
 
 from __future__ import annotations
 
@@ -10,23 +10,29 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.core import Tracer
 
 from jaxacts._core.errors import nearest
 from jaxacts.initializers import _checks
 
-__all__ = ["Model", "all_zero", "folded", "opened", "table"]
+__all__ = ["Model", "all_zero", "folded", "opened", "path_of"]
 
 
 class Model(NamedTuple):
     """``call(leaves, sample)`` gives the arrays of the output; ``rebuilt(leaves)`` what the caller gets back."""
 
     paths: list[str]
-    leaves: list[Array]
-    sample: tuple[Any, ...]
+    leaves: list[Any]
+    sample: Any
     call: Callable[[list[Any], Any], Any]
     rebuilt: Callable[[list[Any]], Any]
+
+    @property
+    def abstract(self) -> bool:
+        """Whether some parameters are known by their shapes alone."""
+        return any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in self.leaves)
 
 
 def folded(key: Array, path: str) -> Array:
@@ -40,16 +46,19 @@ def all_zero(leaf: Any) -> bool:
 
 
 def opened(
-    function: Callable[..., Any], model: Any, sample: Any, key: Array, variables: Any, options: Mapping[str, Any]
+    function: Callable[..., Any],
+    model: Any,
+    sample: Any,
+    key: Array,
+    variables: Any,
+    options: Mapping[str, Any],
+    arguments: Mapping[str, Any] | None,
 ) -> Model:
-    """A linen module, with variables or without, or an nnx module, for the public ``function``."""
+    """A model of any kind for the public ``function``; ``options`` and ``arguments`` are named ones of its call."""
     caller = function.__name__
-    try:
-        from flax import linen, nnx
-    except ImportError as error:
-        raise ImportError(f'{caller}: needs flax; pip install "jaxacts[flax]".') from error
+    named = {**options, **(arguments or {})}
     # Under jit even a constant is traced.
-    if any(isinstance(x, Tracer) for x in jax.tree.leaves((key, sample, variables, jnp.zeros(())))):
+    if any(isinstance(x, Tracer) for x in jax.tree.leaves((key, sample, variables, named, jnp.zeros(())))):
         raise TypeError(
             f"{caller}: runs on the host, but was called while jax traces a function; call it outside of jit, and "
             f"pass what it returns into the jitted function."
@@ -67,24 +76,34 @@ def opened(
                 f"{caller}: sample must be an array, or a tuple of the positional arguments, got {_described(value)}; "
                 f"pass arrays, and what is none by name."
             )
-    if isinstance(model, linen.Module | nnx.Module):
-        _known_options(function, model, options)
-    if isinstance(model, linen.Module):
-        return _linen(caller, model, inputs, key, variables, options)
-    if not isinstance(model, nnx.Module):
+    arrays = {name: value for name, value in named.items() if any(map(_is_array, jax.tree.leaves(value)))}
+    fixed = {name: value for name, value in named.items() if name not in arrays}
+    data = (inputs, arrays)
+    if any(base.__module__.startswith("flax.") for base in type(model).__mro__):
+        from flax import linen, nnx
+
+        if isinstance(model, linen.Module | nnx.Module):
+            _known_options(function, model, options)
+        if isinstance(model, linen.Module):
+            return _linen(caller, model, data, key, variables, fixed)
+        if isinstance(model, nnx.Module):
+            return _nnx(caller, model, data, variables, fixed)
+    if not callable(model) or (variables is None and not any(map(_is_weight, jax.tree.leaves(model)))):
         raise TypeError(
-            f"{caller}: model must be a flax.linen or flax.nnx module, got {type(model).__name__}; "
-            f"pass the module itself."
+            f"{caller}: model must be a flax.linen or flax.nnx module, a callable pytree such as a module of Equinox, "
+            f"or a function with variables, got {type(model).__name__}; pass the module itself, or variables=params."
         )
-    if variables is not None:
-        raise TypeError(f"{caller}: an nnx module has its variables inside; leave the argument variables out.")
-    graphdef, params, rest = nnx.split(model, nnx.Param, ...)
+    if variables is None:
+        return _tree(caller, model, data, lambda model, inputs, named: model(*inputs, **fixed, **named))
+    return _tree(caller, variables, data, lambda tree, inputs, named: model(tree, *inputs, **fixed, **named))
 
-    def rebuilt(params: Any) -> Any:
-        # Variables of its own: what a call writes into them stays out of the model that was passed.
-        return nnx.merge(graphdef, params, jax.tree.map(lambda x: x, rest))
 
-    return _model(caller, params, inputs, lambda params, inputs: rebuilt(params)(*inputs, **options), rebuilt)
+def _is_array(value: Any) -> bool:
+    return isinstance(value, jax.Array | np.ndarray | jax.ShapeDtypeStruct)
+
+
+def _is_weight(value: Any) -> bool:
+    return _is_array(value) and jnp.issubdtype(value.dtype, jnp.inexact)
 
 
 def _known_options(function: Callable[..., Any], model: Any, options: Mapping[str, Any]) -> None:
@@ -124,9 +143,7 @@ def _described(value: Any) -> str:
     return "None" if value is None else type(value).__name__
 
 
-def _linen(
-    caller: str, model: Any, inputs: tuple[Any, ...], key: Array, variables: Any, options: Mapping[str, Any]
-) -> Model:
+def _linen(caller: str, model: Any, data: Any, key: Array, variables: Any, fixed: Mapping[str, Any]) -> Model:
     rngs = {"params": key, "dropout": key}
     if variables is not None and (not isinstance(variables, Mapping) or "params" not in variables):
         got = f"the keys {sorted(variables)}" if isinstance(variables, Mapping) else type(variables).__name__
@@ -134,51 +151,83 @@ def _linen(
             f"{caller}: variables must have the collection 'params', got {got}; pass what model.init returned, "
             f"or {{'params': ...}}."
         )
-    with _calling(caller, inputs):
-        state = model.init(rngs, *inputs, **options) if variables is None else variables
+    with _calling(caller, data[0]):
+        state = model.init(rngs, *data[0], **fixed, **data[1]) if variables is None else variables
     others = {name: part for name, part in state.items() if name != "params"}
+    shown = jax.tree_util.tree_map_with_path(_shown, others)
 
-    def apply(params: Any, inputs: tuple[Any, ...]) -> Any:
+    def apply(params: Any, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
         # Collections that change are listed, so that the training mode of a normalization can be followed too.
-        out, _ = model.apply({"params": params, **others}, *inputs, rngs=rngs, mutable=[*others], **options)
+        everything = {"params": params, **shown}
+        out, _ = model.apply(everything, *inputs, rngs=rngs, mutable=[*others], **fixed, **named)
         return out
 
-    return _model(caller, state.get("params", {}), inputs, apply, lambda params: {"params": params, **others})
+    return _model(caller, state.get("params", {}), data, apply, lambda params: {"params": params, **others})
 
 
-def _model(
-    caller: str,
-    params: Any,
-    inputs: tuple[Any, ...],
-    apply: Callable[[Any, Any], Any],
-    rebuilt: Callable[[Any], Any],
-) -> Model:
+def _shown(path: tuple[Any, ...], leaf: Any) -> Any:
+    """A statistic that is known by its shape alone as it starts: means are 0, all else is 1."""
+    if not isinstance(leaf, jax.ShapeDtypeStruct):
+        return leaf
+    return jnp.full(leaf.shape, 0 if path_of(path).endswith("mean") else 1, leaf.dtype)
+
+
+def _nnx(caller: str, model: Any, data: Any, variables: Any, fixed: Mapping[str, Any]) -> Model:
+    from flax import nnx
+
+    if variables is not None:
+        raise TypeError(f"{caller}: an nnx module has its variables inside; leave the argument variables out.")
+    graphdef, params, rest = nnx.split(model, nnx.Param, ...)
+
+    def rebuilt(params: Any) -> Any:
+        # Variables of its own: what a call writes into them stays out of the model that was passed.
+        return nnx.merge(graphdef, params, jax.tree.map(lambda x: x, rest))
+
+    return _model(caller, params, data, lambda p, inputs, named: rebuilt(p)(*inputs, **fixed, **named), rebuilt)
+
+
+def _tree(caller: str, tree: Any, data: Any, apply: Callable[..., Any]) -> Model:
+    """A pytree of arrays and other things, of which the floating arrays are the parameters."""
+    named, structure = jax.tree_util.tree_flatten_with_path(tree)
+    places = [i for i, (_, leaf) in enumerate(named) if _is_weight(leaf)]
+
+    def rebuilt(leaves: list[Any]) -> Any:
+        everything = [leaf for _, leaf in named]
+        for place, leaf in zip(places, leaves, strict=True):
+            everything[place] = leaf
+        return jax.tree.unflatten(structure, everything)
+
+    def call(leaves: list[Any], sample: Any) -> Any:
+        with _calling(caller, data[0]):
+            return _arrays(apply(rebuilt(leaves), *sample))
+
+    paths = [jax.tree_util.keystr(named[i][0], simple=True, separator="/") for i in places]
+    return Model(paths, [named[i][1] for i in places], data, call, rebuilt)
+
+
+def _model(caller: str, params: Any, data: Any, apply: Callable[..., Any], rebuilt: Callable[[Any], Any]) -> Model:
     named, tree = jax.tree_util.tree_flatten_with_path(params)
 
     def call(leaves: list[Any], sample: Any) -> Any:
-        with _calling(caller, inputs):
-            out = apply(jax.tree.unflatten(tree, leaves), sample)
-        return [x for x in jax.tree.leaves(out) if isinstance(x, Array)]
+        with _calling(caller, data[0]):
+            return _arrays(apply(jax.tree.unflatten(tree, leaves), *sample))
 
     return Model(
-        [_path(path) for path, _ in named],
+        [path_of(path) for path, _ in named],
         [leaf for _, leaf in named],
-        inputs,
+        data,
         call,
         lambda leaves: rebuilt(jax.tree.unflatten(tree, leaves)),
     )
 
 
-def _path(keys: tuple[Any, ...]) -> str:
+def _arrays(out: Any) -> list[Array]:
+    return [x for x in jax.tree.leaves(out) if isinstance(x, Array)]
+
+
+def path_of(keys: tuple[Any, ...]) -> str:
     """``encoder/layers/0/kernel``: the names without the boxes that some parameters are wrapped in."""
     parts = [str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in keys]
     while len(parts) > 1 and isinstance(keys[len(parts) - 1], jax.tree_util.GetAttrKey):
         parts.pop()
     return "/".join(parts)
-
-
-def table(rows: list[tuple[str, ...]], left: Mapping[str, str]) -> str:
-    """Lines with their columns under each other, and below them what was left alone."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, *(f"left alone: {path} ({why})" for path, why in left.items())])

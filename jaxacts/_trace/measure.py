@@ -1,0 +1,91 @@
+"""The variances of the outputs of layers, also of those inside of scans, where each step has its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxacts._trace.graph import PRODUCTS, Graph, Use, called
+
+__all__ = ["measured"]
+
+
+def measured(graph: Graph, uses: Sequence[Use]) -> Callable[[Sequence[Any], Sequence[Any]], list[Array]]:
+    """A function of parameters and data that gives the variance of the outputs of each use.
+
+    It runs the program of the graph. A kernel that a scan has for each step has as many variances, outermost scan
+    first; over the steps that share a kernel the outputs are taken together.
+    """
+    products = [op for op in graph.ops if op.name in PRODUCTS]
+    wanted = [next(i for i, op in enumerate(products) if op is use.op) for use in uses]
+    columns = {number: set[tuple[int, int] | None]() for number in wanted}
+    for number, use in zip(wanted, uses, strict=True):
+        columns[number].add(use.columns)
+    shared = [[a for a in range(len(use.op.loops)) if a not in graph.stacked(use)] for use in uses]
+
+    def run(leaves: Sequence[Any], data: Sequence[Any]) -> list[Array]:
+        program = graph.program
+        _, taps = _Taps(columns).run(program.jaxpr, program.consts, [*leaves, *data])
+        found = list[Array]()
+        for number, use, axes in zip(wanted, uses, shared, strict=True):
+            mean, square = (jnp.mean(x, axis=tuple(axes)) for x in taps[number, use.columns])
+            found.append(jnp.maximum(square - mean**2, 0))
+        return found
+
+    return run
+
+
+class _Taps:
+    """Runs a program and takes mean and mean square of the results of some of its products, by their number."""
+
+    def __init__(self, wanted: dict[int, set[tuple[int, int] | None]]) -> None:
+        self.wanted, self.number = wanted, 0
+
+    def run(self, jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any]) -> tuple[list[Any], dict[Any, Any]]:
+        known: dict[Any, Any] = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *arguments), strict=True))
+        taps = dict[Any, Any]()
+        for eqn in jaxpr.eqns:
+            operands = [v.val if hasattr(v, "val") else known[v] for v in eqn.invars]
+            name, inner = eqn.primitive.name, called(eqn)
+            if inner is not None:
+                outputs, more = self.run(*inner, operands)
+                taps |= more
+            elif name == "scan":
+                outputs, more = self._scan(eqn.params, operands)
+                taps |= more
+            else:
+                result = eqn.primitive.bind(*operands, **eqn.params)
+                outputs = list(result) if eqn.primitive.multiple_results else [result]
+            if name in PRODUCTS:
+                for columns in self.wanted.get(self.number, ()):
+                    taps[self.number, columns] = _mean_and_square(outputs[0], columns)
+                self.number += 1
+            known.update(zip(eqn.outvars, outputs, strict=True))
+        return [v.val if hasattr(v, "val") else known[v] for v in jaxpr.outvars], taps
+
+    def _scan(self, params: dict[str, Any], operands: list[Any]) -> tuple[list[Any], dict[Any, Any]]:
+        body, consts, carried = params["jaxpr"], params["num_consts"], params["num_carry"]
+        start = self.number
+
+        def step(carry: list[Any], xs: list[Any]) -> tuple[list[Any], Any]:
+            self.number = start  # a scan may trace its body more than once
+            outputs, taps = self.run(body.jaxpr, body.consts, [*operands[:consts], *carry, *xs])
+            return outputs[:carried], (outputs[carried:], taps)
+
+        carry, (ys, taps) = jax.lax.scan(
+            step,
+            operands[consts : consts + carried],
+            operands[consts + carried :],
+            length=params["length"],
+            reverse=params["reverse"],
+        )
+        return [*carry, *ys], taps
+
+
+def _mean_and_square(x: Array, columns: tuple[int, int] | None) -> tuple[Array, Array]:
+    wide = (x if columns is None else x[..., columns[0] : columns[1]]).astype(jnp.float32)
+    return jnp.mean(wide), jnp.mean(jnp.square(wide))

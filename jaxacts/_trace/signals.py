@@ -1,0 +1,37 @@
+"""What a value is to the layer whose output is followed: a function of that output, or a statistic of one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["Signal", "Statistic"]
+
+
+class Signal(NamedTuple):
+    """An elementwise function of z: the value that computes it, and which rearrangement of the elements it has.
+
+    ``base`` is the value that stands for z, -1 for the output of the layer itself, and ``factor`` by what that has been
+    multiplied. One that is ``summed`` over windows still lacks the division that makes it a mean; one that is
+    ``uneven`` has been multiplied by another signal, and is ``spoiled`` where an activation has met it since. ``terms``
+    is how many layers have been added up in it, and ``columns`` which of the outputs of the layer it holds.
+    """
+
+    expr: int
+    part: int
+    linear: bool = True
+    uneven: bool = False
+    shifted: bool = False
+    summed: bool = False
+    base: int = -1
+    factor: float = 1.0
+    spoiled: str = ""
+    terms: int = 1
+    columns: tuple[int, int] | None = None
+
+
+class Statistic(NamedTuple):
+    """A sum, mean or maximum of a signal; as a value of its own, where it may be one, it is a signal itself."""
+
+    of: Signal
+    maximum: bool = False
+    own: Signal | None = None

@@ -1,0 +1,115 @@
+"""Kernels with the standard deviations that were found for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.sharding import NamedSharding
+
+from jaxacts._trace.graph import Graph, Op
+from jaxacts.initializers import _checks
+from jaxacts.initializers._fans.fans import FAN, KernelSpec
+from jaxacts.initializers._models.found import Found
+from jaxacts.initializers._orthogonal import Orthogonal
+from jaxacts.initializers._variance import Distribution, Mode, of_variance
+
+__all__ = ["Residual", "drawn", "is_identity", "is_orthogonal", "residual_factors", "root_mean_square"]
+
+Residual: TypeAlias = Literal["depth_scaled", "layer_scaled", "zero"]
+
+
+class _Addition(NamedTuple):
+    """One residual addition: where its scan stands, or it itself, the step, and where it stands."""
+
+    anchor: int
+    step: int
+    place: int
+
+
+def residual_factors(graph: Graph, found: Mapping[int, Found], residual: Residual | None) -> dict[int, Any]:
+    """The factor of each kernel that ends a residual branch: a number, or one for each step of a scan."""
+    places = {id(op): i for i, op in enumerate(graph.ops)}
+
+    def additions(op: Op) -> list[_Addition]:
+        steps = math.prod(loop.length for loop in op.loops)
+        place = places[id(op)]
+        anchor = op.loops[0].number if op.loops else place
+        return [_Addition(anchor, step, place) for step in range(steps)]
+
+    ended = {index: sorted({a for op in one.branches for a in additions(op)}) for index, one in found.items()}
+    order = {a: i for i, a in enumerate(sorted({a for some in ended.values() for a in some}), start=1)}
+    factors = dict[int, Any]()
+    for index, some in ended.items():
+        if not some or residual is None:
+            continue
+        if residual != "layer_scaled":
+            factors[index] = 0.0 if residual == "zero" else len(order) ** -0.5
+            continue
+        scales = np.array([(2 * math.ceil(order[a] / 2)) ** -0.5 for a in some])
+        each = len(graph.stacked(found[index].use)) == 1 and len(found[index].use.op.loops) == 1
+        factors[index] = scales if each else float(scales[0])
+    return factors
+
+
+def drawn(
+    graph: Graph, found: Found, leaf: Any, key: Array, mode: Mode, distribution: Distribution, factor: Any
+) -> tuple[Any, float]:
+    """The new kernel, and the root mean square that its weights are meant to have."""
+    fan = FAN[mode](found.use.fan_in, found.use.fan_out)
+    gains = [part.gain for part in found.parts]
+    if len(found.parts) == 1 and np.ndim(factor) == 0:
+        variance: Any = (gains[0] / fan**0.5 * factor) ** 2
+        mean = variance
+    else:
+        places = graph.matrices(found.use)
+        columns = np.full(places.shape[-1], gains[0], np.float32)
+        for part in found.parts if len(found.parts) > 1 else ():
+            columns[slice(*(part.columns or ()))] = part.gain
+        steps = np.reshape(factor, np.shape(factor) + (1,) * (places.ndim - np.ndim(factor)))
+        variance = np.empty(leaf.size, np.float32)
+        variance[places] = np.square(columns * steps) / fan
+        variance = variance.reshape(leaf.shape)
+        mean = float(variance.mean(dtype=np.float64))
+    if isinstance(leaf, jax.ShapeDtypeStruct):
+        return leaf, mean**0.5
+    placement = getattr(leaf, "sharding", None)
+    sharding = placement if isinstance(placement, NamedSharding) else None
+    if "orthogonal" in found.notes:
+        scale: Any = np.sqrt(variance * found.use.fan_in)
+        init = Orthogonal("match", None, _checks.multiplier("match", "scale", scale), KernelSpec(), "fan_in")
+    else:
+        init = of_variance("match", variance, distribution)
+    return init(key, leaf.shape, leaf.dtype, sharding), mean**0.5
+
+
+@jax.jit
+def root_mean_square(leaf: Any) -> Array:
+    """Of all weights, whatever their dtype."""
+    return jnp.sqrt(jnp.mean(jnp.square(jnp.abs(leaf).astype(jnp.float32))))
+
+
+def is_orthogonal(leaf: Any) -> bool:
+    """Whether a matrix has orthogonal columns, or rows, of one norm, by the first few of them."""
+    if isinstance(leaf, jax.ShapeDtypeStruct) or np.ndim(leaf) != 2 or min(leaf.shape) < 4:
+        return False
+    some = leaf[:, :8] if leaf.shape[0] >= leaf.shape[1] else leaf[:8].T
+    wide = np.asarray(some, np.float64)
+    product = wide.T @ wide
+    size = product.trace() / len(product)
+    return bool(size > 0 and np.abs(product - size * np.eye(len(product))).max() < 0.01 * size)
+
+
+def is_identity(leaf: Any) -> bool:
+    """Whether a square matrix is the identity times a number."""
+    if isinstance(leaf, jax.ShapeDtypeStruct) or np.ndim(leaf) != 2 or leaf.shape[0] != leaf.shape[1]:
+        return False
+    first = np.asarray(leaf[0], np.float64)
+    if not first[0] or first[1:].any():
+        return False
+    return bool(jnp.all(leaf == leaf[0, 0] * jnp.eye(len(leaf), dtype=leaf.dtype)))
