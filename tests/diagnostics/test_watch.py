@@ -90,8 +90,7 @@ def test_every_activation_of_the_catalogue_is_recognized_and_its_saturation_is_t
     z = jnp.linspace(-12, 12, 1201)[:, None]
     watch = diagnostics.watch(model, z, variables=jnp.ones((1, 1)))
     (layer,) = watch.layers
-    same = jaxacts.get(layer.activation.removesuffix(" (exact)")) if layer.activation in jaxacts.catalogue() else None
-    assert layer.activation == name or same is not None
+    assert layer.activation == name
     _, state = watch(jnp.ones((1, 1)), z)
     slope = np.asarray(jax.vmap(jax.grad(lambda x: entry.function(x, **arguments)))(z[:, 0]))
     small, z_ = np.abs(slope) < 0.01, np.asarray(z[:, 0])
@@ -123,7 +122,7 @@ def test_callable_pytree_under_vmap_counts_like_a_batch() -> None:
     assert names(watch) == (("layers/0", "softplus"), ("layers/1", "softplus"))
     y, state = jax.vmap(lambda x: watch(model, x, watch.init()))(x)
     close(y, jax.vmap(model)(x))
-    with pytest.raises(ValueError, match=r"report: the sums of layers/0 must have 0 axes .* merge\(state, axis=0\)"):
+    with pytest.raises(ValueError, match=r"report: the sums of layers/0 must have 0 axes .*merge\(state, axis=0\)"):
         diagnostics.report(state)
     merged = diagnostics.merge(state, axis=0)
     whole = diagnostics.watch(lambda m, x: jax.vmap(m)(x), x, variables=model)
@@ -143,8 +142,6 @@ def test_batches_merge_to_the_whole() -> None:
     _, second = run(variables, x[2:], watch.init())
     close(both.layers, whole.layers, 1e-4)
     close(diagnostics.merge(first, second), both)
-    _, scanned = jax.lax.scan(lambda s, x: (watch(variables, x, s)[1], None), watch.init(), x.reshape(2, 2, 8, 8, 2))[::-1]
-    del scanned
     carried, _ = jax.lax.scan(lambda s, x: (watch(variables, x, s)[1], None), watch.init(), x.reshape(2, 2, 8, 8, 2))
     close(carried.layers, whole.layers, 1e-4)
 
