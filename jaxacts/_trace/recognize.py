@@ -53,10 +53,10 @@ def same(f: Callable[..., Any] | float, g: Callable[..., Any] | float) -> bool:
     return bool(np.allclose(_table(f), _table(g), rtol=1e-4, atol=1e-4))
 
 
-def agrees(name: str, function: Callable[..., Any]) -> bool:
-    """Whether the function is this activation of the catalogue up to constants rounded to 16 bits."""
+def agrees(name: str, function: Callable[..., Any], tolerance: float) -> bool:
+    """Whether the function is this activation of the catalogue, up to a tolerance for rounded constants."""
     entry = catalogue()[name]
-    return entry.elementwise and bool(np.allclose(_table(function), _known(name)[1], rtol=0.02, atol=0.02))
+    return entry.elementwise and bool(np.allclose(_table(function), _known(name)[1], rtol=tolerance, atol=tolerance))
 
 
 def _table(function: Callable[..., Any]) -> Floats:

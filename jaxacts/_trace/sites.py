@@ -285,7 +285,7 @@ class _Search:
         signal = Signal(end, start, False)
         try:
             function = trail.function(signal)
-            name = next((n for n in self._suggested(end) if agrees(n, function)), None)
+            name = next((n for n, tolerance in self._suggested(end) if agrees(n, function, tolerance)), None)
             function, name = (catalogue()[name].function, name) if name else recognized(trail, signal)
         except KeyError:  # a parameter, of which the graph knows the shape alone
             some = {leaf: np.full(self.graph.shapes[leaf], 0.25, np.float32) for leaf in self.graph.leaves}
@@ -296,11 +296,18 @@ class _Search:
         self.names[key] = function, name
         return function, name
 
-    def _suggested(self, value: int) -> tuple[str, ...]:
-        """What a function of 16 bits may be, whose constants are not quite those of the catalogue."""
+    def _suggested(self, value: int) -> list[tuple[str, float]]:
+        """Names to try first, with a tolerance: those of the calls, and in 16 bits what has rounded constants."""
         half = self.at[value][0][1].aval.dtype.itemsize < 4
-        scope = tuple(name for name in self.graph.producer[value].scope if name in catalogue())
-        return (*scope, "gelu", "silu") if half else ()
+        names = [name for name in self.graph.producer[value].scope if name in catalogue()]
+        return [(name, 0.02 if half else 1e-4) for name in (*names, *(("gelu", "silu") if half else ()))]
+
+    def unscaled(self, start: int, end: int) -> int:
+        """The result without the numbers that it is scaled by, as before dropout, if that has a name."""
+        if self.named(start, end)[1] in _PLAIN:
+            return end
+        bare = next(v for v in self.tree.chain(end) if self.tree.kind[v] is _Kind.CURVED)
+        return bare if bare != end and self.named(start, bare)[1] in _PLAIN else end
 
     def _written(self, value: int, start: int, memo: dict[int, int]) -> tuple[Any, ...]:
         """The operations from one value to another, equal for equal functions."""
@@ -361,6 +368,7 @@ def sites_of(graph: Graph, paths: Sequence[str]) -> Sites:
         for end, start in search.ends().items()
         if not any(search.place(start, end)[0][: len(call)] == call for call in calls)
     }
+    curves = {search.unscaled(start, end): start for end, start in curves.items()}
     results = {v: name for v, name in calls.values() if name not in ("softmax", "log_softmax")}
     tapped = {op.outputs[0]: name for op in graph.ops if (name := _tap(op))}
     for end in sorted({*curves, *results, *tapped}):

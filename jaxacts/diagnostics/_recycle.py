@@ -88,7 +88,7 @@ def recycle(
         >>> watch = diagnostics.watch(model, x, variables=params)
         >>> _, state = watch(params, x)
         >>> new, _, units, _ = diagnostics.recycle(watch, params, None, state, jax.random.key(1))
-        >>> int(units["a.relu"]), new["b"].tolist(), new["c"].tolist()
+        >>> int(units["a"]), new["b"].tolist(), new["c"].tolist()
         (1, [0.0, 0.0, 0.0], [[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
 
     References:
