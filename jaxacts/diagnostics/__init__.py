@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from jaxacts.diagnostics import plots
 from jaxacts.diagnostics._flow import FlowReport, FrozenReport, FrozenUnits, LayerFlow, frozen_units, gradient_flow
 from jaxacts.diagnostics._initial import InitialReport, LayerStart, at_init
+from jaxacts.diagnostics._propagation import Depth, PropagationReport, propagation
 from jaxacts.diagnostics._recycle import Recycled, recycle
 from jaxacts.diagnostics._report import LayerHealth, Report, report
 from jaxacts.diagnostics._state import Layer, State, UnitSums, merge
 from jaxacts.diagnostics._watch import Watch, tap, watch
 
 __all__ = [
+    "Depth",
     "FlowReport",
     "FrozenReport",
     "FrozenUnits",
@@ -18,6 +21,7 @@ __all__ = [
     "LayerFlow",
     "LayerHealth",
     "LayerStart",
+    "PropagationReport",
     "Recycled",
     "Report",
     "State",
@@ -27,6 +31,8 @@ __all__ = [
     "frozen_units",
     "gradient_flow",
     "merge",
+    "plots",
+    "propagation",
     "recycle",
     "report",
     "tap",

@@ -1,0 +1,79 @@
+"""Look at a model before it is trained: variances and gradients by layer, and which initializer would be right.
+
+The model is a Flax module, or a function without arguments that makes one. It is called with normal random numbers of
+the given shapes. The exit code is 1 where signals or gradients vanish or explode.
+
+examples:
+  python -m jaxacts doctor mymodule:model --sample 32,784
+  python -m jaxacts doctor mymodule:make_model --sample 8,32,32,3 --option train=false
+  python -m jaxacts doctor mymodule:language_model --sample 4,128 --dtype int32 --below 1000
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxacts._commands.common import UsageError, loaded
+from jaxacts.diagnostics import at_init
+
+__all__ = ["add_arguments", "run"]
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    try:
+        shape = tuple(int(part) for part in text.replace("x", ",").split(",") if part)
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise argparse.ArgumentTypeError(f"must be sizes such as 32,784, got {text!r}")
+    return shape
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not (equals and name.isidentifier()):
+        raise argparse.ArgumentTypeError(f"must be name=value, such as train=false, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("model", help="module:model")
+    add("--sample", type=_shape, action="append", required=True, metavar="SHAPE", help="of an input, such as 32,784")
+    add("--dtype", default="float32", help="of the inputs (default float32)")
+    add("--below", type=int, default=10, help="integers are drawn from 0 up to this (default 10)")
+    add("--option", type=_option, action="append", default=[], metavar="NAME=VALUE", help="argument of the call")
+    add("--seed", type=int, default=0, help="of weights and inputs (default 0)")
+
+
+def run(options: argparse.Namespace) -> tuple[list[Any], Any, int]:
+    model = loaded(options.model, "model")
+    if inspect.isfunction(model) and not inspect.signature(model).parameters:
+        model = model()
+    weights, *keys = jax.random.split(jax.random.key(options.seed), 1 + len(options.sample))
+    try:
+        dtype = jnp.dtype(options.dtype)
+    except TypeError:
+        raise UsageError(f"--dtype: unknown dtype {options.dtype!r}; write float32, bfloat16 or int32.") from None
+
+    def draw(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        if jnp.issubdtype(dtype, jnp.integer):
+            return jax.random.randint(key, shape, 0, options.below, dtype)
+        return jax.random.normal(key, shape, dtype)
+
+    sample = tuple(draw(key, shape) for key, shape in zip(keys, options.sample, strict=True))
+    try:
+        report = at_init(model, sample, weights, **dict(options.option))
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from None
+    healthy = report.flow.verdict == "healthy" and abs(report.drift) * (len(report.rows) - 1) < 4.6
+    return [report], report.to_dict(), int(not healthy)
