@@ -339,7 +339,6 @@ REFERENCES: dict[str, Reference] = {
     "relu": Reference(relu),
     "rational": Reference(rational, ({}, {"numerator": (0.25, 1.0, -0.5), "denominator": (-0.5, 0.25, 0.125)})),
     "rational": Reference(rational, ({}, {"numerator": (4.0, 1.0, 0.5), "denominator": (0.0, 0.25)})),
-    "relu": Reference(lambda x: x if x > 0 else mp.mpf(0)),
     "relu6": Reference(lambda x: min(max(x, mp.mpf(0)), mp.mpf(6))),
     "relu_squared": Reference(lambda x: max(x, mp.mpf(0)) ** 2),
     "rrelu": Reference(rrelu, ({}, {"deterministic": False, "key": jax.random.key(3)}, {"lower": 0.0, "upper": 0.5})),

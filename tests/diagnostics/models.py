@@ -65,7 +65,10 @@ class Transformer(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         x = nn.Dense(8, dtype=jnp.bfloat16)(x)
         scanned = nn.scan(
-            nn.remat(TransformerBlock), variable_axes={"params": 0}, split_rngs={"params": True, "dropout": True}, length=3
+            nn.remat(TransformerBlock),
+            variable_axes={"params": 0},
+            split_rngs={"params": True, "dropout": True},
+            length=3,
         )
         return nn.Dense(5)(scanned(name="blocks")(x, None)[0])
 
@@ -208,9 +211,7 @@ CASES = {
             (f"{LSTM}/hg.tanh.2", "tanh"),
         ),
     ),
-    "gru": Case(
-        Gru(), (2, 5, 4), (("GRUCell_0/hr", "sigmoid"), ("GRUCell_0/hz", "sigmoid"), ("GRUCell_0/hn", "tanh"))
-    ),
+    "gru": Case(Gru(), (2, 5, 4), (("GRUCell_0/hr", "sigmoid"), ("GRUCell_0/hz", "sigmoid"), ("GRUCell_0/hn", "tanh"))),
     "parametric, in training": Case(
         Parametric(),
         (8, 5),

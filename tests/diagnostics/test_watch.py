@@ -232,7 +232,11 @@ def test_what_cannot_be_followed_is_named_and_a_tap_helps() -> None:
         (lambda: diagnostics.watch(nn.Dense(2), jnp.ones((1, 2)), every=0), ValueError, "every must be at least 1"),
         (lambda: diagnostics.watch(nn.Dense(2), jnp.ones((1, 2)), epsilon=0), ValueError, "epsilon must be positive"),
         (lambda: diagnostics.watch(nn.Dense(2), jnp.ones((1, 2)), bins=[1, 0]), ValueError, "two rising edges"),
-        (lambda: diagnostics.watch(equinox_like(), jnp.ones(5), variables=1), TypeError, "leave the argument variables"),
+        (
+            lambda: diagnostics.watch(equinox_like(), jnp.ones(5), variables=1),
+            TypeError,
+            "leave the argument variables",
+        ),
         (lambda: diagnostics.tap(jnp.ones(2), 3), TypeError, "tap: name must be a str, got int"),
         (lambda: diagnostics.merge(), ValueError, "merge: needs at least one state"),
         (lambda: diagnostics.merge(3), TypeError, "merge: states must be those of a watch, got int"),
