@@ -337,7 +337,6 @@ REFERENCES: dict[str, Reference] = {
     "quick_gelu": Reference(lambda x: x * sigmoid(mp.mpf("1.702") * x)),
     "reglu": Reference(gated(lambda g, v: relu(g) * v), _PACKED),
     "relu": Reference(relu),
-    "rational": Reference(rational, ({}, {"numerator": (0.25, 1.0, -0.5), "denominator": (-0.5, 0.25, 0.125)})),
     "rational": Reference(rational, ({}, {"numerator": (4.0, 1.0, 0.5), "denominator": (0.0, 0.25)})),
     "relu6": Reference(lambda x: min(max(x, mp.mpf(0)), mp.mpf(6))),
     "relu_squared": Reference(lambda x: max(x, mp.mpf(0)) ** 2),
@@ -362,7 +361,6 @@ REFERENCES: dict[str, Reference] = {
     "sparse_sigmoid": Reference(lambda x: min(max(x + 1, mp.mpf(0)), mp.mpf(2)) / 2),
     "sparsemax": Reference(lambda xs, axis, where: entmax(xs, 2, axis, where), ({}, {"where": _MASK}), floor=1.0),
     "sqrt_softplus": Reference(lambda x: mp.sqrt(mp.log1p(mp.exp(x)))),
-    "spline": Reference(spline, ({}, {"coefficients": (1.0, -0.5, 0.25, 2.0), "scale": 0.5, "grid": (-2.0, 3.0)})),
     "spline": Reference(spline, ({}, {"coefficients": (1.0, 0.5, 0.25, 2.0), "scale": 0.5, "grid": (-2.0, 3.0)})),
     "squareplus": Reference(lambda x, b: (x + mp.sqrt(x * x + b)) / 2, ({}, {"b": 1.0}, {"b": 0.25})),
     "srelu": Reference(
