@@ -23,20 +23,10 @@ from jax import Array
 
 from jaxacts._trace.graph import PRODUCTS, Graph, Op, Use
 from jaxacts._trace.primitives import ELEMENTWISE, KEEPS_ELEMENTS, MOVES, REDUCES, SAME_PLACE, SCATTERS, SUMS, WINDOWED
-from jaxacts._trace.signals import Signal, Statistic
+from jaxacts._trace.signals import GATES, INSIDE, MAXOUT, Signal, Statistic
 from jaxacts.lookup import catalogue
 
 __all__ = ["Signal", "Trail", "follow"]
-
-_MAXOUT = "maxout, whose gain is 1 for 2 pieces, 0.885 for 3, 0.803 for 4"
-# What splits its input into a gate and its values, by the function, with the activation of the gate.
-_GATES = {"glu": "sigmoid", "swiglu": "silu", "geglu": "gelu", "reglu": "relu"}
-# What cannot be followed into, by the function that it happens in.
-_INSIDE = {
-    "dice": "meets statistics of the batch in dice: evaluate it, by use_running_average=True or model.eval()",
-    "maxout": f"goes into {_MAXOUT}",
-    "rrelu": "meets the slopes that rrelu draws: evaluate it, by deterministic=True or model.eval()",
-}
 
 
 @dataclass
@@ -139,10 +129,10 @@ class Trail:
     def refuse(self, op: Op, reason: str) -> None:
         """With the reason, in which ``{}`` stands for where the operation is found."""
         place = self._place(op)
-        if place in _GATES:
-            self.gate = _GATES[place]
+        if place in GATES:
+            self.gate = GATES[place]
             return
-        self.unclear[_INSIDE.get(place, reason.format(place))] = None
+        self.unclear[INSIDE.get(place, reason.format(place))] = None
 
     def _place(self, op: Op) -> str:
         """The activation of the catalogue that the operation is a part of, or its own name."""
@@ -154,7 +144,7 @@ class Trail:
         if isinstance(state, Signal):
             self.end(state)
         elif state.maximum and state.of.linear:
-            self.unclear[f"goes into a maximum over an axis (reduce_max), which may be pooling or {_MAXOUT}"] = None
+            self.unclear[f"goes into a maximum over an axis (reduce_max), which may be pooling or {MAXOUT}"] = None
         else:
             self.end(state.own or state.of)
 
@@ -186,7 +176,7 @@ class Trail:
 
     def _draws(self, op: Op, signals: dict[int, Signal]) -> bool:
         """Whether the signals meet random numbers, but for noise that is added, or scaled by what they have become."""
-        scales = op.name == "mul" and not any(s.linear for s in signals.values()) and self._place(op) not in _INSIDE
+        scales = op.name == "mul" and not any(s.linear for s in signals.values()) and self._place(op) not in INSIDE
         return bool(signals and op.name not in SUMS and self.graph.drawn.intersection(op.inputs)) and not scales
 
     def _product(self, op: Op, signals: dict[int, Signal], statistics: dict[int, Statistic]) -> None:
@@ -226,7 +216,7 @@ class Trail:
         """The rest of a normalization, or what a model computes of a mean."""
         first = next(iter(statistics.values()))
         own = {v: s.own for v, s in statistics.items() if s.own}
-        alone = len(own) == len(statistics) and len(set(own.values())) == 1
+        alone = len(own) == len(statistics) and len({s.base for s in own.values()}) == 1
         if others and not (alone and op.name in SUMS):
             return  # the rest of a normalization of a signal that has ended
         if not alone:
@@ -336,6 +326,8 @@ class Trail:
             if op.name in SUMS and all(s.linear for s in signals.values()):
                 # A stream in a loop, and the branch that is added to it.
                 return self._anew(min(signals.values(), key=lambda s: s.base), out, uneven=False)
+            if len({s.columns for s in signals.values()} - {None}) == len(signals):
+                return self._parts(op, list(signals.values()))
             return self.refuse(op, "is multiplied by another signal, or by values that differ, before {}")
         if len({s.part for s in signals.values()}) > 1:
             return self._parts(op, list(signals.values()))

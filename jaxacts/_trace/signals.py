@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Signal", "Statistic"]
+__all__ = ["GATES", "INSIDE", "MAXOUT", "Signal", "Statistic"]
+
+MAXOUT = "maxout, whose gain is 1 for 2 pieces, 0.885 for 3, 0.803 for 4"
+# What splits its input into a gate and its values, by the function, with the activation of the gate.
+GATES = {"glu": "sigmoid", "swiglu": "silu", "geglu": "gelu", "reglu": "relu"}
+# What cannot be followed into, by the function that it happens in.
+INSIDE = {
+    "dice": "meets statistics of the batch in dice: evaluate it, by use_running_average=True or model.eval()",
+    "maxout": f"goes into {MAXOUT}",
+    "rrelu": "meets the slopes that rrelu draws: evaluate it, by deterministic=True or model.eval()",
+}
 
 
 class Signal(NamedTuple):

@@ -14,7 +14,7 @@ from the activation behind it:
 * :func:`for_activation` takes the variance from any activation by its :func:`gain`, and :func:`critical` from the
   theory of infinitely deep networks;
 * :func:`depth_scaled`, :func:`fixup` and :func:`deepnorm` are for residual networks;
-* :func:`match` and :func:`lsuv` take a whole Flax model;
+* :func:`match`, :func:`lsuv` and :func:`by_path` take a whole model, of Flax, of Equinox or plain;
 * :func:`small_init`, :func:`wang_init`, :func:`spectral`, :func:`t_fixup`, :func:`siren` and :func:`finer` are what
   models of these names start with;
 * :func:`transformed` serves parameters that the model uses through a function, :func:`blocks` packed ones,
@@ -51,6 +51,7 @@ from jaxacts.initializers._composed.transformed import softplus_inverse, transfo
 from jaxacts.initializers._constants import constant, ones, zeros
 from jaxacts.initializers._fans.fans import Fans, fans
 from jaxacts.initializers._fans.layers import Conv, Dense, Einsum, Embed
+from jaxacts.initializers._models.by_path import by_path
 from jaxacts.initializers._models.lsuv import lsuv
 from jaxacts.initializers._models.match import match
 from jaxacts.initializers._models.reports import LsuvReport, MatchedLayer, MatchReport, ScaledLayer
@@ -107,6 +108,7 @@ __all__ = [
     "Siren",
     "TFixup",
     "blocks",
+    "by_path",
     "constant",
     "correlation_map",
     "critical",

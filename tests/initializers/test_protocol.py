@@ -67,6 +67,7 @@ OTHERS = [
     "Siren",
     "TFixup",
     "blocks",
+    "by_path",
     "correlation_map",
     "critical",
     "deepnorm",

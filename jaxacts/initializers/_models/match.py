@@ -119,7 +119,7 @@ def match(
         >>> variables, report = match(model, jnp.ones((1, 16)), jax.random.key(0))
         >>> for row in report.layers:
         ...     print(row.path, row.fan_in, row.activation, round(row.gain, 4), round(row.std, 4), round(row.chi_1, 2))
-        layers_0/kernel 16 gelu 1.5336 0.3834 1.08
+        layers_0/kernel 16 gelu 1.5336 0.3834 1.07
         layers_2/kernel 64 tanh 1.5925 0.1991 1.18
         layers_4/kernel 64 linear 1.0 0.125 1.0
         >>> report.assert_healthy()

@@ -17,7 +17,7 @@ from jax.core import Tracer
 from jaxacts._core.errors import nearest
 from jaxacts.initializers import _checks
 
-__all__ = ["Model", "all_zero", "folded", "opened", "path_of"]
+__all__ = ["Model", "all_zero", "folded", "is_flax", "is_weight", "opened", "path_of"]
 
 
 class Model(NamedTuple):
@@ -79,7 +79,7 @@ def opened(
     arrays = {name: value for name, value in named.items() if any(map(_is_array, jax.tree.leaves(value)))}
     fixed = {name: value for name, value in named.items() if name not in arrays}
     data = (inputs, arrays)
-    if any(base.__module__.startswith("flax.") for base in type(model).__mro__):
+    if is_flax(model):
         from flax import linen, nnx
 
         if isinstance(model, linen.Module | nnx.Module):
@@ -88,7 +88,7 @@ def opened(
             return _linen(caller, model, data, key, variables, fixed)
         if isinstance(model, nnx.Module):
             return _nnx(caller, model, data, variables, fixed)
-    if not callable(model) or (variables is None and not any(map(_is_weight, jax.tree.leaves(model)))):
+    if not callable(model) or (variables is None and not any(map(is_weight, jax.tree.leaves(model)))):
         raise TypeError(
             f"{caller}: model must be a flax.linen or flax.nnx module, a callable pytree such as a module of Equinox, "
             f"or a function with variables, got {type(model).__name__}; pass the module itself, or variables=params."
@@ -98,11 +98,19 @@ def opened(
     return _tree(caller, variables, data, lambda tree, inputs, named: model(tree, *inputs, **fixed, **named))
 
 
+def is_flax(model: Any) -> bool:
+    """Whether Flax defines what it is an instance of: only then is Flax imported."""
+    return not isinstance(model, Mapping) and any(
+        base.__module__.startswith(("flax.linen", "flax.nnx")) for base in type(model).__mro__
+    )
+
+
 def _is_array(value: Any) -> bool:
     return isinstance(value, jax.Array | np.ndarray | jax.ShapeDtypeStruct)
 
 
-def _is_weight(value: Any) -> bool:
+def is_weight(value: Any) -> bool:
+    """Whether a leaf of a tree is a parameter: a floating array, or the shape of one."""
     return _is_array(value) and jnp.issubdtype(value.dtype, jnp.inexact)
 
 
@@ -189,7 +197,7 @@ def _nnx(caller: str, model: Any, data: Any, variables: Any, fixed: Mapping[str,
 def _tree(caller: str, tree: Any, data: Any, apply: Callable[..., Any]) -> Model:
     """A pytree of arrays and other things, of which the floating arrays are the parameters."""
     named, structure = jax.tree_util.tree_flatten_with_path(tree)
-    places = [i for i, (_, leaf) in enumerate(named) if _is_weight(leaf)]
+    places = [i for i, (_, leaf) in enumerate(named) if is_weight(leaf)]
 
     def rebuilt(leaves: list[Any]) -> Any:
         everything = [leaf for _, leaf in named]
