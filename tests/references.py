@@ -155,9 +155,6 @@ REFERENCES: dict[str, Reference] = {
     ),
     "apl": Reference(apl, ({}, {"slopes": (0.5, -0.75, 0.25), "hinges": (1.0, -0.125, 2.0)})),
     "arelu": Reference(arelu, ({}, {"alpha": 0.25, "beta": -1.0}, {"alpha": 1.5, "beta": 40.0})),
-    "celu": Reference(
-        lambda x, alpha: x if x > 0 else alpha * mp.expm1(x / alpha), ({}, {"alpha": 0.5}, {"alpha": 3.0})
-    ),
     "crelu": Reference(crelu),
     "dice": Reference(dice, ({}, {"alpha": 0.0, "mean": 0.0, "variance": 4.0}, {"mean": -0.75, "variance": 0.25})),
     "dyt": Reference.sum(
@@ -192,9 +189,7 @@ REFERENCES: dict[str, Reference] = {
     "sigmoid": Reference(sigmoid),
     "silu": Reference(lambda x: x * sigmoid(x)),
     "soft_cap": Reference(lambda x, cap: cap * mp.tanh(x / cap), ({}, {"cap": 2.0}, {"cap": 15.0})),
-    "soft_shrink": Reference(
-        lambda x, threshold: shrunk(x, threshold, threshold), ({}, {"threshold": 1.5})
-    ),
+    "soft_shrink": Reference(lambda x, threshold: shrunk(x, threshold, threshold), ({}, {"threshold": 1.5})),
     "soft_sign": Reference(lambda x: x / (1 + mp.fabs(x))),
     "softmax": Reference(softmax, ({}, {"where": _MASK})),
     "softplus": Reference(lambda x: mp.log1p(mp.exp(x))),

@@ -96,7 +96,9 @@ def test_float32(label: str) -> None:
     _check("second derivative", got["second derivative"], curvature, some, SECOND, floor)
     for parameter in subject.entry.parameters:
         exact = subject.exact(x, partial_key(parameter))
-        _check(f"derivative by {parameter}", got[f"by {parameter}"], exact, x, subject.bounds[1] + 2, near_roots(x, exact))
+        _check(
+            f"derivative by {parameter}", got[f"by {parameter}"], exact, x, subject.bounds[1] + 2, near_roots(x, exact)
+        )
 
 
 @pytest.mark.slow
@@ -132,9 +134,17 @@ def test_float64(label: str, x64: None) -> None:
     _check("slope", got[1], slope, x, DOUBLE[1], near_roots(x, slope))
 
 
-WEAK = {"derf": (8, 300), "dyt": (8, 32), "erf": (8, 300), "gelu": (500, 500), "lecun_tanh": (8, 32)}
+WEAK = {
+    "derf": (8, 300),
+    "dyt": (8, 32),
+    "erf": (8, 300),
+    "gelu": (500, 500),
+    "lecun_tanh": (8, 32),
+    "star_relu": (500, 16),
+}
 """Bounds of plain forms whose tails, on the left down to -12, lose digits: of gelu in the cubic and in XLA's erfc, of the
-others where the rounding error of an exponent counts as often as the exponent is large."""
+others where the rounding error of an exponent counts as often as the exponent is large; and of star_relu, whose square and
+bias cancel at 0.707."""
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -1,5 +1,5 @@
-r"""Functions over axes: softmax turns scores into probabilities, maxout takes the best of several linear pieces, and frelu
-compares each pixel with its surroundings.
+r"""Functions over axes: softmax turns scores into probabilities, maxout takes the best of several linear pieces, and
+frelu compares each pixel with its surroundings.
 """
 
 from . import frelu as _frelu
