@@ -8,12 +8,18 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import activation, as_floating, down, up
 
 __all__ = ["frelu"]
+
+
+def _padded(x: Array, axis: int, before: int, after: int) -> Array:
+    """With zeros on both sides; jnp.pad has no transpose in float64 while 64-bit types are off."""
+    zeros = [jnp.zeros((*x.shape[:axis], length, *x.shape[axis + 1 :]), x.dtype) for length in (before, after)]
+    return jnp.concatenate([zeros[0], x, zeros[1]], axis)
 
 
 def _condition(x: Array, kernel: Array, bias: Array) -> Array:
@@ -22,9 +28,10 @@ def _condition(x: Array, kernel: Array, bias: Array) -> Array:
     As a sum of shifted copies: one loop, where XLA's grouped convolution is several times slower on a CPU.
     """
     x, kernel, bias = (up(a, x.dtype) for a in (x, kernel, bias))
-    sizes, first = kernel.shape[:-2], x.ndim - kernel.ndim + 1
-    around = [(0, 0, 0)] * first + [((size - 1) // 2, size // 2, 0) for size in sizes] + [(0, 0, 0)]
-    padded, terms = lax.pad(x, jnp.zeros((), x.dtype), around), [bias]
+    sizes, first, terms = kernel.shape[:-2], x.ndim - kernel.ndim + 1, [bias]
+    padded = x
+    for axis, size in enumerate(sizes, first):
+        padded = _padded(padded, axis, (size - 1) // 2, size // 2)
     for place in itertools.product(*map(range, sizes)):
         limits = [start + length for start, length in zip(place, x.shape[first:-1], strict=True)]
         window = (..., *map(slice, place, limits), slice(None))
