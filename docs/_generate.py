@@ -280,7 +280,24 @@ def _rrelu():
     return figure, "deterministic; the points are drawn with a key"
 
 
-SLICES = {"glu": _glu, "maxout": _maxout, "rrelu": _rrelu}
+def _apl():
+    given = CATALOGUE["apl"].arguments()
+    caption = f"with slopes {given['slopes']} and hinges {given['hinges']}"
+    return _plot(lambda x: jaxacts.apl(x, **given), kinks=(0.0, *given["hinges"])), caption
+
+
+def _crelu():
+    figure = _plot(lambda x: jaxacts.crelu(x[None], axis=0)[0], kinks=(0.0,))
+    return figure, "the first half; the second is its mirror image"
+
+
+def _frelu():
+    kernel = jnp.full((1, 1, 1, 1), 0.25)
+    one = _plot(lambda x: jaxacts.frelu(x.reshape(-1, 1, 1, 1), kernel).reshape(x.shape), kinks=(0.0,))
+    return one, "of one pixel among zeros, with 1/4 in the middle of the kernel"
+
+
+SLICES = {"apl": _apl, "crelu": _crelu, "frelu": _frelu, "glu": _glu, "maxout": _maxout, "rrelu": _rrelu}
 """Functions that are not of one number have no curve; these say which one to show instead, and how to call it."""
 
 

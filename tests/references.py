@@ -282,6 +282,9 @@ REFERENCES: dict[str, Reference] = {
         lambda x, alpha, shift, gamma, beta: (gamma * mp.erf(alpha * x + shift), beta),
         ({}, {"shift": 0.25, "gamma": -1.5}, {"alpha": -2.0, "shift": -1.0, "gamma": 3.0}),
     ),
+    "apl": Reference(apl, ({}, {"slopes": (0.5, -0.75, 0.25), "hinges": (1.0, -0.125, 2.0)})),
+    "arelu": Reference(arelu, ({}, {"alpha": 0.25, "beta": -1.0}, {"alpha": 1.5, "beta": 40.0})),
+    "crelu": Reference(crelu),
     "dice": Reference(dice, ({}, {"alpha": 0.0, "mean": 0.0, "variance": 4.0}, {"mean": -0.75, "variance": 0.25})),
     "dyt": Reference.sum(
         lambda x, alpha, gamma, beta: (gamma * mp.tanh(alpha * x), beta),
@@ -351,6 +354,7 @@ REFERENCES: dict[str, Reference] = {
         lambda x, alpha: snake_beta(x, alpha, alpha) if alpha else x, ({}, {"alpha": 0.2}, {"alpha": 5.0})
     ),
     "snake_beta": Reference(snake_beta, ({}, {"alpha": 3.0, "beta": 0.5}, {"alpha": 0.0, "beta": 1.0})),
+    "silu": Reference(lambda x: x * sigmoid(x)),
     "soft_cap": Reference(lambda x, cap: cap * mp.tanh(x / cap), ({}, {"cap": 2.0}, {"cap": 15.0})),
     "soft_shrink": Reference(lambda x, threshold: shrunk(x, threshold, threshold), ({}, {"threshold": 1.5})),
     "soft_sign": Reference(lambda x: x / (1 + mp.fabs(x))),

@@ -27,6 +27,32 @@ SAME: dict[str, tuple[Curve, Curve]] = {
     "leaky relu with slope 1 is the identity": (lambda x: ja.leaky_relu(x, 1.0), ja.identity),
     "maxout of 0 and x is relu": (pieces(jnp.zeros_like, lambda x: x), ja.relu),
     "maxout of ax and x is leaky relu": (pieces(lambda x: 0.25 * x, lambda x: x), lambda x: ja.leaky_relu(x, 0.25)),
+    "relu squared is the square of relu": (ja.relu_squared, lambda x: jnp.square(ja.relu(x))),
+    "star relu without scale and bias is relu squared": (lambda x: ja.star_relu(x, 1.0, 0.0), ja.relu_squared),
+    "a threshold of 0 that gives 0 is relu": (lambda x: ja.threshold(x, 0.0, 0.0), ja.relu),
+    "a threshold that gives itself is tlu": (lambda x: ja.threshold(x, 0.5, 0.5), lambda x: ja.tlu(x, 0.5)),
+    "tlu at 0 is relu": (lambda x: ja.tlu(x, 0.0), ja.relu),
+    "apl without hinges is relu": (lambda x: ja.apl(x, (), ()), ja.relu),
+    "apl with a hinge at 0 is leaky relu": (
+        lambda x: ja.apl(x, (-0.25,), (0.0,)),
+        lambda x: ja.leaky_relu(x, 0.25),
+    ),
+    "srelu with a right slope of 1 is leaky relu": (
+        lambda x: ja.srelu(x, 2.0, 1.0, 0.0, 0.25),
+        lambda x: ja.leaky_relu(x, 0.25),
+    ),
+    "srelu without outer slopes is hard tanh": (
+        lambda x: ja.srelu(x, 1.0, 0.0, -1.0, 0.0),
+        ja.hard_tanh,
+    ),
+    "soft shrink is the difference of two relus": (
+        ja.soft_shrink,
+        lambda x: ja.relu(x - 0.5) - ja.relu(-x - 0.5),
+    ),
+    "arelu is leaky relu where it does not amplify": (
+        lambda x: ja.arelu(x, 0.25, -1e3),
+        lambda x: ja.leaky_relu(x, 0.25),
+    ),
     "prelu is leaky relu": (lambda x: ja.prelu(x, 0.25), lambda x: ja.leaky_relu(x, 0.25)),
     "deterministic rrelu has the mean slope": (
         lambda x: ja.rrelu(x, lower=0.25, upper=0.75, deterministic=True),
@@ -43,6 +69,31 @@ def test_value_and_slope_agree(name: str) -> None:
     first, second = SAME[name]
     for f in (lambda g: g, lambda g: lambda x: jax.vmap(jax.grad(g))(x)):
         np.testing.assert_allclose(f(first)(X), f(second)(X), rtol=2e-6, atol=0)
+
+
+@pytest.mark.parametrize("shrink", [ja.hard_shrink, ja.soft_shrink])
+def test_shrinking_by_nothing_is_the_identity(shrink: Callable[..., Array]) -> None:
+    """Except for the slope at 0, which is that of the point between the thresholds."""
+    np.testing.assert_array_equal(shrink(X, 0.0), X)
+    np.testing.assert_array_equal(jax.vmap(jax.grad(lambda x: shrink(x, 0.0)))(X), jnp.where(X == 0, 0.0, 1.0))
+
+
+def test_hard_mish_is_mish_far_away() -> None:
+    x = jnp.array([-100.0, 20.0, 1e30])
+    np.testing.assert_allclose(ja.hard_mish(x), ja.mish(x), rtol=1e-6, atol=1e-30)
+
+
+def test_star_relu_of_normal_inputs_is_standardized() -> None:
+    from jaxacts.initializers import moments
+
+    y = moments(ja.star_relu)
+    assert y.second_moment == pytest.approx(1, abs=1e-4)
+    z = jax.random.normal(jax.random.key(0), (1_000_000,))
+    assert abs(float(ja.star_relu(z).mean())) < 5e-3
+
+
+def test_crelu_holds_both_parts() -> None:
+    np.testing.assert_array_equal(ja.crelu(X), jnp.concatenate([ja.relu(X), ja.relu(-X)]))
 
 
 def test_abs_is_leaky_relu_at_minus_one() -> None:

@@ -115,8 +115,10 @@ def explain(name: str, signature: inspect.Signature, static: tuple[str, ...], ar
     """Raise a better error than jit's for what is not an array (a string) or not a constant (a list, an array)."""
     for argument, value in bind(name, signature, args, kwargs).items():
         if argument not in static:
-            for part in value if isinstance(value, tuple | list) else () if value is None else (value,):
-                as_array(name, argument, part)
+            each = {f"{argument}[{i}]": v for i, v in enumerate(value)} if isinstance(value, tuple | list) else {}
+            for part, number in (each or {argument: value}).items():
+                if number is not None:
+                    as_array(name, part, number)
         elif not isinstance(value, Hashable) or isinstance(value, Array):
             kind, remedy = type(value).__name__, "pass a number, a bool or a tuple"
             if isinstance(value, Tracer):

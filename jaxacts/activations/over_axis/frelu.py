@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import jax
@@ -15,23 +16,30 @@ from jaxacts._core import activation, as_floating, down, up
 __all__ = ["frelu"]
 
 
+def _padded(x: Array, axis: int, before: int, after: int) -> Array:
+    """With zeros on both sides; jnp.pad has no transpose in float64 while 64-bit types are off."""
+    zeros = [jnp.zeros((*x.shape[:axis], length, *x.shape[axis + 1 :]), x.dtype) for length in (before, after)]
+    return jnp.concatenate([zeros[0], x, zeros[1]], axis)
+
+
 def _condition(x: Array, kernel: Array, bias: Array) -> Array:
     """The depthwise convolution with padding to the same shape, plus the bias, in the compute dtype.
 
     As a sum of shifted copies: one loop, where XLA's grouped convolution is several times slower on a CPU.
     """
     x, kernel, bias = (up(a, x.dtype) for a in (x, kernel, bias))
-    sizes, first = kernel.shape[:-2], x.ndim - kernel.ndim + 1
-    around = [(0, 0)] * first + [((size - 1) // 2, size // 2) for size in sizes] + [(0, 0)]
-    padded, out = jnp.pad(x, around), jnp.zeros_like(x)
+    sizes, first, terms = kernel.shape[:-2], x.ndim - kernel.ndim + 1, [bias]
+    padded = x
+    for axis, size in enumerate(sizes, first):
+        padded = _padded(padded, axis, (size - 1) // 2, size // 2)
     for place in itertools.product(*map(range, sizes)):
         limits = [start + length for start, length in zip(place, x.shape[first:-1], strict=True)]
         window = (..., *map(slice, place, limits), slice(None))
-        out = out + padded[window] * kernel[(*place, 0)]
-    return out + bias
+        terms.append(padded[window] * kernel[(*place, 0)])
+    return functools.reduce(jnp.add, terms)
 
 
-_BLUR = np.outer([1, 2, 1], [1, 2, 1]).reshape(3, 3, 1, 1) / np.float32(16)
+_BLUR = np.float32(np.outer([1, 2, 1], [1, 2, 1]) / 16).reshape(3, 3, 1, 1)
 
 
 @activation(parameters=("kernel", "bias"), typical={"kernel": _BLUR})
@@ -44,25 +52,26 @@ def frelu(x: Array, kernel: ArrayLike, bias: ArrayLike = 0.0) -> Array:
 
     Args:
         x: array of real dtype and shape ``(..., height, width, channels)``.
-        kernel: the weights :math:`k` of the depthwise convolution, of shape ``(rows, columns, 1, channels)``, as flax has
-            it, or with a last axis of length 1 for all channels together; differentiable. A kernel with one spatial axis,
-            or three, takes as many of ``x``.
-        bias: the bias :math:`b`, one number, or one for each channel; differentiable.
+        kernel: the weights :math:`k` of the depthwise convolution, of shape ``(rows, columns, 1, channels)``, as in
+            flax, or with a last axis of length 1 for all channels together; differentiable. A kernel with one spatial
+            axis, or three, takes as many of ``x``.
+        bias: the bias :math:`b`, one number, one for each channel, or any array that broadcasts to ``x``;
+            differentiable.
 
     Returns:
         Array of the shape and dtype of ``x``.
 
     Raises:
         TypeError: an argument is complex or not an array.
-        ValueError: ``x`` has too few axes for the kernel, or channels or the shape of ``kernel`` or ``bias`` do not fit.
+        ValueError: ``x`` has too few axes for the kernel, or ``kernel`` or ``bias`` do not fit its shape.
 
     Note:
-        The surroundings are padded with zeros, and the odd row or column of a kernel of even size comes after the pixel,
-        as with ``padding="SAME"`` in jax. Where both are equal the slope is that of the condition, so that a kernel of
-        zeros gives :func:`relu`. The convolution is computed in float32 below 32 bits, and the backward pass keeps a mask,
-        beside ``x`` only where the kernel is trained. In the paper the kernel has 3 x 3 weights and is followed by a
-        batch normalization, which can be folded into both arguments for evaluation; the authors' code is in MegEngine.
-        jax.nn, torch and keras do not have it.
+        The surroundings are padded with zeros, and the odd row or column of a kernel of even size comes after the
+        pixel, as with ``padding="SAME"`` in jax. Where both are equal the slope is that of the condition, so that a
+        kernel of zeros gives :func:`relu`. The convolution is computed in float32 below 32 bits. The backward pass
+        keeps a mask, and ``x`` if the kernel is trained. In the paper the kernel has 3 x 3 weights and is followed by
+        a batch normalization, which can be folded into both arguments for evaluation. jax.nn, torch and keras do not
+        have it.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
@@ -75,8 +84,8 @@ def frelu(x: Array, kernel: ArrayLike, bias: ArrayLike = 0.0) -> Array:
     """
     kernel, bias = (as_floating("frelu", n, v) for n, v in (("kernel", kernel), ("bias", bias)))
     _check_shapes(x, kernel, bias)
-    condition = jax.checkpoint(_condition, prevent_cse=False)(x, kernel, bias)
     wide = up(x, x.dtype)
+    condition = jax.checkpoint(_condition, prevent_cse=False)(x, kernel, bias)
     return down(jnp.where((wide > condition) | (wide != wide), wide, condition), x.dtype)
 
 
@@ -91,10 +100,14 @@ def _check_shapes(x: Array, kernel: Array, bias: Array) -> None:
             f"frelu: x needs {kernel.ndim - 2} spatial axes and one of channels for a kernel of shape {kernel.shape}, "
             f"got shape {x.shape}; add axes of length 1."
         )
-    for name, array in (("kernel", kernel), ("bias", bias)):
-        channels = array.shape[-1] if array.ndim else 1
-        if channels not in (1, x.shape[-1]) or (name == "bias" and array.ndim > 1):
-            raise ValueError(
-                f"frelu: {name} must have one entry or one for each channel, got shape {array.shape} for x of shape "
-                f"{x.shape}; the last axis of x holds the channels."
-            )
+    channels = x.shape[-1]
+    if kernel.shape[-1] not in (1, channels):
+        raise ValueError(
+            f"frelu: kernel must end in an axis of length 1 or {channels}, got shape {kernel.shape} for x of shape "
+            f"{x.shape}; the last axis of x holds the channels."
+        )
+    if bias.ndim > x.ndim or any(b not in (1, n) for b, n in zip(bias.shape[::-1], x.shape[::-1], strict=False)):
+        raise ValueError(
+            f"frelu: bias must broadcast to the shape {x.shape} of x, got {bias.shape}; give one number, or one for "
+            f"each channel."
+        )

@@ -31,10 +31,9 @@ from jaxacts.activations.rectifiers.relu import relu
 __all__ = ["apl", "crelu", "srelu", "tlu"]
 
 
-def _unit(x: Array, *thresholds: ArrayLike) -> Array:
-    """1, or 1/2 beside thresholds so large that a difference from them may overflow where the result does not."""
-    largest = functools.reduce(jnp.maximum, [jnp.abs(t) for t in thresholds])
-    return jnp.where(largest > float(jnp.finfo(x.dtype).max) * 2.0**-30, 0.5, 1).astype(x.dtype)
+def _large(x: Array) -> float:
+    """What sums and differences of smaller numbers are far from overflowing."""
+    return float(jnp.finfo(x.dtype).max) * 2.0**-30
 
 
 @activation(
@@ -186,7 +185,8 @@ def srelu(
         Jin et al. 2015, "Deep learning with S-shaped rectified linear activation units",
         https://arxiv.org/abs/1512.07030
     """
-    unit = _unit(x, left_threshold, right_threshold)
+    largest = jnp.maximum(jnp.abs(left_threshold), jnp.abs(right_threshold))
+    unit = jnp.where(largest > _large(x), 0.5, 1.0)  # x - t may overflow where f(x) does not
     z, low, high = x * unit, left_threshold * unit, right_threshold * unit
     t = jnp.clip(z, low, high)
     slope = jnp.where(z < low, left_slope, right_slope)
@@ -218,19 +218,31 @@ def _apl_tangent(
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _apl(choice: Choice, x: Array, slopes: list[Array], hinges: list[Array]) -> Array:
     z, a, b = jax.tree.map(lambda v: up(v, x.dtype), (x, slopes, hinges))
-    y = jnp.maximum(z, 0)
+    unit = jnp.where(jnp.abs(z) > _large(z), 2.0**-30, 1)  # the terms may overflow where their sum does not
+    y = jnp.maximum(z * unit, 0)
     at_left, steepness = jnp.zeros_like(z), jnp.zeros_like(z)
     for slope, hinge in zip(a, b, strict=True):
-        unit = _unit(z, hinge)
-        y = y + slope * _hinge(z * unit, hinge * unit) * (1 / unit)
+        y = y + slope * _hinge(z * unit, hinge * unit)
         at_left, steepness = at_left + slope * hinge, steepness + slope
     at_left = jnp.where(steepness == 0, at_left, steepness * inf)
-    return down(jnp.where(z == -inf, at_left, y), x.dtype)
+    return down(jnp.where(z == -inf, at_left, y * (1 / unit)), x.dtype)
 
 
 @_apl.defjvp
 def _(choice: Choice, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
     return _apl(choice, *primals), _apl_tangent(choice, primals, tangents)
+
+
+def _each(argument: str, values: Sequence[ArrayLike] | Array) -> list[Array]:
+    """The entries of a sequence, or of the first axis of an array."""
+    if isinstance(values, tuple | list):
+        return [as_floating("apl", f"{argument}[{k}]", v) for k, v in enumerate(values)]
+    array = as_floating("apl", argument, values)
+    if not array.ndim:
+        raise ValueError(
+            f"apl: {argument} must have a first axis with an entry for each hinge, got a scalar; pass (a,)."
+        )
+    return list(array)
 
 
 @activation(parameters=("slopes", "hinges"), typical={"slopes": (0.25, -0.125), "hinges": (-0.5, 1.5)})
@@ -271,7 +283,7 @@ def apl(x: Array, slopes: Sequence[ArrayLike] | Array, hinges: Sequence[ArrayLik
         Agostinelli et al. 2014, "Learning activation functions to improve deep neural networks",
         https://arxiv.org/abs/1412.6830
     """
-    a, b = ([as_floating("apl", n, v) for v in values] for n, values in (("slopes", slopes), ("hinges", hinges)))
+    a, b = _each("slopes", slopes), _each("hinges", hinges)
     if len(a) != len(b):
         raise ValueError(f"apl: needs as many hinges as slopes, got {len(b)} and {len(a)}; give one for each.")
     names = ("x", *(f"slopes[{k}]" for k in range(len(a))), *(f"hinges[{k}]" for k in range(len(b))))

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, Pieces, activation, check_flag, check_key, compute_dtype
 from jaxacts._kernels.arithmetic.elementary import finite, negative_part
-from jaxacts.activations._logistic import root_of_slope, sigmoid
+from jaxacts.activations._logistic import root_of_slope
 
 __all__ = ["arelu", "leaky_relu", "prelu", "rrelu"]
 
@@ -114,8 +114,13 @@ def prelu(x: Array, negative_slope: ArrayLike) -> Array:
 _LEAST, _GREATEST = 0.01, 0.99  # what arelu clamps its left slope to
 
 
+def _amplification(beta: ArrayLike) -> Array:
+    """1 + σ(β), which is never small."""
+    return 1.5 + jnp.tanh(beta * 0.5) / 2
+
+
 def _arelu_slope(x: Array, alpha: Array, beta: Array) -> Pieces:
-    return Pieces((0.0,), (jnp.clip(alpha, _LEAST, _GREATEST), 1 + sigmoid(beta)), tie="left")
+    return Pieces((0.0,), (jnp.clip(alpha, _LEAST, _GREATEST), _amplification(beta)), tie="left")
 
 
 def _by_alpha(x: Array, alpha: Array, beta: Array) -> Array:
@@ -166,9 +171,7 @@ def arelu(x: Array, alpha: ArrayLike = 0.9, beta: ArrayLike = 2.0) -> Array:
     References:
         Chen et al. 2020, "AReLU: attention-based rectified linear unit", https://arxiv.org/abs/2006.13858
     """
-    left = jnp.clip(jnp.asarray(alpha), _LEAST, _GREATEST)
-    right = 1 + jax.lax.logistic(jnp.asarray(beta))
-    return x * jnp.where(x < 0, left, right)
+    return x * jnp.where(x < 0, jnp.clip(alpha, _LEAST, _GREATEST), _amplification(beta))
 
 
 @activation(

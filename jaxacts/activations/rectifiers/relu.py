@@ -222,8 +222,8 @@ def relu_squared(x: Array) -> Array:
 
 
 def _star_relu_slope(x: Array, scale: Array, bias: Array) -> Pieces:
-    small = jnp.abs(scale) < 1  # what is doubled: neither overflows nor vanishes before the product
-    grown = x * jnp.where(small, 1, 2) * jnp.where(small, 2 * scale, scale)
+    # Twice a factor that is at most 1: the product neither overflows nor vanishes before the end.
+    grown = x * jnp.maximum(jnp.abs(scale), 1) * (2 * jnp.clip(scale, -1, 1))
     return Pieces((0.0,), (0.0, jnp.where(scale == 0, 0, grown)))
 
 
@@ -275,8 +275,8 @@ def star_relu(x: Array, scale: ArrayLike = 0.8944, bias: ArrayLike = -0.4472) ->
     References:
         Yu et al. 2022, "MetaFormer baselines for vision", https://arxiv.org/abs/2210.13452
     """
-    x = jnp.clip(x, 0, jnp.where(jnp.equal(scale, 0), 0, inf))  # without scale also at inf
-    return scale * x * x + bias
+    x = jnp.maximum(x, 0)
+    return jnp.where(jnp.equal(scale, 0) & (x > 0), 0, scale * x * x) + bias  # without scale also at inf
 
 
 def _threshold_facts(threshold: float, value: float) -> Facts:

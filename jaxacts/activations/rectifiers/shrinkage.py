@@ -13,8 +13,13 @@ from jaxacts._core import Facts, Line, Pieces, activation
 __all__ = ["hard_shrink", "soft_shrink"]
 
 
+def _ends(threshold: ArrayLike) -> tuple[ArrayLike, ArrayLike]:
+    """Minus the threshold, as a product, since Pallas does not negate numbers on a GPU, and the threshold."""
+    return threshold * -1.0, threshold
+
+
 def _slope(x: Array, threshold: Array) -> Pieces:
-    return Pieces((-threshold, threshold), (1.0, 0.0, 1.0))
+    return Pieces(_ends(threshold), (1.0, 0.0, 1.0))
 
 
 _DOMAIN = {"threshold >= 0": lambda threshold: threshold >= 0}
@@ -63,7 +68,7 @@ def hard_shrink(x: Array, threshold: ArrayLike = 0.5) -> Array:
 
 @activation(
     slope=_slope,
-    partials={"threshold": lambda x, threshold: Pieces((-threshold, threshold), (1.0, 0.0, -1.0))},
+    partials={"threshold": lambda x, threshold: Pieces(_ends(threshold), (1.0, 0.0, -1.0))},
     facts=lambda threshold: Facts((-inf, inf), Line(1, threshold), Line(1, -threshold), 1.0),
     domain=_DOMAIN,
 )
@@ -99,4 +104,4 @@ def soft_shrink(x: Array, threshold: ArrayLike = 0.5) -> Array:
         Donoho & Johnstone 1994, "Ideal spatial adaptation by wavelet shrinkage",
         https://doi.org/10.1093/biomet/81.3.425
     """
-    return x - jnp.clip(x, -jnp.asarray(threshold), threshold)
+    return x - jnp.clip(x, *_ends(threshold))
