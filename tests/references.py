@@ -98,7 +98,7 @@ _MASK = np.array([True, False, True, True, False, True, True, True, False, True,
 
 REFERENCES: dict[str, Reference] = {
     "abs": Reference(mp.fabs),
-    "arctan": Reference(mp.atan),
+    "arctan": Reference(lambda x: mp.atan(x)),
     "celu": Reference(
         lambda x, alpha: x if x > 0 else alpha * mp.expm1(x / alpha), ({}, {"alpha": 0.5}, {"alpha": 3.0})
     ),
@@ -112,7 +112,7 @@ REFERENCES: dict[str, Reference] = {
         ({}, {"gamma": -1.5}, {"alpha": -2.0, "gamma": 3.0}),
     ),
     "elu": Reference(elu, ({}, {"alpha": 0.5}, {"alpha": 2.0}, {"alpha": -1.5})),
-    "erf": Reference(mp.erf),
+    "erf": Reference(lambda x: mp.erf(x)),
     "gelu": Reference(gelu, ({"approximate": True}, {"approximate": False})),
     "glu": Reference(glu),
     "hard_sigmoid": Reference(hard_sigmoid),
