@@ -270,6 +270,7 @@ REFERENCES: dict[str, Reference] = {
     "arctan": Reference(mp.atan),
     "arelu": Reference(arelu, ({}, {"alpha": 0.25, "beta": -1.0}, {"alpha": 1.5, "beta": 40.0})),
     "bilinear": Reference(gated(lambda g, v: g * v), _PACKED),
+    "arctan": Reference(lambda x: mp.atan(x)),
     "celu": Reference(
         lambda x, alpha: x if x > 0 else alpha * mp.expm1(x / alpha), ({}, {"alpha": 0.5}, {"alpha": 3.0})
     ),
@@ -300,6 +301,7 @@ REFERENCES: dict[str, Reference] = {
     "gaussian": Reference(lambda x: mp.exp(-x * x)),
     "gaussian_topk": Reference(gaussian_topk, ({}, {"sparsity": 0.5}, {"sparsity": 0.25, "where": _MASK}), floor=4.0),
     "geglu": Reference(gated(lambda g, v, approximate: gelu(g, approximate) * v), (*_PACKED, {"approximate": False})),
+    "erf": Reference(lambda x: mp.erf(x)),
     "gelu": Reference(gelu, ({"approximate": True}, {"approximate": False})),
     "glu": Reference(glu),
     "gumbel_softmax": Reference(gumbel_softmax, ({}, {"temperature": 0.5, "where": _MASK})),

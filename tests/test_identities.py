@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -61,6 +62,18 @@ SAME: dict[str, tuple[Curve, Curve]] = {
     "hard_sigmoid is relu6(x + 3)/6": (ja.hard_sigmoid, lambda x: ja.relu6(x + 3) / 6),
     "swish is silu": (ja.swish, ja.silu),
     "celu and elu agree at alpha 1": (ja.celu, ja.elu),
+    "pelu and elu agree at 1 and 1": (lambda x: ja.pelu(x, 1.0, 1.0), ja.elu),
+    "mpelu and elu agree at 1 and 1": (lambda x: ja.mpelu(x, 1.0, 1.0), ja.elu),
+    "pelu with a = b = alpha is celu": (lambda x: ja.pelu(x, 0.5, 0.5), lambda x: ja.celu(x, 0.5)),
+    "mpelu with beta 1 is elu": (lambda x: ja.mpelu(x, 0.25), lambda x: ja.elu(x, 0.25)),
+    "a soft cap far away is the identity": (lambda x: ja.soft_cap(x, 3e38), lambda x: x),
+    "dyt at alpha 1 is tanh": (lambda x: ja.dyt(x, 1.0), ja.tanh),
+    "derf at alpha 1 is erf": (lambda x: ja.derf(x, 1.0), ja.erf),
+    "softplus at a beta of 1 that is an array is softplus": (lambda x: ja.softplus(x, jnp.float32(1)), ja.softplus),
+    "the root of softplus": (
+        lambda x: ja.sqrt_softplus(jnp.maximum(x, -40)),
+        lambda x: jnp.sqrt(ja.softplus(jnp.maximum(x, -40))),
+    ),
 }
 
 
@@ -119,6 +132,29 @@ def test_dice_of_undefined_statistics_is_nan(statistics: tuple[float, float], dt
 
 def test_sparse_sigmoid_is_the_slope_of_sparse_plus() -> None:
     np.testing.assert_array_equal(jax.vmap(jax.grad(ja.sparse_plus))(X), ja.sparse_sigmoid(X))
+
+
+def test_isrlu_is_the_identity_and_isru() -> None:
+    right, left = X[X >= 0], X[X <= 0]
+    np.testing.assert_array_equal(ja.isrlu(right), right)
+    np.testing.assert_array_equal(jax.vmap(jax.grad(ja.isrlu))(right), 1)
+    np.testing.assert_array_equal(ja.isrlu(left), ja.isru(left))
+
+
+def test_xielu_is_the_integral_of_its_slope_an_elu() -> None:
+    x = X[X <= 0]
+    slope = jax.vmap(jax.grad(lambda x: ja.xielu(x, 0.5, 2.0, 0.25)))(x)
+    np.testing.assert_allclose(slope, ja.elu(x, 2.0) + 0.25, rtol=2e-6)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5])
+def test_xielu_keeps_its_digits_near_0(beta: float) -> None:
+    x = -jnp.logspace(-12, 0, 60)
+    wide = np.asarray(x, np.float64)
+    # From its series, which converges quickly here.
+    excess = sum(wide**k / math.factorial(k) for k in range(2, 25))
+    np.testing.assert_allclose(ja.xielu(x, 0.8, 0.8, beta), np.float32(0.8) * excess + beta * wide, rtol=5e-7)
+    assert ja.xielu(0.0) == 0  # Hugging Face's has a step here
 
 
 def test_softmax_of_two_is_the_sigmoid() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
-__all__ = ["Exact", "Reals", "directional", "errors_in_ulps", "evaluate", "largest", "ulp"]
+__all__ = ["Exact", "Reals", "directional", "errors_in_ulps", "evaluate", "ulp"]
 
 Formula: TypeAlias = Callable[..., Any]
 Reals: TypeAlias = NDArray[np.float64]
@@ -86,29 +86,6 @@ def directional(
         sides = [_rows(formula, elementwise, m, exact) for m in moved]
         width = steps if elementwise else [step] * len(sides[0])
         return Exact([_difference(p, m) / (2 * h) for p, m, h in zip(*sides, width, strict=True)])
-
-
-def largest(
-    terms: Callable[..., tuple[Any, ...]] | None, xs: Reals, arguments: dict[str, Any], by: str | None = None
-) -> Reals | float:
-    """The size of the largest term of a sum, of its slope for ``by="x"``, or of its derivative by a parameter."""
-    if terms is None:
-        return 0.0
-    sizes: list[Reals] = []
-    for i in range(len(terms(mp.mpf(1), **{n: _exactly(v) for n, v in arguments.items()}))):
-
-        def term(x: Any, i: int = i, **others: Any) -> Any:
-            return terms(x, **others)[i]
-
-        along = None if by == "x" else by
-        sizes.append(
-            np.abs(
-                directional(term, True, xs, arguments, np.ones(len(xs)), by=along).high
-                if by
-                else evaluate(term, True, xs, arguments).high
-            )
-        )
-    return np.max(sizes, axis=0)
 
 
 def ulp(values: Reals, dtype: DTypeLike) -> Reals:

@@ -67,6 +67,6 @@ def _by_both(x: Array, beta: Array) -> Array:
 def softplus_by_beta(x: Array, beta: Array) -> Array:
     """-(log(1 + exp(-a)) + a·σ(-a))/beta² at a = |x·beta|, a sum without cancellation."""
     root, a = root_exp(x, beta), jnp.minimum(jnp.abs(x * beta), 1e4)
-    u = root * root
-    near = (jnp.log1p(u) + a * (u / (1 + u))) / beta / beta
+    u, inverse = root * root, 1 / beta  # XLA would divide by the square, which may underflow
+    near = (jnp.log1p(u) + a * (u / (1 + u))) * inverse * inverse
     return -jnp.where(a > linear_from(x), root / beta * (1 + a) * (root / beta), near)

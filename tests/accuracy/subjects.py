@@ -21,11 +21,12 @@ import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
 from jax import Array
-from references import REFERENCES
+from references import REFERENCES, Reference
 
 import jaxacts
 from jaxacts._contract import exact as _exact
-from jaxacts._contract.exact import Exact, Reals, directional, evaluate, largest
+from jaxacts._contract.accuracy import largest_term
+from jaxacts._contract.exact import Exact, Reals, directional, evaluate
 
 CACHE = Path(__file__).parents[1] / ".exact"
 
@@ -79,7 +80,7 @@ class Subject:
     def floor(self, x: Reals, what: str = "value", wide: type = np.float32) -> Reals | float:
         """The size in whose units errors count where the function is a sum that may cancel."""
         by = {"value": None, "slope": "x"}.get(what, what)
-        return largest(REFERENCES[self.name].terms, x, self._formula(wide)[1], by)
+        return largest_term(REFERENCES[self.name].terms, x, self._formula(wide)[1], by)
 
     def cached(self, x: Reals, what: str = "value") -> Exact:
         """The same, read from a file where it has been computed before."""
@@ -116,6 +117,8 @@ def _source(function: Callable[..., Any]) -> str:
     if code is None:
         return getattr(function, "__name__", repr(function))
     called = [function.__globals__[n] for n in code.co_names if inspect.isfunction(function.__globals__.get(n))]
+    if function.__module__ == Reference.__module__:
+        called += [c.cell_contents for c in function.__closure__ or () if inspect.isfunction(c.cell_contents)]
     return "\n".join([code.co_code.hex(), repr((code.co_consts, code.co_names)), *map(_source, called)])
 
 

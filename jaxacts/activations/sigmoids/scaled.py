@@ -228,13 +228,18 @@ def dyt(x: Array, alpha: ArrayLike, gamma: ArrayLike = 1.0, beta: ArrayLike = 0.
     return _dyt(x, jnp.asarray(alpha), jnp.asarray(gamma), jnp.asarray(beta), jnp.tanh)
 
 
-def _derf(
-    x: Array, alpha: Array, shift: Array, gamma: Array, beta: Array, erf: Callable[[Array, Array, Array], Array]
-) -> Array:
-    x = finite(x)
-    # Where the shift is not 0, it counts more than what alpha·x lost if it underflowed.
-    near = (jnp.abs(alpha * x) < 1e-30) & (shift == 0)
-    return jnp.where(near, STEEPNESS * product(x, alpha, gamma), gamma * erf(x, alpha, shift)) + beta
+def _derf(x: Array, alpha: Array, shift: Array, gamma: Array, beta: Array, erf: Curve) -> Array:
+    """With the erf of z + shift at z = alpha·x."""
+    z = jnp.where(alpha == 0, 0, alpha * x)  # at ±inf too
+    # A shift that is not 0 counts more than what z lost if it underflowed.
+    near = jnp.abs(z) < jnp.where((shift == 0) & (alpha != 0), 1e-30, -1.0)
+    return jnp.where(near, STEEPNESS * product(x, alpha, gamma), gamma * erf(z)) + beta
+
+
+def _derf_by_gamma(x: Array, alpha: Array, shift: Array, erf: Curve) -> Array:
+    z = alpha * finite(x)
+    near = (jnp.abs(z) < 1e-30) & (shift == 0)
+    return jnp.where(near, STEEPNESS * x * alpha, erf(z))
 
 
 def _refined_erf(x: Array, alpha: Array, shift: Array) -> Array:
@@ -259,11 +264,13 @@ def _refined_bell(x: Array, alpha: Array, shift: Array) -> Array:
         "shift": lambda x, alpha, shift, gamma, beta: (
             STEEPNESS * square_times(_bell(x, alpha, shift), gamma, jnp.ones_like(shift))
         ),
-        "gamma": lambda x, alpha, shift, gamma, beta: jax.lax.erf(alpha * finite(x) + shift),
+        "gamma": lambda x, alpha, shift, gamma, beta: _derf_by_gamma(x, alpha, shift, lambda z: jax.lax.erf(z + shift)),
         "beta": lambda x, alpha, shift, gamma, beta: jnp.ones_like(x),
     },
     refined={
-        "value": lambda x, alpha, shift, gamma, beta: _derf(x, alpha, shift, gamma, beta, _refined_erf),
+        "value": lambda x, alpha, shift, gamma, beta: _derf(
+            x, alpha, shift, gamma, beta, lambda z: _refined_erf(finite(x), alpha, shift)
+        ),
         "slope": lambda x, alpha, shift, gamma, beta: (
             STEEPNESS * square_times(_refined_bell(x, alpha, shift), alpha, gamma)
         ),
@@ -273,7 +280,9 @@ def _refined_bell(x: Array, alpha: Array, shift: Array) -> Array:
         "shift": lambda x, alpha, shift, gamma, beta: (
             STEEPNESS * square_times(_refined_bell(x, alpha, shift), gamma, jnp.ones_like(shift))
         ),
-        "gamma": lambda x, alpha, shift, gamma, beta: _refined_erf(finite(x), alpha, shift),
+        "gamma": lambda x, alpha, shift, gamma, beta: _derf_by_gamma(
+            x, alpha, shift, lambda z: _refined_erf(finite(x), alpha, shift)
+        ),
     },
     facts=lambda alpha, shift, gamma, beta: _affine_facts(STEEPNESS, alpha, gamma, beta),
     typical={"alpha": 0.5},
@@ -311,5 +320,5 @@ def derf(x: Array, alpha: ArrayLike, shift: ArrayLike = 0.0, gamma: ArrayLike = 
     References:
         Chen et al. 2025, "Stronger normalization-free transformers", https://arxiv.org/abs/2512.10938
     """
-    arrays = (jnp.asarray(a) for a in (alpha, shift, gamma, beta))
-    return _derf(x, *arrays, lambda x, alpha, shift: jax.lax.erf(alpha * x + shift))
+    alpha, shift, gamma, beta = (jnp.asarray(a) for a in (alpha, shift, gamma, beta))
+    return _derf(x, alpha, shift, gamma, beta, lambda z: jax.lax.erf(z + shift))
