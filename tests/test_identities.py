@@ -27,7 +27,7 @@ SAME: dict[str, tuple[Curve, Curve]] = {
     "leaky relu with slope 1 is the identity": (lambda x: ja.leaky_relu(x, 1.0), ja.identity),
     "maxout of 0 and x is relu": (pieces(jnp.zeros_like, lambda x: x), ja.relu),
     "maxout of ax and x is leaky relu": (pieces(lambda x: 0.25 * x, lambda x: x), lambda x: ja.leaky_relu(x, 0.25)),
-    "maxout of x and .01x is leaky relu": (pieces(lambda x: x, lambda x: 0.01 * x), ja.leaky_relu),
+    "maxout of .01x and x is leaky relu": (pieces(lambda x: 0.01 * x, lambda x: x), ja.leaky_relu),
     "swiglu with a constant value is a multiple of silu": (lambda x: ja.swiglu(x, 2.0), lambda x: 2 * ja.silu(x)),
     "swiglu of one array is silu of the gate times the value": (
         lambda x: ja.swiglu(jnp.stack([x, jnp.cos(x)], -1))[..., 0],
