@@ -306,6 +306,8 @@ def _picture(entry):
         return SLICES[entry.name]()
     if entry.elementwise:
         return _plot(entry.function), ""
+    if entry.family == "gated":
+        return _plot(lambda x: entry.function(x, jnp.full_like(x, 2))), "as the gate moves; the value it gates is 2"
     first = _plot(lambda x: entry.function(jnp.append(x, jnp.asarray([1.0, 0.0, -1.0])), **entry.arguments())[0])
     return first, "first element, as the first input moves and the others stay at 1, 0 and −1"
 

@@ -22,6 +22,7 @@ import memory
 import models
 import operations
 import peers
+import rows
 import speed
 
 TINY = architectures.TINY._replace(batches=8)
@@ -40,6 +41,14 @@ def documentation() -> ModuleType:
 
 def written(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("name", rows.PEERS)
+def test_rows_of_functions_over_an_axis(name: str) -> None:
+    row = rows.measure(name, 64, "bfloat16", 2**8, 1)
+    assert row["forward"]["ratio"] > 0
+    assert rows.shown([row]).row_count == 1
+    assert jax.eval_shape(rows.PEERS[name][1], jnp.ones((2, 4))).shape == (2, 4)
 
 
 def test_pairs_are_jaxacts_and_jax_nn() -> None:

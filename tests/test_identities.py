@@ -54,6 +54,18 @@ SAME: dict[str, tuple[Curve, Curve]] = {
         lambda x: ja.arelu(x, 0.25, -1e3),
         lambda x: ja.leaky_relu(x, 0.25),
     ),
+    "maxout of .01x and x is leaky relu": (pieces(lambda x: 0.01 * x, lambda x: x), ja.leaky_relu),
+    "swiglu with a constant value is a multiple of silu": (lambda x: ja.swiglu(x, 2.0), lambda x: 2 * ja.silu(x)),
+    "swiglu of one array is silu of the gate times the value": (
+        lambda x: ja.swiglu(jnp.stack([x, jnp.cos(x)], -1))[..., 0],
+        lambda x: ja.silu(x) * jnp.cos(x),
+    ),
+    "reglu with the value 1 is relu": (lambda x: ja.reglu(x, 1.0), ja.relu),
+    "geglu with the value 1 is gelu": (lambda x: ja.geglu(x, 1.0), ja.gelu),
+    "softmin of two is the sigmoid of the negative": (
+        lambda x: ja.softmin(jnp.stack([x, jnp.zeros_like(x)], -1))[..., 0],
+        lambda x: ja.sigmoid(-x),
+    ),
     "prelu is leaky relu": (lambda x: ja.prelu(x, 0.25), lambda x: ja.leaky_relu(x, 0.25)),
     "deterministic rrelu has the mean slope": (
         lambda x: ja.rrelu(x, lower=0.25, upper=0.75, deterministic=True),

@@ -74,6 +74,9 @@ SUBJECTS = {
     name: Subject.of(entry) for name, entry in jaxacts.catalogue().items() if entry.elementwise and entry.parameters
 }
 SUBJECTS["glu"] = Subject(_halves, lambda value, gate: value * sigmoid(gate), ("value", "gate"), {}, {})
+SUBJECTS["swiglu"] = Subject(
+    jaxacts.swiglu, lambda gate, value: gate * sigmoid(gate) * value, ("gate", "value"), {}, {}
+)
 
 
 def _has_kinks_at_parameters(name: str) -> bool:
@@ -89,6 +92,7 @@ NONNEGATIVE = {("dice", "variance"), ("squareplus", "b")}
 
 EXAMPLES: dict[str, list[tuple[float, ...]]] = {
     "glu": [(1e27, -1.0), (1e27, 0.5), (-3e38, 80.0), (3e38, -100.0), (3e38, 100.0), (3e38, 160.0), (1e-30, 60.0)],
+    "swiglu": [(-1.0, 1e27), (-100.0, 3e38), (-80.0, -3e38), (20.0, 1e37), (1e-30, 1e38), (-1e30, 1e30)],
     "dice": [
         (1e27, 0.25, 1e27, 1.0),
         (1.0, 1e28, 0.0, 1.0),
@@ -190,6 +194,11 @@ def _allowed(name: str, what: str, points: list[Reals], dtype: DTypeLike) -> tup
     """
     tiny: Reals | float = 4 * float(jnp.finfo(dtype).smallest_normal)
     floor: Reals | float = 0.0
+    if name == "swiglu":  # its factors may leave the range a little before it does
+        tiny = tiny * (1 + np.minimum(np.abs(points[0]), 200))
+        tiny = tiny * np.where(
+            np.abs(points[0]) < 8 * float(jnp.finfo(dtype).smallest_normal), 1 + np.abs(points[1]), 1
+        )
     if name == "dice":
         x, alpha, _, variance = points
         with np.errstate(over="ignore"):

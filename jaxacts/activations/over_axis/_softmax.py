@@ -25,6 +25,10 @@ def _total(e: Array, sink: Row, axes: Axes) -> Array:
     return total if sink is None else total + sink
 
 
+def _times(a: Row, b: Row) -> Row:
+    return None if a is None or b is None else a * b
+
+
 def _exponentials(x: Array, axes: Axes, mask: Array | None, sink: Row) -> tuple[Array, Array, Row]:
     """x minus the maximum of mask and sink, the exponential of that (0 off the mask), and that of the sink."""
     shifted, largest = below_maximum(x, axes, mask, sink)
@@ -32,16 +36,16 @@ def _exponentials(x: Array, axes: Axes, mask: Array | None, sink: Row) -> tuple[
     return shifted, masked(mask, jnp.exp(shifted), 0), of_sink
 
 
-def _winners(p: Array, q: Row, axes: Axes) -> tuple[Array, Row]:
+def _winners(p: Array, q: Row, axes: Axes) -> tuple[Array, Array | bool]:
     """The first maximum of each row, and whether the sink is larger; one of them is true in each row."""
     winner = is_first_maximum(p, axes)
     if q is None:
-        return winner, None
+        return winner, False
     sink_wins = q > jnp.max(p, axes, keepdims=True, initial=0)
     return winner & ~sink_wins, sink_wins
 
 
-def _relative(t: Array, s: Row, winner: Array, sink_wins: Row, axes: Axes) -> tuple[Array, Row]:
+def _relative(t: Array, s: Row, winner: Array, sink_wins: Array | bool, axes: Axes) -> tuple[Array, Row]:
     """The tangents less that of the winner: a constant is no change, and what is 0 there does not cancel."""
     at_winner = jnp.sum(jnp.where(winner, t, 0), axes, keepdims=True)
     if s is None:
@@ -58,8 +62,8 @@ def projected(p: Array, q: Row, total: Array | float, t: Array, s: Row, axes: Ax
     """
     winner, sink_wins = _winners(p, q, axes)
     u, v = _relative(t, s, winner, sink_wins, axes)
-    mean = _total(p * u, None if q is None else q * v, axes) / total
-    dp, dq = p * (u - mean), None if q is None else q * (v - mean)
+    mean = _total(p * u, _times(q, v), axes) / total
+    dp, dq = p * (u - mean), None if v is None else _times(q, v - mean)
     others = jnp.sum(jnp.where(winner, 0, dp), axes, keepdims=True)
     dp = jnp.where(winner, -others if dq is None else -(others + dq), dp)
     return dp, None if dq is None else jnp.where(sink_wins, -others, dq)
@@ -93,7 +97,7 @@ def _log_softmax_tangent(axes: Axes, x: Array, mask: Array | None, sink: Row, t:
     _, e, of_sink = _exponentials(up(x, x.dtype), axes, mask, sink)
     total = _total(e, of_sink, axes)
     u, v = _relative(up(t, x.dtype), s, *_winners(e, of_sink, axes), axes)
-    mean = _total(e * u, None if of_sink is None else of_sink * v, axes) / jnp.where(total == 0, 1, total)
+    mean = _total(e * u, _times(of_sink, v), axes) / jnp.where(total == 0, 1, total)
     return down(masked(mask, u - mean, 0), x.dtype)
 
 

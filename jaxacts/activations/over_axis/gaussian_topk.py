@@ -34,6 +34,7 @@ def _quantile(share: Array) -> Array:
 
 def _standardized(x: Array, axes: Axes, mask: Array | None) -> tuple[Array, Array, Array]:
     """(x - mean)·c, the standard deviation times c, and c, a power of two for each row."""
+    x = masked(mask, x, 0)
     c = power_of_two_scale(largest_magnitude(x, axes, mask))
     y = x * c
     centred = y - mean_over(y, axes, mask)

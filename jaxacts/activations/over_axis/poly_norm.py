@@ -24,6 +24,7 @@ Mask = Array | None
 
 def _norms(x: Array, axes: Axes, mask: Mask, epsilon: float) -> tuple[Array, list[tuple[Array, Array]]]:
     """x over the largest of its row (if that is above 1), which is the scale, and (power, root mean square) of each."""
+    x = masked(mask, x, 0)
     scale = jnp.maximum(largest_magnitude(x, axes, mask), 1)
     y, powers = x / scale, []
     power, smallest = jnp.ones_like(y), jnp.full_like(scale, epsilon)
