@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import json
@@ -23,14 +24,16 @@ partial = functools.partial
 
 
 def number_of(entry: ja.Activation, name: str) -> Any:
-    """A value of this argument that is in its domain and not the default one."""
+    """A value of this argument that is in its domain and, if there is one, not the default."""
     value = entry.arguments()[name]
     if isinstance(value, bool):
         return not value
-    if isinstance(value, float):
-        return value * 0.5
-    if isinstance(value, int):
-        return -2 if name == "axis" else value
+    if isinstance(value, int) and name == "axis":
+        return -2
+    for other in (value * 0.5, value * 1.5) if isinstance(value, float) else ():
+        with contextlib.suppress(ValueError):
+            entry.arguments(**{name: other})
+            return other
     return value
 
 
