@@ -66,8 +66,8 @@ def rules() -> list[Rule]:
     siren = ji.siren(OMEGA)
     lecun, he, xavier = ji.lecun_normal(), ji.he_normal(), ji.xavier_normal()
     return [
-        Rule("sine", "siren", sine, siren.first, siren.hidden, 1e-3),
-        Rule("sine", "lecun_normal", sine, lecun, lecun, 1e-3),
+        Rule("sine", "siren", sine, siren.first, siren.hidden, 3e-4),
+        Rule("sine", "lecun_normal", sine, lecun, lecun, 3e-4),
         Rule("relu", "he_normal", jaxacts.relu, he, he, 3e-3),
         Rule("tanh", "xavier_normal", jaxacts.tanh, xavier, xavier, 3e-3),
     ]
@@ -190,7 +190,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--photo", choices=("china.jpg", "flower.jpg"), default="china.jpg", help="which one of scikit-learn's")
     add("--size", type=positive_int, default=80, help="pixels a side, at most 427")
-    add("--steps", type=positive_int, default=500, help="full-batch steps of Adam")
+    add("--steps", type=positive_int, default=300, help="full-batch steps of Adam")
     add("--width", type=positive_int, default=96, help="units of a hidden layer")
     add("--depth", type=positive_int, default=3, help="hidden layers")
     add("--seed", type=int, default=0, help="of the weights")

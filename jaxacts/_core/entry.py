@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import re
@@ -174,6 +175,9 @@ class Variant:
 def variant(made: Variant, function: Callable[..., Any]) -> Any:
     """``made.call`` with its settings bound, under the name, signature and docstring of ``function``."""
     out: Any = functools.update_wrapper(functools.partial(made.call, *made.settings.values()), function, updated=())
+    del out.__wrapped__  # so that a pickle of it needs the settings alone
+    with contextlib.suppress(ValueError):  # some functions written in C do not tell
+        out.__signature__ = inspect.signature(function)
     out.__variant__ = made
     return out
 

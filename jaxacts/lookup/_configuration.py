@@ -7,7 +7,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from jax.core import Tracer
 from jaxacts._core import Activation, Variant, entry_of, unknown_name, variant_of, with_kink_slope
 from jaxacts._core.errors import bind
 from jaxacts._transforms import clipped, split_complex, with_slope
+from jaxacts.activations.gated.transform import gated
 
 from ._entries import BY_NAME, catalogue
 from ._frameworks import FRAMEWORKS
@@ -27,15 +28,28 @@ __all__ = ["config_of", "get"]
 
 Framework: TypeAlias = Literal["flax", "hf", "jax", "keras", "torch"]
 
-TRANSFORMS: Mapping[str, tuple[Callable[..., Any], tuple[str, ...]]] = MappingProxyType(
+
+class Transform(NamedTuple):
+    """A function that makes one activation of others.
+
+    ``functions`` are those of its arguments that are functions; ``own_arguments`` says whether the result has other
+    arguments after ``x`` than the first of them.
+    """
+
+    apply: Callable[..., Any]
+    functions: tuple[str, ...] = ("function",)
+    own_arguments: bool = False
+
+
+TRANSFORMS: Mapping[str, Transform] = MappingProxyType(
     {
-        "clipped": (clipped, ("function",)),
-        "split_complex": (split_complex, ("function",)),
-        "with_kink_slope": (with_kink_slope, ("function",)),
-        "with_slope": (with_slope, ("function", "slope_of")),
+        "clipped": Transform(clipped),
+        "gated": Transform(gated, own_arguments=True),
+        "split_complex": Transform(split_complex),
+        "with_kink_slope": Transform(with_kink_slope),
+        "with_slope": Transform(with_slope, ("function", "slope_of")),
     }
 )
-"""The functions that make one activation of another, and which of their arguments are functions."""
 
 _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
@@ -46,8 +60,9 @@ def get(name: str | Mapping[str, Any], framework: Framework | None = None) -> Ca
     Args:
         name: a name of the catalogue (``swish`` and other second names included), or a configuration, which has
             ``"name"`` and beside it the arguments to bind: ``{"name": "leaky_relu", "negative_slope": 0.2}``. The name
-            may also be that of a transform, ``with_kink_slope``, ``with_slope``, ``split_complex`` or ``clipped``, with
-            a name or configuration for each function that it takes and ``"arguments"`` to bind after it.
+            may also be that of a transform, ``gated``, ``with_kink_slope``, ``with_slope``, ``split_complex`` or
+            ``clipped``, with a name or configuration for each function that it takes and ``"arguments"`` to bind after
+            it.
         framework: whose names and arguments these are, if not those of this library: ``"torch"`` (classes and
             functions), ``"keras"``, ``"hf"`` (Hugging Face's ``ACT2FN``), ``"flax"`` or ``"jax"`` (``jax.nn``).
 
@@ -105,27 +120,28 @@ def _made(config: object) -> Callable[..., Array]:
 
 
 def _transformed(name: str, given: dict[str, Any]) -> Callable[..., Array]:
-    transform, of_functions = TRANSFORMS[name]
+    transform = TRANSFORMS[name]
     bound = given.pop("arguments", {})
-    signature = inspect.signature(transform)
+    signature = inspect.signature(transform.apply)
     for argument in given:
         if argument not in signature.parameters:
             raise unknown_name("get", f"argument of {name}", argument, {*signature.parameters, "arguments"})
-    settings = {n: _made(v) if n in of_functions else _revived(v, static=False) for n, v in given.items()}
-    return _with_arguments(transform(**bind(name, signature, (), settings)), bound)
+    settings = {n: _made(v) if n in transform.functions else _revived(v, static=False) for n, v in given.items()}
+    return _with_arguments(transform.apply(**bind(name, signature, (), settings)), bound)
 
 
 def _with_arguments(function: Callable[..., Array], given: Mapping[str, Any]) -> Callable[..., Array]:
     """The function with these arguments bound, which are checked against its signature and domain."""
     if not given:
         return function
-    entry = _entry_of_arguments(function)
-    known = tuple(inspect.signature(entry.function).parameters)[1:]
+    entry, known = _entry_of_arguments(function), tuple(inspect.signature(function).parameters)[1:]
     for name in given:
         if name not in known:
-            raise unknown_name("get", f"argument of {entry.name}", name, known or ("no arguments but x",))
-    bound = {n: _revived(v, static=n in entry.static) for n, v in given.items()}
-    entry.arguments(**bound)
+            raise unknown_name("get", f"argument of {function.__name__}", name, known or ("no arguments but x",))
+    static = entry.static if entry else ()
+    bound = {n: _revived(v, static=n in static) for n, v in given.items()}
+    if entry:
+        entry.arguments(**bound)
     return functools.partial(function, **bound)
 
 
@@ -136,15 +152,15 @@ def _revived(value: Any, static: bool) -> Any:
     return _NOT_FINITE.get(value, value) if isinstance(value, str) else value
 
 
-def _entry_of_arguments(function: Callable[..., Any]) -> Activation:
-    """The entry of the activation whose arguments a function takes."""
-    while True:
-        if (made := variant_of(function)) is not None:
-            function = made.settings["function"]
-        elif isinstance(function, functools.partial):
+def _entry_of_arguments(function: Callable[..., Any]) -> Activation | None:
+    """The entry of the activation whose arguments a function takes; None where a transform has its own."""
+    while (made := variant_of(function)) is not None:
+        if TRANSFORMS[made.transform.__name__].own_arguments:
+            return None
+        function = made.settings["function"]
+        if isinstance(function, functools.partial) and variant_of(function) is None:
             function = function.func
-        else:
-            return entry_of(function, "get")
+    return entry_of(function, "get")
 
 
 def config_of(function: Callable[..., Any]) -> dict[str, Any]:
@@ -152,8 +168,8 @@ def config_of(function: Callable[..., Any]) -> dict[str, Any]:
 
     Args:
         function: an activation of the catalogue, a :func:`functools.partial` of one with keyword arguments, or the
-            result of a transform (``with_kink_slope``, ``with_slope``, ``split_complex``, ``clipped``) of these, to any
-            depth.
+            result of a transform (``gated``, ``with_kink_slope``, ``with_slope``, ``split_complex``, ``clipped``) of
+            these, to any depth.
 
     Returns:
         ``{"name": ..., **arguments}``, with the arguments that were bound. Arrays become lists, and infinite numbers
@@ -191,7 +207,7 @@ def config_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 def _config_of_variant(made: Variant) -> dict[str, Any]:
     name = made.transform.__name__
-    of_functions = TRANSFORMS[name][1]
+    of_functions = TRANSFORMS[name].functions
     settings = {n: config_of(v) if n in of_functions else _plain(name, n, v) for n, v in made.settings.items()}
     return {"name": name, **settings}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import json
@@ -23,14 +24,16 @@ partial = functools.partial
 
 
 def number_of(entry: ja.Activation, name: str) -> Any:
-    """A value of this argument that is in its domain and not the default one."""
+    """A value of this argument that is in its domain and, if there is one, not the default."""
     value = entry.arguments()[name]
     if isinstance(value, bool):
         return not value
-    if isinstance(value, float):
-        return value * 0.5
-    if isinstance(value, int):
-        return -2 if name == "axis" else value
+    if isinstance(value, int) and name == "axis":
+        return -2
+    for other in (value * 0.5, value * 1.5) if isinstance(value, float) else ():
+        with contextlib.suppress(ValueError):
+            entry.arguments(**{name: other})
+            return other
     return value
 
 
@@ -59,8 +62,8 @@ def test_every_activation_comes_back_with_all_its_arguments(name: str) -> None:
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_every_activation_comes_back_from_every_transform(name: str) -> None:
     function = CATALOGUE[name].function
-    for transform, (apply, of_functions) in TRANSFORMS.items():
-        settings = dict.fromkeys(of_functions, function)
+    for transform, (apply, of_functions, _) in TRANSFORMS.items():
+        settings: dict[str, Any] = dict.fromkeys(of_functions, function)
         others = set(inspect.signature(apply).parameters) - settings.keys()
         settings |= {n: v for n, v in {"choice": 0.25, "min": -0.5, "max": 0.5}.items() if n in others}
         assert others <= settings.keys(), f"{transform} has arguments that are not tested"
@@ -100,6 +103,15 @@ CONFIGURED: list[tuple[Callable[..., Array], dict[str, Any]]] = [
             "arguments": {"min": -4.0, "max": 4.0},
         },
     ),
+    (
+        partial(ja.gated(partial(ja.silu, beta=2.0)), axis=0, interleaved=True),
+        {
+            "name": "gated",
+            "function": {"name": "silu", "beta": 2.0},
+            "arguments": {"axis": 0, "interleaved": True},
+        },
+    ),
+    (ja.gated(ja.relu), {"name": "gated", "function": {"name": "relu"}}),
     (
         ja.split_complex(ja.with_slope(ja.with_kink_slope(ja.relu, 0.5), ja.clipped(ja.silu))),
         {

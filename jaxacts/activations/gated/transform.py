@@ -9,7 +9,7 @@ from typing import Any
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._core import activation
+from jaxacts._core import Variant, activation, variant
 from jaxacts.activations.gated._product import by_activation, gate_and_value, is_wide, product
 
 __all__ = ["gated"]
@@ -65,4 +65,4 @@ def gated(function: Callable[..., Array]) -> Callable[..., Array]:
         raise TypeError(
             f"gated: function must be an activation, got {type(function).__name__}; pass jaxacts.silu or such."
         )
-    return functools.partial(_call, function)
+    return variant(Variant(gated, _call, {"function": function}), _unit(function))
