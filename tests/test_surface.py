@@ -15,7 +15,7 @@ import jaxacts
 from jaxacts import activations
 
 ROOT = Path(__file__).parents[1]
-ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
+ALIASES = {"swish": "silu", "hard_swish": "hard_silu", "telu": "tanh_exp"}
 
 
 def python(code: str) -> str:
