@@ -108,9 +108,7 @@ def propagation(
     back = np.append(np.cumprod(chi[::-1])[::-1], 1.0)
     start = jax.random.key(0) if key is None else key
     signal, gradient = _measured(lambda z: fn(z, **parameters), weight, bias, layers, units, start)
-    rows = tuple(
-        Depth(i + 1, *map(float, row)) for i, row in enumerate(zip(signal, q, gradient, back, strict=True))
-    )
+    rows = tuple(Depth(i + 1, *map(float, row)) for i, row in enumerate(zip(signal, q, gradient, back, strict=True)))
     forward, backward = math.exp(fitted_slope(signal)), math.exp(-fitted_slope(gradient))
     verdict = _verdict(forward ** (layers - 1), backward ** (layers - 1), signal, gradient)
     note = f"factors of the mean square a layer: signal {forward:.3g}, gradient {backward:.3g}; {verdict}"

@@ -172,7 +172,9 @@ def layers(report: Report, field: str = "dead") -> Figure:
     widest = max(row.units for row in report.rows)
     colours: Any = importlib.import_module("matplotlib").colormaps["YlOrRd"]
     for at, (row, share) in enumerate(zip(report.rows, shares, strict=True)):
-        ax.barh(at, row.units / widest, left=0.5 - row.units / widest / 2, height=0.8, color=colours(share), ec="#555555")
+        ax.barh(
+            at, row.units / widest, left=0.5 - row.units / widest / 2, height=0.8, color=colours(share), ec="#555555"
+        )
         dark = "white" if share > 0.6 else "black"
         text = f"{row.layer}, {row.activation}: {row.units} units, {share:.1%} {field}"
         ax.text(0.5, at, text, ha="center", va="center", fontsize=8, color=dark)
