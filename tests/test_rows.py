@@ -80,7 +80,8 @@ def test_rows_with_infinite_elements(name: str, dtype: str) -> None:
         assert jnp.isfinite(jax.grad(lambda x, f=f: (f(x) * jnp.arange(4).astype(dtype)).sum())(x)).all()
         assert jnp.isnan(f(jnp.array([jnp.nan, 0.0, 1.0], dtype))).all()
     if name == "softmax":
-        np.testing.assert_allclose(np.asarray(ja.log_softmax(x), float), np.log(expected), rtol=4e-3)
+        with np.errstate(divide="ignore"):
+            np.testing.assert_allclose(np.asarray(ja.log_softmax(x), float), np.log(expected), rtol=4e-3)
         gradient = jax.grad(lambda x: jnp.where(x > -INF, ja.log_softmax(x), 0)[3].sum())(x)
         assert jnp.isfinite(gradient).all()
 
