@@ -86,6 +86,8 @@ def transformations(case: Case) -> None:
     x = jnp.stack([_sample(case), _sample(case)[::-1]])
     shape = jax.eval_shape(case.f, x).shape
     weights = jnp.cos(jnp.arange(math.prod(shape), dtype=x.dtype)).reshape(shape)
+    # Not x: along it a homogeneous function has no curvature.
+    direction = jnp.sin(1 + jnp.arange(x.size, dtype=x.dtype)).reshape(x.shape)
 
     def loss(x: Array, weights: Array) -> Array:
         y = case.f(x)
@@ -96,7 +98,7 @@ def transformations(case: Case) -> None:
 
     gradient = jax.grad(loss)
     value, slope = case.f(x), gradient(x, weights)
-    bend = jax.jvp(lambda x: gradient(x, weights), (x,), (x,))[1]
+    bend = jax.jvp(lambda x: gradient(x, weights), (x,), (direction,))[1]
     ways: dict[str, tuple[Callable[[Array], Array], Array]] = {
         "jit": (case.f, value),
         "vmap": (jax.vmap(case.f), jnp.stack([case.f(row) for row in x])),
@@ -106,9 +108,9 @@ def transformations(case: Case) -> None:
         "grad of vmap": (jax.grad(lambda x: jax.vmap(loss)(x, weights).sum()), slope),
         "grad of remat": (lambda x: jax.grad(jax.checkpoint(loss))(x, weights), slope),
         "grad of scan": (jax.grad(scanned), slope),
-        "jvp of grad": (lambda x: jax.jvp(lambda x: gradient(x, weights), (x,), (x,))[1], bend),
-        "grad of grad": (lambda x: jax.grad(lambda v: jnp.vdot(gradient(v, weights), x))(x), bend),
-        "hessian": (lambda x: jax.hessian(lambda row: loss(row, weights[0]))(x[0]) @ x[0], bend[0]),
+        "jvp of grad": (lambda x: jax.jvp(lambda x: gradient(x, weights), (x,), (direction,))[1], bend),
+        "grad of grad": (lambda x: jax.grad(lambda v: jnp.vdot(gradient(v, weights), direction))(x), bend),
+        "hessian": (lambda x: jax.hessian(lambda row: loss(row, weights[0]))(x[0]) @ direction[0], bend[0]),
     }
     # One program for all: each transformation is applied, and compiling them one by one would take most of the time.
     got = jax.jit(lambda x: {way: f(x) for way, (f, _) in ways.items()})(x)

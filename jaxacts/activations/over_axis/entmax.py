@@ -35,7 +35,7 @@ def sparsemax(x: Array, axis: int | tuple[int, ...] | None = -1, where: ArrayLik
 
     Note:
         Piecewise linear. The gradient is that of the elements above 0, less their mean; the others have 0. The backward
-        pass keeps the result alone. :math:`\tau` is found by Newton's method, without sorting: 3 to 10 passes over the
+        pass keeps the result alone. :math:`\tau` is found by Newton's method, without sorting: 2 to 10 passes over the
         row. Rows with infinite elements are as in :func:`softmax`. jax.nn and torch do not have it.
 
     Example:
@@ -73,7 +73,7 @@ def entmax15(x: Array, axis: int | tuple[int, ...] | None = -1, where: ArrayLike
 
     Note:
         The slope has no jumps. The backward pass keeps the result alone. :math:`\tau` is found by Newton's method,
-        without sorting: 3 to 8 passes over the row. Rows with infinite elements are as in :func:`softmax`. jax.nn and
+        without sorting: 1 to 8 passes over the row. Rows with infinite elements are as in :func:`softmax`. jax.nn and
         torch do not have it.
 
     Example:
@@ -125,8 +125,8 @@ def entmax(
         ``alpha`` are defined and accurate there, too. Above 2 the slope is infinite where an element leaves 0, and in
         the value only the :math:`(\alpha - 1)`-th part of the digits is left there. The backward pass keeps the result
         alone. The largest probability is found by Newton's method, without sorting: 2 to 10 passes over the row, each
-        with two exponentials and a logarithm an element, for :math:`\alpha \le 2`, about 20 above. For a fixed 1.5 or 2
-        the functions of their own take half the time. jax.nn and torch do not have it.
+        with two exponentials and a logarithm an element, for :math:`\alpha \le 2`, mostly 1 to 20 above. For a
+        fixed 1.5 or 2 the functions of their own take less. jax.nn and torch do not have it.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
