@@ -78,11 +78,11 @@ def activation(
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxacts
-        >>> @jaxacts.activation(slope=lambda x: jaxacts.Pieces((0.0,), (0.0, 2 * x)))
-        ... def relu_squared(x):
-        ...     return jnp.square(jnp.maximum(x, 0))
-        >>> jax.grad(relu_squared)(3.0)
-        Array(6., dtype=float32, weak_type=True)
+        >>> @jaxacts.activation(slope=lambda x: jaxacts.Pieces((0.0,), (0.0, 3 * x * x)))
+        ... def relu_cubed(x):
+        ...     return jnp.maximum(x, 0) ** 3
+        >>> jax.grad(relu_cubed)(2.0)
+        Array(12., dtype=float32, weak_type=True)
     """
 
     if misplaced:

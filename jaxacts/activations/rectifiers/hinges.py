@@ -171,8 +171,8 @@ def srelu(
             lesser.
 
     Note:
-        Kinks at the thresholds, where the slope is that of the outer line. That is the subgradient of least magnitude for
-        slopes between 0 and 1; others are taken there too. The derivatives by the thresholds are 0 at them. The paper
+        Kinks at the thresholds, where the slope is that of the outer line. That is the subgradient of least magnitude
+        for slopes between 0 and 1; others are taken there too. The derivatives by the thresholds are 0 at them. The paper
         trains one set per channel; :math:`t_l = 0` and :math:`a_r = 1` make it :func:`leaky_relu`. jax.nn, torch and
         keras do not have it.
 

@@ -149,8 +149,8 @@ def arelu(x: Array, alpha: ArrayLike = 0.9, beta: ArrayLike = 2.0) -> Array:
         x: array of any shape and real dtype.
         alpha: the slope :math:`\alpha` on the left, any number or an array that broadcasts against ``x``;
             differentiable, with derivative 0 where it is clamped.
-        beta: the logit :math:`\beta` of what the slope on the right exceeds 1 by, any number or an array that broadcasts
-            against ``x``; differentiable.
+        beta: the logit :math:`\beta` of what the slope on the right exceeds 1 by, any number or an array that
+            broadcasts against ``x``; differentiable.
 
     Returns:
         Array of the common shape and the dtype of ``x``.
@@ -160,8 +160,9 @@ def arelu(x: Array, alpha: ArrayLike = 0.9, beta: ArrayLike = 2.0) -> Array:
         ValueError: the shapes do not broadcast.
 
     Note:
-        Kink at 0, where the slope is the left one. The paper learns one pair for each layer, which starts at the defaults
-        and keeps gradients from vanishing, since a positive input is amplified. jax.nn, torch and keras do not have it.
+        Kink at 0, where the slope is the left one. The paper learns one pair for each layer, which starts at the
+        defaults; what is positive is amplified, so that gradients do not vanish. jax.nn, torch and keras do not have
+        it.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
@@ -13,7 +14,7 @@ from jaxacts._core import Facts, Line, Pieces, activation
 __all__ = ["hard_shrink", "soft_shrink"]
 
 
-def _ends(threshold: ArrayLike) -> tuple[ArrayLike, ArrayLike]:
+def _ends(threshold: Any) -> tuple[Any, Any]:
     """Minus the threshold, as a product, since Pallas does not negate numbers on a GPU, and the threshold."""
     return threshold * -1.0, threshold
 
@@ -91,9 +92,9 @@ def soft_shrink(x: Array, threshold: ArrayLike = 0.5) -> Array:
         ValueError: the shapes do not broadcast, or ``threshold`` is a negative number.
 
     Note:
-        Kinks at :math:`\pm\lambda`, where the slope is 0, as in torch, where the argument is called ``lambd``; in keras
-        it is ``threshold``. The default is that of both. It is the proximal operator of :math:`\lambda |x|`, as ISTA and
-        its learned forms apply it.
+        Kinks at :math:`\pm\lambda`, where the slope is 0, as in torch, where the argument is called ``lambd``; in
+        keras it is ``threshold``. The default is that of both. It is the proximal operator of :math:`\lambda |x|`,
+        which ISTA and its learned forms apply. With threshold 0 it is the identity, but for the slope 0 at 0.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
