@@ -172,9 +172,9 @@ def srelu(
 
     Note:
         Kinks at the thresholds, where the slope is that of the outer line. That is the subgradient of least magnitude
-        for slopes between 0 and 1; others are taken there too. The derivatives by the thresholds are 0 at them. The paper
-        trains one set per channel; :math:`t_l = 0` and :math:`a_r = 1` make it :func:`leaky_relu`. jax.nn, torch and
-        keras do not have it.
+        for slopes between 0 and 1; others are taken there too. The derivatives by the thresholds are 0 at them. The
+        paper trains one set per channel; :math:`t_l = 0` and :math:`a_r = 1` make it :func:`leaky_relu`. jax.nn, torch
+        and keras do not have it.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
@@ -256,8 +256,8 @@ def apl(x: Array, slopes: Sequence[ArrayLike] | Array, hinges: Sequence[ArrayLik
     Args:
         x: array of any shape and real dtype.
         slopes: the factors :math:`a_k`, any real numbers: an array whose *first* axis has length K, or a sequence of K
-            numbers or arrays. Each of them broadcasts against ``x``: the shape is ``(K,)`` for all channels together and
-            ``(K, channels)`` for each of the last axis by itself. Differentiable.
+            numbers or arrays. Each of them broadcasts against ``x``: the shape is ``(K,)`` for all channels together
+            and ``(K, channels)`` for each of the last axis by itself. Differentiable.
         hinges: where the terms begin, :math:`b_k`, in any order; as many as ``slopes``, and of such shapes.
             Differentiable.
 
