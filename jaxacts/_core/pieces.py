@@ -131,7 +131,7 @@ def piecewise_constant(pieces: Pieces, arguments: Sequence[Array]) -> bool:
     """
     x, *parameters = arguments
     numbers = [p for p in parameters if p.size == 1]
-    return all(isinstance(s, float) or s.size < x.size or any(s is p for p in numbers) for s in pieces.slopes)
+    return all(isinstance(s, int | float) or s.size < x.size or any(s is p for p in numbers) for s in pieces.slopes)
 
 
 def _runs(x: Array, pieces: Pieces, choice: Choice) -> Iterator[tuple[Array | None, Slope]]:
