@@ -13,10 +13,9 @@ import lab
 import optax
 from lab import Net, Trial
 
+import jaxacts
 from jaxacts.diagnostics import plots
 from jaxacts.initializers import for_activation, he_normal, lecun_normal
-
-import jaxacts
 
 INITIALIZERS = {
     "relu": he_normal(),

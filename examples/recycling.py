@@ -25,9 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     fits: dict[str, list[lab.Fit]] = {"trained on": [], "recycled": []}
     kept = []
     for seed, one in enumerate(killed):
-        new = diagnostics.recycle(
-            one.watch, one.variables, one.optimizer, one.states[-1], jax.random.key(100 + seed)
-        )
+        new = diagnostics.recycle(one.watch, one.variables, one.optimizer, one.states[-1], jax.random.key(100 + seed))
         kept.append(float(lab.accuracy(net.apply(new.variables, data.test_x), data.test_y)))
         starts = {"trained on": (one.variables, one.optimizer), "recycled": (new.variables, new.opt_state)}
         for name, start in starts.items():

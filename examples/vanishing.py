@@ -31,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     rows = []
     for name, of_name in fits.items():
         squares = [row.gradient**2 for row in before[name].rows]
-        saturated = [left + right for left, right in zip(*(lab.shares(of_name, s) for s in ("left", "right")), strict=True)]
+        saturated = [
+            left + right for left, right in zip(*(lab.shares(of_name, s) for s in ("left", "right")), strict=True)
+        ]
         rows.append(
             {
                 "activation": name,

@@ -101,7 +101,7 @@ def _incoming(graph: Graph, start: int, axis: int, links: Links) -> None:
             units = _moved(graph, op, known)
             if units is not None:
                 known.update(dict.fromkeys(op.outputs, units))
-                ways.update(dict.fromkeys(op.outputs, [*ways[sources[0]], op]))
+                ways.update({v: [*ways[sources[0]], op] for v in op.outputs})
         if start not in known:
             continue
         features = np.moveaxis(known[start], axis, -1).reshape(-1, shape[axis])[0]

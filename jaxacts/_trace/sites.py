@@ -1,8 +1,8 @@
-"""Where a model applies activations: elementwise functions f(z) of one value, found in the graph by what they compute.
+"""Where a model applies activations: elementwise functions f(z) of one value, found by what they compute.
 
-Each value that an elementwise operation computes has a parent, the nearest value that alone determines it, as ``z`` does
-for ``z * sigmoid(z)``. A chain of parents that is not linear is an activation; it begins at the last value before the
-first nonlinear step and ends where another operation takes its result.
+Each value that an elementwise operation computes has a parent, the nearest value that alone determines it, as ``z``
+does for ``z * sigmoid(z)``. A chain of parents that is not linear is an activation; it begins at the last value before
+the first nonlinear step and ends where another operation takes its result.
 """
 
 from __future__ import annotations
@@ -330,8 +330,8 @@ class _Search:
 
     def place(self, start: int | None, end: int) -> tuple[Path, Any, Any]:
         """The outermost program that has both values as variables, or at least the second."""
-        ends = {path: variable for path, variable in self.at[end]}
-        starts = {path: variable for path, variable in self.at[start]} if start is not None else {}
+        ends = dict(self.at[end])
+        starts = dict(self.at[start]) if start is not None else {}
         path = min(ends.keys() & starts.keys() or ends.keys(), key=len)
         return path, starts.get(path), ends[path]
 

@@ -27,9 +27,9 @@ __all__ = ["InitialReport", "LayerStart", "at_init"]
 class LayerStart(NamedTuple):
     """A row: one layer with the weights that it starts with.
 
-    ``std`` is that of the weights, ``variance`` the mean square of the inputs of the activation, ``output`` that of its
-    results, ``gradient`` the rms of the gradient by these inputs, as a multiple of that of the last layer. ``chi`` is the
-    factor of the squared gradient at this layer in theory, fan_in · std² · E[f'²], and ``advice`` the standard
+    ``std`` is that of the weights, ``variance`` the mean square of the inputs of the activation, ``output`` that of
+    its results, ``gradient`` the rms of the gradient by these inputs, as a multiple of that of the last layer. ``chi`` is
+    the factor of the squared gradient at this layer in theory, fan_in · std² · E[f'²], and ``advice`` the standard
     deviation that suits the activation, where it differs by more than 5%.
     """
 
@@ -72,7 +72,7 @@ def at_init(model: Any, sample: Any, key: Array, *, variables: Any = None, **opt
         \mathbb E[f'(\sqrt{q_l} \, t)^2], \quad t \sim \mathcal N(0, 1)
 
     Args:
-        model: a ``flax.linen`` or ``flax.nnx`` module, another pytree that can be called, or a function ``f(params, x)``.
+        model: a ``flax.linen`` or ``flax.nnx`` module, another callable pytree, or a function ``f(params, x)``.
         sample: a batch, an array or a tuple of the positional arguments: real data, or numbers of the same size.
         key: the random key, for the variables of a linen module and for the gradient at the output, which is normal.
         variables: those of a linen module, instead of what ``model.init`` draws, or the parameters of a function.

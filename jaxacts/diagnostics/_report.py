@@ -172,8 +172,8 @@ def _steps(sums: UnitSums) -> Iterator[tuple[str, UnitSums]]:
     name = sums.layer.name
     if len(shape) != sums.layer.loops:
         raise ValueError(
-            f"report: the sums of {name} must have {sums.layer.loops} axes of layers, got {len(shape)}; add up what vmap "
-            f"has stacked by diagnostics.merge(state, axis=0), or take one row of it."
+            f"report: the sums of {name} must have {sums.layer.loops} axes of layers, got {len(shape)}; add up what "
+            f"vmap has stacked by diagnostics.merge(state, axis=0), or take one row of it."
         )
     for index in itertools.product(*map(range, shape)):
         yield name + "".join(f"[{i}]" for i in index), jax.tree.map(lambda x, at=index: np.asarray(x, float)[at], sums)

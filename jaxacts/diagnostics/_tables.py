@@ -1,4 +1,4 @@
-"""What every report can do: print itself, and become a dict, JSON, Markdown, a table of rich, or scalars for a logger."""
+"""What every report can do: print itself, and become a dict, JSON, Markdown, a rich table, or scalars for a logger."""
 
 from __future__ import annotations
 

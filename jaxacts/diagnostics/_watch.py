@@ -201,12 +201,12 @@ def watch(
     r"""Watch the units of a model, which stays as it is: every activation is found in the program that jax traces.
 
     .. math::
-                ext{dead}_i = [\max_x |h_i(x)| = 0], \qquad
-                ext{dormant}_i = \Bigl[	frac{\mathbb E|h_i|}{\operatorname{mean}_k \mathbb E|h_k|} \le 	au\Bigr], \qquad
-                ext{saturated}_i(x) = [|f'(z_i)| < arepsilon]
+        \text{dead}_i = [\max_x |h_i(x)| = 0], \qquad
+        \text{dormant}_i = \Bigl[\tfrac{\mathbb E|h_i|}{\operatorname{mean}_k \mathbb E|h_k|} \le \tau\Bigr], \qquad
+        \text{saturated}_i(x) = [|f'(z_i)| < \varepsilon]
 
-    for the results :math:`h = f(z)` of each activation. What is kept is sums, which add over batches, devices and steps;
-    :func:`report` turns them into shares.
+    for the results :math:`h = f(z)` of each activation. What is kept are sums, which add over batches, devices and
+    steps; :func:`report` turns them into shares.
 
     Args:
         model: a ``flax.linen`` or ``flax.nnx`` module, another pytree that can be called (as those of Equinox), or a

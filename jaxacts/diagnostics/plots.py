@@ -1,7 +1,7 @@
 """Pictures of what diagnostics found. Needs matplotlib: ``pip install "jaxacts[plot]"``.
 
-Each function returns a figure, to save by ``figure.savefig(path)``. Value, slope and curvature of an activation with its
-kinks are drawn by :func:`jaxacts.plotting.plot_activation`.
+Each function returns a figure, to save by ``figure.savefig(path)``. Value, slope and curvature of an activation with
+its kinks are drawn by :func:`jaxacts.plotting.plot_activation`.
 """
 
 from __future__ import annotations

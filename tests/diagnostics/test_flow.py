@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from models import CASES, KEY, NnxMlp
 from flax import nnx
+from models import CASES, KEY, NnxMlp
 
 import jaxacts
 from jaxacts import diagnostics
@@ -63,7 +63,9 @@ def test_gradients_pass_through_scans_and_nnx_modules() -> None:
 
 
 def test_gradient_trees_have_a_row_for_each_kernel() -> None:
-    flow = diagnostics.gradient_flow({"a": {"kernel": jnp.full((2, 2), 3.0), "bias": jnp.ones(2)}, "b": jnp.zeros((2, 2))})
+    flow = diagnostics.gradient_flow(
+        {"a": {"kernel": jnp.full((2, 2), 3.0), "bias": jnp.ones(2)}, "b": jnp.zeros((2, 2))}
+    )
     assert [(r.layer, r.rms, r.verdict) for r in flow.rows] == [("a/kernel", 3.0, "healthy"), ("b", 0.0, "no gradient")]
     assert flow.verdict == "vanishing"
     with pytest.raises(ValueError, match="gradient_flow: needs layers"):
@@ -72,7 +74,11 @@ def test_gradient_trees_have_a_row_for_each_kernel() -> None:
 
 @pytest.mark.parametrize(
     ("activation", "scale", "verdict", "flow"),
-    [("relu", 2.0, "marginal", "healthy"), ("relu", 1.0, "contractive", "vanishing"), ("relu", 6.0, "expansive", "exploding")],
+    [
+        ("relu", 2.0, "marginal", "healthy"),
+        ("relu", 1.0, "contractive", "vanishing"),
+        ("relu", 6.0, "expansive", "exploding"),
+    ],
 )
 def test_initial_verdicts_and_predictions(activation: str, scale: float, verdict: str, flow: str) -> None:
     from jaxacts.initializers import variance_scaling
@@ -93,7 +99,9 @@ def test_at_init_of_every_kind() -> None:
     assert all(row.gradient > 0 and row.variance > 0 for row in report.rows)
     assert len(diagnostics.at_init(NnxMlp(nnx.Rngs(0)), jnp.ones((4, 5)), KEY).rows) == 2
     kernels = [jnp.eye(3), 2 * jnp.eye(3)]
-    plain = diagnostics.at_init(lambda p, x: jnp.tanh(jnp.tanh(x @ p[0]) @ p[1]), jnp.ones((2, 3)), KEY, variables=kernels)
+    plain = diagnostics.at_init(
+        lambda p, x: jnp.tanh(jnp.tanh(x @ p[0]) @ p[1]), jnp.ones((2, 3)), KEY, variables=kernels
+    )
     assert [row.advice for row in plain.rows] == ["", ""]
     assert plain.to_dict()["verdict"] == plain.verdict
 
