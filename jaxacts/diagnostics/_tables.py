@@ -90,8 +90,8 @@ class Tabular:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+    if isinstance(value, numbers.Integral):
         return int(value)
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+    if isinstance(value, numbers.Real):
         return float(value) if math.isfinite(value) else None
     return value
