@@ -115,7 +115,8 @@ def call_of(kind: Kind, model: Any, variables: Any, inputs: tuple[Any, ...], opt
 
 def opened(kind: Kind, variables: Any) -> tuple[list[str], list[Any], Callable[[list[Any]], Any]]:
     """The variables as named arrays, in the order of the leaves of a call, and a function that makes new ones."""
-    tree, static, nnx = variables, None, None
+    static: Any = None
+    tree, nnx = variables, None
     if kind == "nnx":
         from flax import nnx
 
