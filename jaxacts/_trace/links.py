@@ -172,7 +172,8 @@ def _outgoing(graph: Graph, end: int, axis: int, links: Links) -> None:
     for op in graph.ops:
         if end in op.outputs or not derived.intersection(op.inputs):
             continue
-        derived.update(op.outputs)
+        if op.name not in PRODUCTS:
+            derived.update(op.outputs)
         sources = [v for v in op.inputs if v in known]
         if not sources:
             continue
