@@ -17,12 +17,15 @@ from jax import Array
 import jaxacts
 import jaxacts.linen
 import jaxacts.nnx
+from jaxacts import diagnostics
 from jaxacts.initializers import he_normal, lecun_normal, xavier_normal
 
-__all__ = ["BUILDERS", "Network", "Output", "initializer_of", "is_hidden_activation", "kernel_init"]
+__all__ = ["BUILDERS", "HIDDEN", "Network", "Output", "initializer_of", "is_hidden_activation", "kernel_init"]
 
 PIXELS = 28 * 28
 DIGITS = 10
+HIDDEN = "hidden"
+"""What the names begin with by which the outputs of hidden layers are watched."""
 
 PyTree = Any
 Layer = Callable[[Array], Array]
@@ -119,7 +122,7 @@ class _LinenClassifier(nn.Module):
         x, hidden = images, []
         for width in self.hidden:
             x = nn.Sequential(_linen_layer(self.activation, width, train))(x)
-            hidden.append(x)
+            hidden.append(diagnostics.tap(x, f"{HIDDEN} {len(hidden)}"))
         return Output(nn.Dense(DIGITS, kernel_init=lecun_normal())(x), hidden)
 
 
@@ -173,7 +176,7 @@ class _NnxClassifier(nnx.Module):
         x, hidden = images, []
         for layer in self.layers:
             x = layer(x)
-            hidden.append(x)
+            hidden.append(diagnostics.tap(x, f"{HIDDEN} {len(hidden)}"))
         return Output(self.head(x), hidden)
 
 

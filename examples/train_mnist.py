@@ -27,12 +27,13 @@ from command_line import check_directory, parser_of, positive_float, positive_in
 from digits import TEST_SIZE, TRAIN_SIZE, Digits, load_digits
 from jax import Array
 from matplotlib.figure import Figure
-from networks import BUILDERS, Network, initializer_of, is_hidden_activation
+from networks import BUILDERS, HIDDEN, Network, initializer_of, is_hidden_activation
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 import jaxacts
+from jaxacts import diagnostics
 
 ACTIVATIONS = ("relu", "leaky_relu", "prelu", "elu", "gelu", "silu", "mish", "tanh", "sigmoid")
 
@@ -67,8 +68,11 @@ def accuracy_on(network: Network, training: Training, digits: Digits) -> Array:
 
 def dead_share_on(network: Network, training: Training, digits: Digits) -> Array:
     """The share of hidden units whose output is exactly 0 on every image."""
-    output, _ = network.apply(training.params, training.state, digits.images, False)
-    return jnp.concatenate([(units == 0).all(0) for units in output.hidden]).mean()
+    variables = (training.params, training.state)
+    watch = diagnostics.watch(lambda v, x: network.apply(*v, x, False)[0], digits.images[:1], variables=variables)
+    _, seen = watch(variables, digits.images)
+    hidden = [sums for sums in seen.layers if sums.layer.name.startswith(HIDDEN)]
+    return jnp.concatenate([sums.active == 0 for sums in hidden]).mean()
 
 
 def epoch_with(network: Network, optimizer: optax.GradientTransformation, batch_size: int) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Runs a traced program and reduces what its activations take and give, through jit, remat, scan and custom derivatives.
+"""Runs a traced program and reduces what its activations take and give, through jit, remat, scan and custom rules.
 
 What the program computes, and its derivatives, stay what they are: calls that lead to no activation are bound as they
 are, those that do are made again with the reductions as further results.

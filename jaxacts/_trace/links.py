@@ -101,7 +101,7 @@ def _incoming(graph: Graph, start: int, axis: int, links: Links) -> None:
             units = _moved(graph, op, known)
             if units is not None:
                 known.update(dict.fromkeys(op.outputs, units))
-                ways.update(dict.fromkeys(op.outputs, [*ways[sources[0]], op]))
+                ways.update({v: [*ways[sources[0]], op] for v in op.outputs})
         if start not in known:
             continue
         features = np.moveaxis(known[start], axis, -1).reshape(-1, shape[axis])[0]
@@ -172,7 +172,8 @@ def _outgoing(graph: Graph, end: int, axis: int, links: Links) -> None:
     for op in graph.ops:
         if end in op.outputs or not derived.intersection(op.inputs):
             continue
-        derived.update(op.outputs)
+        if op.name not in PRODUCTS:
+            derived.update(op.outputs)
         sources = [v for v in op.inputs if v in known]
         if not sources:
             continue

@@ -1,13 +1,12 @@
-"""Where a model applies activations: elementwise functions f(z) of one value, found in the graph by what they compute.
+"""Where a model applies activations: elementwise functions f(z) of one value, found by what they compute.
 
-Each value that an elementwise operation computes has a parent, the nearest value that alone determines it, as ``z`` does
-for ``z * sigmoid(z)``. A chain of parents that is not linear is an activation; it begins at the last value before the
-first nonlinear step and ends where another operation takes its result.
+Each value that an elementwise operation computes has a parent, the nearest value that alone determines it, as ``z``
+does for ``z * sigmoid(z)``. A chain of parents that is not linear is an activation; it begins at the last value before
+the first nonlinear step and ends where another operation takes its result.
 """
 
 from __future__ import annotations
 
-import enum
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -19,8 +18,9 @@ import numpy as np
 
 from jaxacts._trace.follow import Signal, Trail
 from jaxacts._trace.graph import PRODUCTS, Graph, Op, Path, Use
-from jaxacts._trace.primitives import ELEMENTWISE, MOVES, REDUCES, SAME_PLACE, SUMS, WINDOWED
+from jaxacts._trace.primitives import MOVES, REDUCES, WINDOWED
 from jaxacts._trace.recognize import agrees, recognized
+from jaxacts._trace.tree import Kind, Tree
 from jaxacts._trace.units import unit_axes
 from jaxacts.lookup import catalogue
 
@@ -62,83 +62,6 @@ class Sites(NamedTuple):
     unfollowed: tuple[str, ...]
 
 
-class _Kind(enum.Enum):
-    """How a value follows from its parent: by a number times it plus a number, by arrays so, or not linearly."""
-
-    SCALED = enum.auto()
-    AFFINE = enum.auto()
-    CURVED = enum.auto()
-
-
-@dataclass
-class _Tree:
-    """The parents of the values, and how each follows from its own."""
-
-    graph: Graph
-    parent: dict[int, int]
-    kind: dict[int, _Kind]
-    curved: set[int]
-
-    def chain(self, value: int) -> list[int]:
-        """The value, its parent, the parent of that, ..."""
-        found = [value]
-        while found[-1] in self.parent:
-            found.append(self.parent[found[-1]])
-        return found
-
-    def common(self, values: Sequence[int]) -> int | None:
-        """The nearest value that determines all of these."""
-        first, *others = (self.chain(v) for v in values)
-        shared = set(first).intersection(*others)
-        return next((v for v in first if v in shared), None)
-
-    def grow(self, op: Op) -> None:
-        varying = [v for v in dict.fromkeys(op.inputs) if v in self.graph.varying]
-        if not varying or op.name not in ELEMENTWISE | SAME_PLACE:
-            return
-        if op.name == "select_n" and self._mask(op.inputs[0]):
-            return
-        top = self.common(varying)
-        if top is None:
-            return
-        (out,) = op.outputs
-        self.parent[out] = top
-        self.kind[out] = kind = self._kind(op, varying, top)
-        if kind is _Kind.CURVED or top in self.curved:
-            self.curved.add(out)
-
-    def _mask(self, value: int) -> bool:
-        """Whether it is an array without data, such as the mask of dropout, and not one decision on a parameter."""
-        return value not in self.graph.varying and math.prod(self.graph.shapes[value]) > 1
-
-    def _kind(self, op: Op, varying: list[int], top: int) -> _Kind:
-        if op.name in SAME_PLACE:
-            return _Kind.SCALED
-        between = {self.kind[v] for start in varying for v in self.chain(start) if v != top and v in self.kind}
-        if len(varying) > 1:
-            linear = op.name in SUMS and all(self._linear(v, top) for v in varying)
-            return _Kind.CURVED if not linear else _Kind.AFFINE if _Kind.AFFINE in between else _Kind.SCALED
-        others = [v for v in op.inputs if v != varying[0]]
-        divided = op.name == "div" and op.inputs[0] == varying[0]
-        if not (op.name in SUMS or op.name == "neg" or divided or (op.name == "mul" and others)):
-            return _Kind.CURVED
-        spread = op.name in SUMS and any(self.graph.origins.get(v) for v in others)
-        return _Kind.AFFINE if spread or not all(map(self._single, others)) else _Kind.SCALED
-
-    def _linear(self, value: int, top: int) -> bool:
-        chain = self.chain(value)
-        return all(self.kind[v] is not _Kind.CURVED for v in chain[: chain.index(top)])
-
-    def _single(self, value: int) -> bool:
-        """Whether a value without data is one number, spread over an array or not."""
-        while math.prod(self.graph.shapes[value]) > 1:
-            op = self.graph.producer.get(value)
-            if op is None or op.name not in ("broadcast_in_dim", "reshape", "convert_element_type", "mul"):
-                return False
-            value = op.inputs[0]
-        return True
-
-
 @dataclass
 class _Search:
     graph: Graph
@@ -146,7 +69,7 @@ class _Search:
 
     def __post_init__(self) -> None:
         graph = self.graph
-        self.tree = _Tree(graph, {}, {}, set())
+        self.tree = Tree(graph, {}, {}, set())
         self.consumers: dict[int, list[Op]] = defaultdict(list)
         self.statistics: set[int] = set()
         self.uses = {use.output: use for use in graph.uses()}
@@ -204,15 +127,15 @@ class _Search:
     def _trimmed(self, value: int) -> list[int]:
         """The chain of parents without the scales and shifts by arrays that come after the last nonlinear step."""
         chain = self.tree.chain(value)
-        curve = next(i for i, v in enumerate(chain) if self.tree.kind[v] is _Kind.CURVED)
-        affine = [i for i in range(curve) if self.tree.kind[chain[i]] is _Kind.AFFINE]
+        curve = next(i for i, v in enumerate(chain) if self.tree.kind[v] is Kind.CURVED)
+        affine = [i for i in range(curve) if self.tree.kind[chain[i]] is Kind.AFFINE]
         return chain[affine[-1] + 1 :] if affine else chain
 
     def _start(self, chain: list[int]) -> int:
         """The last value before the first nonlinear step, and before the numbers that it is scaled by there."""
-        first = max(i for i, v in enumerate(chain) if self.tree.kind.get(v) is _Kind.CURVED)
+        first = max(i for i, v in enumerate(chain) if self.tree.kind.get(v) is Kind.CURVED)
         start = first + 1
-        while start + 1 < len(chain) and self.tree.kind[chain[start]] is _Kind.SCALED:
+        while start + 1 < len(chain) and self.tree.kind[chain[start]] is Kind.SCALED:
             start += 1
         return chain[start]
 
@@ -220,7 +143,7 @@ class _Search:
         for value in self.tree.chain(end):
             if value != end and value in found:
                 return True
-            if self.tree.kind.get(value) is _Kind.CURVED:
+            if self.tree.kind.get(value) is Kind.CURVED:
                 return False
         return False
 
@@ -271,7 +194,7 @@ class _Search:
         for value in self.tree.parent:
             chain = self.tree.chain(value)
             if start in chain:
-                linear = all(self.tree.kind[v] is not _Kind.CURVED for v in chain[: chain.index(start)])
+                linear = all(self.tree.kind[v] is not Kind.CURVED for v in chain[: chain.index(start)])
                 trail.states[value] = Signal(value, start, linear)
         trail.states[start] = Signal(start, start)
         return trail
@@ -306,7 +229,7 @@ class _Search:
         """The result without the numbers that it is scaled by, as before dropout, if that has a name."""
         if self.named(start, end)[1] in _PLAIN:
             return end
-        bare = next(v for v in self.tree.chain(end) if self.tree.kind[v] is _Kind.CURVED)
+        bare = next(v for v in self.tree.chain(end) if self.tree.kind[v] is Kind.CURVED)
         return bare if bare != end and self.named(start, bare)[1] in _PLAIN else end
 
     def _written(self, value: int, start: int, memo: dict[int, int]) -> tuple[Any, ...]:
@@ -330,8 +253,8 @@ class _Search:
 
     def place(self, start: int | None, end: int) -> tuple[Path, Any, Any]:
         """The outermost program that has both values as variables, or at least the second."""
-        ends = {path: variable for path, variable in self.at[end]}
-        starts = {path: variable for path, variable in self.at[start]} if start is not None else {}
+        ends = dict(self.at[end])
+        starts = dict(self.at[start]) if start is not None else {}
         path = min(ends.keys() & starts.keys() or ends.keys(), key=len)
         return path, starts.get(path), ends[path]
 

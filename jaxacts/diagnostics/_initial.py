@@ -27,10 +27,10 @@ __all__ = ["InitialReport", "LayerStart", "at_init"]
 class LayerStart(NamedTuple):
     """A row: one layer with the weights that it starts with.
 
-    ``std`` is that of the weights, ``variance`` the mean square of the inputs of the activation, ``output`` that of its
-    results, ``gradient`` the rms of the gradient by these inputs, as a multiple of that of the last layer. ``chi`` is the
-    factor of the squared gradient at this layer in theory, fan_in · std² · E[f'²], and ``advice`` the standard
-    deviation that suits the activation, where it differs by more than 5%.
+    ``std`` is that of the weights, ``variance`` the mean square of the inputs of the activation, ``output`` that of
+    its results, ``gradient`` the rms of the gradient by these inputs, as a multiple of that of the last layer.
+    ``chi`` is the factor of the squared gradient at this layer in theory, fan_in · std² · E[f'²], and ``advice`` the
+    standard deviation that suits the activation, where it differs by more than 5%.
     """
 
     layer: str
@@ -72,7 +72,7 @@ def at_init(model: Any, sample: Any, key: Array, *, variables: Any = None, **opt
         \mathbb E[f'(\sqrt{q_l} \, t)^2], \quad t \sim \mathcal N(0, 1)
 
     Args:
-        model: a ``flax.linen`` or ``flax.nnx`` module, another pytree that can be called, or a function ``f(params, x)``.
+        model: a ``flax.linen`` or ``flax.nnx`` module, another callable pytree, or a function ``f(params, x)``.
         sample: a batch, an array or a tuple of the positional arguments: real data, or numbers of the same size.
         key: the random key, for the variables of a linen module and for the gradient at the output, which is normal.
         variables: those of a linen module, instead of what ``model.init`` draws, or the parameters of a function.
@@ -159,7 +159,7 @@ def _rows(found: Squares, kernel: tuple[str, Any] | None, advice: dict[str, floa
         fan_in = found.site.use.fan_in if found.site.use else math.nan
         path, std = ("", math.nan) if kernel is None else (kernel[0], float(np.std(np.asarray(kernel[1], float))))
         right = advice.get(path)
-        differs = right is not None and abs(std / right - 1) > 0.05 if right else False
+        differs = right is not None and abs(std - right) > 0.05 * right
         chi = _chi(found.site, fan_in, std, before)
         said = f"std {right:.3g} instead of {std:.3g}" if differs else ""
         rows.append(LayerStart(name, found.site.activation, fan_in, std, before, after, math.sqrt(gradient), chi, said))

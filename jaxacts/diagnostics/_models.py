@@ -115,15 +115,12 @@ def call_of(kind: Kind, model: Any, variables: Any, inputs: tuple[Any, ...], opt
 
 def opened(kind: Kind, variables: Any) -> tuple[list[str], list[Any], Callable[[list[Any]], Any]]:
     """The variables as named arrays, in the order of the leaves of a call, and a function that makes new ones."""
-    merge: Callable[[Any], Any] = _same
-    tree = variables
+    static: Any = None
+    tree, nnx = variables, None
     if kind == "nnx":
         from flax import nnx
 
         static, tree = nnx.split(variables)
-
-        def merge(new: Any) -> Any:
-            return nnx.merge(static, new)
 
     named, treedef = jax.tree_util.tree_flatten_with_path(tree)
     arrays = [isinstance(leaf, Array | np.ndarray | np.generic | jax.ShapeDtypeStruct | Tracer) for _, leaf in named]
@@ -131,14 +128,11 @@ def opened(kind: Kind, variables: Any) -> tuple[list[str], list[Any], Callable[[
     def rebuilt(leaves: list[Any]) -> Any:
         new = iter(leaves)
         flat = [next(new) if is_array else leaf for is_array, (_, leaf) in zip(arrays, named, strict=True)]
-        return merge(jax.tree.unflatten(treedef, flat))
+        new_tree = jax.tree.unflatten(treedef, flat)
+        return new_tree if nnx is None else nnx.merge(static, new_tree)
 
     kept = [(path_of(path), leaf) for is_array, (path, leaf) in zip(arrays, named, strict=True) if is_array]
     return [path for path, _ in kept], [leaf for _, leaf in kept], rebuilt
-
-
-def _same(tree: Any) -> Any:
-    return tree
 
 
 def _role(path: tuple[Any, ...], leaf: Any) -> str:

@@ -56,7 +56,7 @@ def recycle(
 
     Args:
         watch: the watch of the model.
-        variables: the variables of a linen module, the nnx module, the callable pytree, or the parameters of a function.
+        variables: those of a linen module, the nnx module, the callable pytree, or the parameters of a function.
         opt_state: the state of any optax optimizer, or of ``nnx.state(optimizer)``, or None. Moments are found by the
             path of their parameter within it and their shape, so that chains, masks and ``multi_transform`` work.
         state: what the watch has seen, of enough examples: a unit that is zero on a few is not dead.

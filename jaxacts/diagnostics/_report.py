@@ -94,7 +94,7 @@ class Report(Tabular):
             f"  {row.layer}: {name} {abs(getattr(row, name)):.3g}, at most {limit:g} expected"
             for row in self.rows
             for name, limit in limits.items()
-            if not abs(getattr(row, name)) <= limit and not (limit == math.inf and math.isfinite(row.mean))
+            if not abs(getattr(row, name)) <= limit
         ]
         found += [
             f"  {row.layer}: saturated {row.left + row.right:.3g}, at most {max_saturated:g} expected"
@@ -172,8 +172,8 @@ def _steps(sums: UnitSums) -> Iterator[tuple[str, UnitSums]]:
     name = sums.layer.name
     if len(shape) != sums.layer.loops:
         raise ValueError(
-            f"report: the sums of {name} must have {sums.layer.loops} axes of layers, got {len(shape)}; add up what vmap "
-            f"has stacked by diagnostics.merge(state, axis=0), or take one row of it."
+            f"report: the sums of {name} must have {sums.layer.loops} axes of layers, got {len(shape)}; add up what "
+            f"vmap has stacked by diagnostics.merge(state, axis=0), or take one row of it."
         )
     for index in itertools.product(*map(range, shape)):
         yield name + "".join(f"[{i}]" for i in index), jax.tree.map(lambda x, at=index: np.asarray(x, float)[at], sums)
@@ -208,17 +208,19 @@ def _row(sums: UnitSums, name: str, tau: float, delta: float) -> LayerHealth:
         sparsity=1 - share["active"],
         mean=share["total"],
         std=std,
-        mean_shift=share["total"] / std
-        if std > 0
-        else 0.0
-        if share["total"] == 0
-        else math.copysign(math.inf, share["total"]),
+        mean_shift=_shift(share["total"], std),
         effective_rank=ranks[0],
         srank=ranks[1],
         stable_rank=ranks[2],
         verdict="",
     )
     return row._replace(verdict=_verdict(row, sums.layer))
+
+
+def _shift(mean: float, std: float) -> float:
+    if std == 0:
+        return math.copysign(math.inf, mean) if mean else 0.0
+    return mean / std
 
 
 def _ranks(gram: Floats, delta: float) -> tuple[float, int, float]:

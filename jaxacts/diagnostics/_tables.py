@@ -1,4 +1,4 @@
-"""What every report can do: print itself, and become a dict, JSON, Markdown, a table of rich, or scalars for a logger."""
+"""What every report can do: print itself, and become a dict, JSON, Markdown, a rich table, or scalars for a logger."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ class Tabular:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+    if isinstance(value, numbers.Integral):
         return int(value)
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+    if isinstance(value, numbers.Real):
         return float(value) if math.isfinite(value) else None
     return value

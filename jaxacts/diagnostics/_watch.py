@@ -142,8 +142,7 @@ class Watch:
 
     def _state(self, sites: Sites, found: dict[str, Any]) -> State:
         layers = tuple(found[site.name] for site in sites.found)
-        steps = jax.ShapeDtypeStruct((), np.int32) if _abstract(layers) else jnp.ones((), jnp.int32)
-        return State(layers, steps, sites.unfollowed)
+        return State(layers, jnp.ones((), jnp.int32), sites.unfollowed)
 
     def _due(self, moment: Moment, due: Array | None) -> UnitSums:
         if due is None:
@@ -170,8 +169,6 @@ class Watch:
         wide = h.astype(jnp.float32)
         total = add(wide)
         layer = Layer(site.name, site.activation, *saturation.kinds, len(site.steps), self.bins)
-        rows = jnp.moveaxis(wide, site.axis, -1).reshape(-1, units)
-        bins = np.asarray(self.bins, np.float32)
         return UnitSums(
             absolute=total if _not_negative(site) else add(jnp.abs(wide)),
             total=total,
@@ -180,8 +177,8 @@ class Watch:
             left=add(left),
             right=add(right),
             count=jnp.asarray(h.size / max(units, 1), jnp.float32),
-            gram=jnp.matmul(rows.T, rows, precision="highest") if self.ranks else None,
-            histogram=jnp.histogram(wide, bins)[0].astype(jnp.float32) if self.bins else None,
+            gram=_gram(wide, axes) if self.ranks else None,
+            histogram=_histogram(wide, self.bins) if self.bins else None,
             layer=layer,
         )
 
@@ -201,12 +198,12 @@ def watch(
     r"""Watch the units of a model, which stays as it is: every activation is found in the program that jax traces.
 
     .. math::
-                ext{dead}_i = [\max_x |h_i(x)| = 0], \qquad
-                ext{dormant}_i = \Bigl[	frac{\mathbb E|h_i|}{\operatorname{mean}_k \mathbb E|h_k|} \le 	au\Bigr], \qquad
-                ext{saturated}_i(x) = [|f'(z_i)| < arepsilon]
+        \text{dead}_i = [\max_x |h_i(x)| = 0], \qquad
+        \text{dormant}_i = \Bigl[\tfrac{\mathbb E|h_i|}{\operatorname{mean}_k \mathbb E|h_k|} \le \tau\Bigr], \qquad
+        \text{saturated}_i(x) = [|f'(z_i)| < \varepsilon]
 
-    for the results :math:`h = f(z)` of each activation. What is kept is sums, which add over batches, devices and steps;
-    :func:`report` turns them into shares.
+    for the results :math:`h = f(z)` of each activation. What is kept are sums, which add over batches, devices and
+    steps; :func:`report` turns them into shares.
 
     Args:
         model: a ``flax.linen`` or ``flax.nnx`` module, another pytree that can be called (as those of Equinox), or a
@@ -303,8 +300,18 @@ def _edges(bins: int | Sequence[float]) -> tuple[float, ...]:
     return edges
 
 
-def _abstract(tree: Any) -> bool:
-    return any(isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves(tree))
+def _gram(h: Array, axes: tuple[int, ...]) -> Array:
+    """Σ h hᵀ over these axes."""
+    # Where shardings belong to the type, that of a sum over a sharded axis has to be said.
+    spec = jax.sharding.PartitionSpec() if jax.sharding.get_abstract_mesh().explicit_axes else None
+    contracted = ((axes, axes), ((), ()))
+    return jax.lax.dot_general(h, h, contracted, precision=jax.lax.Precision.HIGHEST, out_sharding=spec)
+
+
+def _histogram(h: Array, edges: tuple[float, ...]) -> Array:
+    """How many values are in each bin, the last edge included; sums alone, which shardings pass through."""
+    below = [jnp.sum(h < edge, dtype=jnp.float32) for edge in edges[:-1]]
+    return jnp.diff(jnp.stack([*below, jnp.sum(h <= edges[-1], dtype=jnp.float32)]))
 
 
 def _not_negative(site: Site) -> bool:

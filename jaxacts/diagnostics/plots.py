@@ -1,7 +1,7 @@
 """Pictures of what diagnostics found. Needs matplotlib: ``pip install "jaxacts[plot]"``.
 
-Each function returns a figure, to save by ``figure.savefig(path)``. Value, slope and curvature of an activation with its
-kinks are drawn by :func:`jaxacts.plotting.plot_activation`.
+Each function returns a figure, to save by ``figure.savefig(path)``. Value, slope and curvature of an activation with
+its kinks are drawn by :func:`jaxacts.plotting.plot_activation`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _figure(caller: str, width: float, height: float) -> Figure:
 
 def _history(caller: str, states: Sequence[State]) -> list[tuple[str, list[UnitSums]]]:
     """The sums of each layer over time."""
-    if isinstance(states, State) or not states or not all(isinstance(s, State) for s in states):
+    if isinstance(states, State) or not states or not all(hasattr(s, "layers") for s in states):
         raise TypeError(f"{caller}: states must be a list of states, one for each interval; collect them in training.")
     first = states[0]
     return [(one.layer.name, [s.layers[i] for s in states]) for i, one in enumerate(first.layers)]

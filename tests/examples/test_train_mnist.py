@@ -17,6 +17,7 @@ import train_mnist
 from conftest import EXAMPLES
 
 import jaxacts
+from jaxacts import diagnostics
 
 TINY = ["--epochs", "1", "--seeds", "2", "--hidden", "16"]
 VARIED = ["relu", "prelu", "rrelu", "dice", "maxout", "gelu"]
@@ -69,10 +70,16 @@ def test_every_activation_builds_a_network(activation: str, framework: str) -> N
 
 
 def test_a_unit_is_dead_only_if_it_is_zero_on_every_image() -> None:
-    hidden = [jnp.array([[0.0, 0.0], [0.0, 2.0]]), jnp.array([[1.0, 1.0], [1.0, 1.0]])]
-    network = networks.Network(lambda key: ((), ()), lambda *_: (networks.Output(hidden[0], hidden), ()))
-    images = digits.Digits(jnp.zeros((2, 784)), jnp.zeros(2, int))
-    assert train_mnist.dead_share_on(network, train_mnist.Training((), (), ()), images) == 0.25
+    def apply(
+        weights: jax.Array, state: tuple[()], images: jax.Array, train: bool
+    ) -> tuple[networks.Output, tuple[()]]:
+        hidden = [diagnostics.tap(images @ w, f"{networks.HIDDEN} {i}") for i, w in enumerate(weights)]
+        return networks.Output(hidden[0], hidden), state
+
+    network = networks.Network(lambda key: ((), ()), apply)
+    weights = jnp.array([[[0.0, 0.0], [0.0, 2.0]], [[1.0, 1.0], [1.0, 1.0]]])
+    images = digits.Digits(jnp.array([[1.0, 0.0], [0.0, 1.0]]), jnp.zeros(2, int))
+    assert train_mnist.dead_share_on(network, train_mnist.Training(weights, (), ()), images) == 0.25
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,139 @@
+"""The commands answer, in text and in JSON, with the exit codes that they promise."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jaxacts
+from jaxacts._commands import main
+
+MODULE = """
+import flax.linen as nn, jax.numpy as jnp, jaxacts
+
+def half_wave(x):
+    return jnp.maximum(x, 0)
+
+def network(gain=2.0):
+    init = jaxacts.initializers.variance_scaling(gain, "fan_in", "normal")
+    parts = [p for _ in range(12) for p in (nn.Dense(32, kernel_init=init), jaxacts.relu)]
+    return nn.Sequential([*parts, nn.Dense(3)])
+
+def make_good():
+    return network()
+
+bad = network(0.5)
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "users_own_module.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "users_own_module", raising=False)
+    return "users_own_module"
+
+
+def loaded(capsys: pytest.CaptureFixture[str]) -> object:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_list_has_the_whole_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--json"]) == 0
+    rows = loaded(capsys)
+    assert [row["name"] for row in rows] == list(jaxacts.catalogue())
+    assert rows[[r["name"] for r in rows].index("relu6")]["kinks"][1] == {"at": 6, "left": 1, "right": 0, "taken": 0}
+    assert main(["list", "--family", "rectifiers"]) == 0
+    text = capsys.readouterr().out
+    assert "relu6" in text
+    assert "gelu" not in text
+
+
+@pytest.mark.parametrize("name", jaxacts.catalogue())
+def test_show_answers_for_every_activation(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", name]) == 0
+    text = capsys.readouterr().out
+    assert jaxacts.catalogue()[name].formula.splitlines()[0] in text
+    assert main(["show", name, "--json"]) == 0
+    assert loaded(capsys)["name"] == name
+
+
+def test_the_curve_has_the_place_of_its_values() -> None:
+    from jaxacts._commands.show import curve
+
+    rows = curve(jaxacts.relu).splitlines()
+    drawn = [row[8:] for row in rows[:-1]]
+    assert drawn[0][-1] != "⠀"
+    assert set(drawn[0][:32]) == {"⠀"}
+    assert "⠀" not in drawn[-1][:32]
+    assert rows[0].split()[0] == "4"
+
+
+def test_show_and_compare_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "relu6", "--plot", str(tmp_path / "a.png")]) == 0
+    small = ["--depth", "6", "--width", "16"]
+    assert main(["compare", "relu", "tanh", *small, "--plot", str(tmp_path / "b.png"), "--json"]) == 0
+    out = capsys.readouterr().out
+    found = json.loads(out[out.index("{") :])
+    assert list(found) == ["relu", "tanh"]
+    assert len(found["tanh"]["rows"]) == 6
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in ("a.png", "b.png"))
+    for init in ("gain", "critical", "lecun", "xavier"):
+        assert main(["compare", "tanh", *small, "--init", init]) == 0
+    assert "tanh" in capsys.readouterr().out
+
+
+def test_check_finds_what_a_function_lacks(module: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", f"{module}:half_wave", "--json"]) == 1
+    results = {o["clause"]: o["result"] for o in loaded(capsys)["outcomes"]}
+    assert results["no_other_kinks"] == "failed"
+    failing = [clause for clause, result in results.items() if result == "failed"]
+    assert main(["check", f"{module}:half_wave", "--without", *failing]) == 0
+    assert "half_wave: all is well" in capsys.readouterr().out
+
+
+def test_doctor_tells_good_from_bad(module: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", f"{module}:make_good", "--sample", "16,32"]) == 0
+    assert "marginal" in capsys.readouterr().out
+    assert main(["doctor", f"{module}:bad", "--sample", "16x32", "--json"]) == 1
+    found = loaded(capsys)
+    assert found["verdict"] == "contractive"
+    assert found["rows"][3]["advice"].startswith("std 0.25 instead of 0.1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("show rellu", "unknown activation 'rellu'; did you mean 'relu'"),
+        ("list --family rectifier", "unknown family 'rectifier'; choose"),
+        ("compare softmax", "softmax is a function over an axis"),
+        ("compare gelu --init critical", "gelu has only unstable fixed points"),
+        ("compare relu --depth 1", "must be a whole number of at least 2, got '1'"),
+        ("check relu", "function must be module:attribute, got 'relu'"),
+        ("check nothing_here:f", "cannot import 'nothing_here'"),
+        ("check users_own_module:half_wav", "has no attribute 'half_wav'; did you mean 'half_wave'?"),
+        ("doctor users_own_module:bad --sample 3,x", "must be sizes such as 32,784"),
+        ("doctor users_own_module:bad --sample 4,8 --dtype flaot", "unknown dtype 'flaot'"),
+        ("doctor users_own_module:half_wave --sample 4,8", "pass variables=params"),
+        ("show softmax --plot x.png", "is no function of one number"),
+    ],
+)
+def test_mistakes_exit_with_two_and_a_line(
+    arguments: str, message: str, module: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments.split())
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_it_runs_as_a_module_with_examples_in_its_help() -> None:
+    done = subprocess.run([sys.executable, "-m", "jaxacts", "--help"], capture_output=True, text=True, check=True)
+    assert "python -m jaxacts doctor mymodule:model --sample 32,784" in done.stdout
+    for command in ("list", "show", "compare", "check", "doctor"):
+        assert command in done.stdout

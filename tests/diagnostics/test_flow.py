@@ -1,0 +1,138 @@
+"""Gradients by layer are those of jax, and the theory beside them is that of the initializers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from models import CASES, KEY, NnxMlp
+
+import jaxacts
+from jaxacts import diagnostics
+from jaxacts.initializers import he_normal, lecun_normal
+
+
+def mlp(activation: Any, depth: int, init: Any, width: int = 64) -> nn.Module:
+    return nn.Sequential([part for _ in range(depth) for part in (nn.Dense(width, kernel_init=init), activation)])
+
+
+def test_gradients_are_those_by_the_preactivations() -> None:
+    kernels = [jax.random.normal(jax.random.key(i), (4, 4)) for i in range(3)]
+    x = jax.random.normal(KEY, (7, 4))
+
+    def model(kernels: Any, x: jax.Array, nudges: Any = (0.0, 0.0, 0.0)) -> jax.Array:
+        for kernel, nudge in zip(kernels, nudges, strict=True):
+            x = jnp.tanh(x @ kernel + nudge)
+        return x
+
+    watch = diagnostics.watch(model, x, variables=kernels)
+    flow = diagnostics.gradient_flow(watch, lambda y: (y**2).sum(), kernels, x)
+    wanted = jax.grad(lambda n: (model(kernels, x, n) ** 2).sum())([jnp.zeros((7, 4))] * 3)
+    np.testing.assert_allclose([r.rms for r in flow.rows], [float(jnp.sqrt((g**2).mean())) for g in wanted], rtol=1e-5)
+    assert flow.rows[-1].relative == 1
+
+
+def test_gradients_pass_through_scans_and_nnx_modules() -> None:
+    stacked = jnp.stack([jax.random.normal(jax.random.key(i), (4, 4)) for i in range(3)])
+    x = jax.random.normal(KEY, (7, 4))
+
+    def scanned(params: jax.Array, x: jax.Array) -> jax.Array:
+        return jax.lax.scan(lambda h, w: (jnp.tanh(h @ w), None), x, params)[0]
+
+    def unrolled(params: jax.Array, x: jax.Array) -> jax.Array:
+        for i in range(3):
+            x = jnp.tanh(x @ params[i])
+        return x
+
+    found = [
+        diagnostics.gradient_flow(diagnostics.watch(f, x, variables=stacked), lambda y: (y**2).sum(), stacked, x)
+        for f in (scanned, unrolled)
+    ]
+    np.testing.assert_allclose(*([r.rms for r in flow.rows] for flow in found), rtol=1e-5)
+    assert found[0].rows[2].layer.endswith("[2]")
+    module = NnxMlp(nnx.Rngs(0))
+    watch = diagnostics.watch(module, jnp.ones((4, 5)))
+    assert len(diagnostics.gradient_flow(watch, lambda y: y.sum(), module, jnp.ones((4, 5))).rows) == 2
+
+
+def test_gradient_trees_have_a_row_for_each_kernel() -> None:
+    flow = diagnostics.gradient_flow(
+        {"a": {"kernel": jnp.full((2, 2), 3.0), "bias": jnp.ones(2)}, "b": jnp.zeros((2, 2))}
+    )
+    assert [(r.layer, r.rms, r.verdict) for r in flow.rows] == [("a/kernel", 3.0, "healthy"), ("b", 0.0, "no gradient")]
+    assert flow.verdict == "vanishing"
+    with pytest.raises(ValueError, match="gradient_flow: needs layers"):
+        diagnostics.gradient_flow({"bias": jnp.ones(3)})
+
+
+@pytest.mark.parametrize(
+    ("activation", "scale", "verdict", "flow"),
+    [
+        ("relu", 2.0, "marginal", "healthy"),
+        ("relu", 1.0, "contractive", "vanishing"),
+        ("relu", 6.0, "expansive", "exploding"),
+    ],
+)
+def test_initial_verdicts_and_predictions(activation: str, scale: float, verdict: str, flow: str) -> None:
+    from jaxacts.initializers import variance_scaling
+
+    model = mlp(jaxacts.get(activation), 16, variance_scaling(scale, "fan_in", "normal"), width=128)
+    report = diagnostics.at_init(model, jax.random.normal(KEY, (64, 128)), KEY)
+    assert (report.verdict, report.flow.verdict) == (verdict, flow)
+    assert report.flow.slope == pytest.approx(report.predicted_slope, abs=0.06)
+    assert report.predicted_slope == pytest.approx(-0.5 * math.log(scale / 2), abs=0.03)
+    assert report.drift == pytest.approx(math.log(scale / 2), abs=0.12)
+    assert bool(report.rows[3].advice) == (scale != 2.0)
+
+
+def test_at_init_of_every_kind() -> None:
+    case = CASES["transformer, scanned, remat, bfloat16"]
+    report = diagnostics.at_init(case.model, case.sample(), KEY, **case.options)
+    assert [row.layer for row in report.rows] == [f"blocks/Dense_0[{i}]" for i in range(3)]
+    assert all(row.gradient > 0 and row.variance > 0 for row in report.rows)
+    assert len(diagnostics.at_init(NnxMlp(nnx.Rngs(0)), jnp.ones((4, 5)), KEY).rows) == 2
+    kernels = [jnp.eye(3), 2 * jnp.eye(3)]
+    plain = diagnostics.at_init(
+        lambda p, x: jnp.tanh(jnp.tanh(x @ p[0]) @ p[1]), jnp.ones((2, 3)), KEY, variables=kernels
+    )
+    assert [row.advice for row in plain.rows] == ["", ""]
+    assert plain.to_dict()["verdict"] == plain.verdict
+
+
+def test_frozen_units_are_those_without_second_moments() -> None:
+    model = nn.Sequential([nn.Dense(8), jaxacts.relu, nn.Dense(2)])
+    variables = model.init(KEY, jnp.ones((1, 4)))
+    variables["params"]["layers_0"]["bias"] = jnp.where(jnp.arange(8) < 3, -99.0, 0.0)
+    optimizer = optax.adam(1e-3)
+    x = jax.random.normal(KEY, (64, 4))
+    gradient = jax.grad(lambda v: (model.apply(v, x) ** 2).sum())(variables)
+    _, state = optimizer.update(gradient, optimizer.init(variables))
+    rows = {row.layer: row.frozen for row in diagnostics.frozen_units(state[0].nu).rows}
+    assert rows == {"layers_0/kernel": pytest.approx(3 / 8), "layers_2/kernel": 0.0}
+    with pytest.raises(ValueError, match="frozen_units: needs kernels"):
+        diagnostics.frozen_units({"b": jnp.ones(2)})
+
+
+def test_propagation_meets_the_theory() -> None:
+    for fn, weight in ((jaxacts.relu, 2.0), (jaxacts.tanh, 1.5), (jaxacts.relu, 1.0)):
+        report = diagnostics.propagation(fn, weight, depth=10, width=512)
+        for row in report.rows:
+            assert row.signal == pytest.approx(row.signal_predicted, rel=0.35)
+            assert row.gradient == pytest.approx(row.gradient_predicted, rel=0.35)
+    assert report.verdict == "healthy"
+    assert diagnostics.propagation(jaxacts.relu, 1.0, depth=40, width=64).verdict == "signal and gradient vanish"
+    assert "explode" in diagnostics.propagation(jaxacts.relu, 8.0, depth=40, width=64).verdict
+
+
+def test_healthy_and_advised_agree_with_match() -> None:
+    x = jax.random.normal(KEY, (32, 64))
+    for init, advised in ((he_normal(), False), (lecun_normal(), True)):
+        report = diagnostics.at_init(mlp(jaxacts.relu, 3, init), x, KEY)
+        assert any("instead of" in row.advice for row in report.rows) == advised

@@ -1,0 +1,127 @@
+"""Shares, ranks, verdicts and exports are what the sums say."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rich.console import Console
+
+import jaxacts
+from jaxacts import diagnostics
+
+
+def seen(
+    activation: Any, z: Any, *, ranks: bool = False, tau: float = 0.025, delta: float = 0.01
+) -> diagnostics.Report:
+    """The report on a layer whose preactivations are these."""
+    z = jnp.asarray(z, jnp.float32)
+    kernel = jnp.eye(z.shape[1])
+    watch = diagnostics.watch(lambda w, x: activation(x @ w), z, variables=kernel, ranks=ranks)
+    return diagnostics.report(watch(kernel, z)[1], tau=tau, delta=delta)
+
+
+def normal(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape)
+
+
+def test_shares_are_those_of_the_definitions() -> None:
+    z = normal(500, 6)
+    z[:, 0] = -1  # dead
+    z[:, 1] = 0.001  # dormant
+    row = seen(jaxacts.relu, z).rows[0]
+    h = np.maximum(z, 0)
+    assert (row.units, row.examples) == (6, 500)
+    assert row.dead == pytest.approx(1 / 6)
+    magnitude = np.abs(h).mean(0)
+    assert row.dormant == pytest.approx((magnitude <= 0.025 * magnitude.mean()).mean()) == pytest.approx(2 / 6)
+    assert row.sparsity == pytest.approx((h == 0).mean())
+    assert row.mean == pytest.approx(h.mean(), rel=1e-5)
+    assert row.std == pytest.approx(h.std(), rel=1e-4)
+    assert row.mean_shift == pytest.approx(h.mean() / h.std(), rel=1e-4)
+    assert seen(jaxacts.relu, z, tau=0.0).rows[0].dormant == pytest.approx(1 / 6)
+
+
+def test_ranks_are_those_of_the_matrix() -> None:
+    z = np.abs(normal(300, 5)) * np.array([9.0, 3.0, 1.0, 1.0, 0.5])
+    row = seen(jaxacts.relu, z, ranks=True, delta=0.1).rows[0]
+    singular = np.linalg.svd(np.float64(np.float32(z)), compute_uv=False)
+    share = singular / singular.sum()
+    assert row.effective_rank == pytest.approx(math.exp(-(share * np.log(share)).sum()), rel=1e-3)
+    assert row.stable_rank == pytest.approx((singular**2).sum() / singular[0] ** 2, rel=1e-4)
+    assert row.srank == np.argmax(np.cumsum(share) >= 0.9) + 1
+    nothing = seen(jaxacts.relu, -z, ranks=True).rows[0]
+    assert (nothing.effective_rank, nothing.srank, nothing.stable_rank) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("activation", "z", "words"),
+    [
+        (jaxacts.relu, normal(50, 4), "healthy"),
+        (jaxacts.relu, normal(50, 4) - [[9, 0, 0, 0]], "25% of the units are dead"),
+        (jaxacts.relu, normal(50, 4) - 9, "all units are dead"),
+        (jaxacts.sigmoid, normal(50, 4) + 20, "100% of the units are saturated on every example"),
+        (jaxacts.tanh, 30 * normal(50, 4), r"saturated on both sides \(soft\)"),
+        (jaxacts.tanh, normal(50, 4) * 9 + 9, r"saturated right \(soft\)"),
+        (jaxacts.hard_tanh, normal(50, 4) * 9 - 9, r"saturated left \(hard\)"),
+        (jaxacts.elu, normal(50, 4) * [[1e-6, 1e-6, 1e-6, 1]], "75% of the units are dormant"),
+        (jaxacts.relu, normal(5000, 4) - 2, "only 2% of the values have a slope"),
+        (jaxacts.relu, np.full((9, 2), np.nan), "values that are not finite"),
+    ],
+)
+def test_verdicts(activation: Any, z: Any, words: str) -> None:
+    report = seen(activation, z)
+    assert re.match(words, report.rows[0].verdict), report.rows[0].verdict
+    if words == "healthy":
+        report.assert_healthy()
+
+
+def test_assert_healthy_names_every_layer_and_threshold() -> None:
+    report = seen(jaxacts.relu, normal(50, 4) - [[9, 0, 0, 0]])
+    with pytest.raises(AssertionError, match=r"dead 0\.25, at most 0\.1 expected"):
+        report.assert_healthy()
+    report.assert_healthy(max_dead=0.25)
+    with pytest.raises(AssertionError, match=r"mean_shift .*, at most 0\.1 expected"):
+        report.assert_healthy(max_dead=1, max_mean_shift=0.1)
+    with pytest.raises(AssertionError, match=r"saturated 0\.\d+, at most 0\.1 expected"):
+        report.assert_healthy(max_dead=1, max_saturated=0.1)
+    with pytest.raises(AssertionError, match="mean_shift nan, at most inf expected"):
+        seen(jaxacts.relu, np.full((9, 2), np.nan)).assert_healthy(max_dead=1)
+
+
+def test_exports_agree() -> None:
+    report = seen(jaxacts.relu, normal(50, 4))
+    (row,) = report.rows
+    loaded = json.loads(report.to_json())
+    assert loaded == report.to_dict()
+    assert loaded["rows"][0]["sparsity"] == pytest.approx(row.sparsity)
+    head, rule, line = report.to_markdown().splitlines()
+    assert head.startswith("| layer | activation | units |")
+    assert set(rule) <= set("| -")
+    assert f"{100 * row.sparsity:.1f}%" in line
+    scalars = report.scalars("train/")
+    assert scalars[f"train/{row.layer}/dead"] == row.dead
+    assert all(isinstance(v, float) for v in scalars.values())
+    assert "effective rank" not in str(report)
+    assert "effective rank" in str(seen(jaxacts.relu, normal(50, 4), ranks=True))
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(report)
+    assert "healthy" in console.export_text()
+    broken = seen(jaxacts.relu, np.full((9, 2), np.nan)).to_dict()
+    assert broken["rows"][0]["mean"] is None
+    with pytest.raises(KeyError, match="Report: no layer 'x'; there are"):
+        report["x"]
+    assert report[row.layer] is row
+
+
+def test_reports_are_made_on_the_host() -> None:
+    watch = diagnostics.watch(lambda w, x: jnp.tanh(x @ w), jnp.ones((2, 2)), variables=jnp.eye(2))
+    with pytest.raises(TypeError, match="report: runs on the host"):
+        jax.jit(lambda s: diagnostics.report(s).rows[0].mean)(watch.init())
