@@ -108,7 +108,7 @@ class GPT(linen.Module):
         return table.attend(linen.LayerNorm()(x))
 
 model, ids = GPT(), jnp.ones((1, 8), int)
-params = jax.jit(model.init)(jax.random.key(0), ids)
+params = jax.block_until_ready(jax.jit(model.init)(jax.random.key(0), ids))
 size = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 start = time.perf_counter()
@@ -129,5 +129,5 @@ def test_a_transformer_of_a_hundred_million_parameters() -> None:
     size, before, peak, seconds = map(float, run.stdout.split())
     assert size > 4e8
     assert seconds < 60
-    # What the process held before, the parameters among it, and no more than two further copies.
-    assert peak - before < 2 * size
+    # The old parameters are a part of what the process held before.
+    assert peak - (before - size) < 3 * size
