@@ -189,7 +189,7 @@ class Trail:
             self.reach(v)
 
     def _reduce(self, op: Op, signals: dict[int, Signal], statistics: dict[int, Statistic]) -> None:
-        first = next(iter(signals.values()), None)
+        first = next(iter(signals.values()), None) or next(iter(statistics.values())).own
         if first is None:
             self._put(op, next(iter(statistics.values())))
             return
@@ -214,16 +214,17 @@ class Trail:
 
     def _statistics(self, op: Op, statistics: dict[int, Statistic], others: bool) -> None:
         """The rest of a normalization, or what a model computes of a mean."""
-        first = next(iter(statistics.values()))
+        first, *_, last = [*statistics.values()] * 2
+        if first.own and first.own.linear and last is not first and last.of.base == first.own.base:
+            return self._normalized(op, first.own, last)  # a mean, normalized by its own statistics
         own = {v: s.own for v, s in statistics.items() if s.own}
         alone = len(own) == len(statistics) and len({s.base for s in own.values()}) == 1
         if others and not (alone and op.name in SUMS):
-            return  # the rest of a normalization of a signal that has ended
+            return None  # the rest of a normalization of a signal that has ended
         if not alone:
-            self._put(op, first._replace(own=None))
-        else:
-            new = self._meets(op, own) if others else self._computes(op, own)
-            self._put(op, first._replace(own=new) if new else None)
+            return self._put(op, first._replace(own=None))
+        new = self._meets(op, own) if others else self._computes(op, own)
+        return self._put(op, first._replace(own=new) if new else None)
 
     def _put(self, op: Op, state: Signal | Statistic | None) -> None:
         if state is not None:

@@ -47,7 +47,7 @@ from jaxacts._core import errors as _errors
 from jaxacts.initializers._basic import normal, truncated_normal
 from jaxacts.initializers._composed.blocks import blocks
 from jaxacts.initializers._composed.residual import DeepNorm, Fixup, deepnorm, depth_scaled, fixup, scaled_by
-from jaxacts.initializers._composed.transformed import softplus_inverse, transformed, unit_norm
+from jaxacts.initializers._composed.transformed import transformed, unit_norm
 from jaxacts.initializers._constants import constant, ones, zeros
 from jaxacts.initializers._fans.fans import Fans, fans
 from jaxacts.initializers._fans.layers import Conv, Dense, Einsum, Embed
@@ -84,6 +84,7 @@ from jaxacts.initializers._orthogonal import delta_orthogonal, orthogonal
 from jaxacts.initializers._protocol import Initializer
 from jaxacts.initializers._structured import dirac, identity, sparse
 from jaxacts.initializers._theory.critical import Critical, critical
+from jaxacts.initializers._theory.fixed_point import FixedPoint, fixed_point
 from jaxacts.initializers._theory.gains import Moments, gain, moments
 from jaxacts.initializers._theory.maps import correlation_map, variance_map
 from jaxacts.initializers._uniform import log_uniform, ring, uniform
@@ -98,6 +99,7 @@ __all__ = [
     "Embed",
     "Fans",
     "Finer",
+    "FixedPoint",
     "Fixup",
     "Initializer",
     "LsuvReport",
@@ -118,6 +120,7 @@ __all__ = [
     "dirac",
     "fans",
     "finer",
+    "fixed_point",
     "fixup",
     "for_activation",
     "gain",
@@ -146,7 +149,6 @@ __all__ = [
     "scaled_by",
     "siren",
     "small_init",
-    "softplus_inverse",
     "sparse",
     "spectral",
     "t_fixup",

@@ -104,7 +104,7 @@ FOUND: dict[str, tuple[Callable[[jax.Array], Any], dict[str, tuple[str, float, s
     ),
     "a stream into an activation": (
         lambda x: head((h := dense(16, "a")(x)) + dense(16, "b")(relu(h))),
-        {"a": ("linear", 1.0, "the sum goes into relu too")},
+        {"a": ("linear", 1.0, "goes into relu too")},
     ),
     "sine of SIREN": (
         lambda x: head(jnp.sin(30 * dense(16, "z")(x))),

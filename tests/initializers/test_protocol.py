@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from flax import linen, nnx
 
+import jaxacts
 from jaxacts import initializers as ji
 from jaxacts.initializers._basic import Scaled
 
@@ -57,6 +58,7 @@ OTHERS = [
     "DeepNorm",
     "Fans",
     "Finer",
+    "FixedPoint",
     "Fixup",
     "Initializer",
     "LsuvReport",
@@ -74,6 +76,7 @@ OTHERS = [
     "depth_scaled",
     "fans",
     "finer",
+    "fixed_point",
     "fixup",
     "for_activation",
     "gain",
@@ -82,7 +85,6 @@ OTHERS = [
     "moments",
     "scaled_by",
     "siren",
-    "softplus_inverse",
     "t_fixup",
     "transformed",
     "unit_norm",
@@ -95,7 +97,7 @@ WRAPPED = {
     "depth_scaled": ji.depth_scaled(ji.normal(0.02), 7),
     "fixup": ji.fixup(ji.he_uniform(), 7, 3).inner,
     "siren": ji.siren().first,
-    "transformed": ji.transformed(ji.log_uniform(1e-3, 0.1), ji.softplus_inverse),
+    "transformed": ji.transformed(ji.log_uniform(1e-3, 0.1), jaxacts.softplus_inverse),
     "blocks": ji.blocks(-1, ji.zeros, ji.normal(1.0), ji.lecun_normal(), ji.ones),
     "unit_norm": ji.unit_norm(ji.normal(1.0), 0),
     "normal with a mean": ji.normal(0.1, mean=2.0),

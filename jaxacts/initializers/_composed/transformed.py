@@ -9,14 +9,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import DTypeLike
 
 from jaxacts.initializers import _checks
 from jaxacts.initializers._checks import Axes, Shape
 from jaxacts.initializers._composed.wrapped import Wrapped, checked
 from jaxacts.initializers._protocol import Initializer
 
-__all__ = ["softplus_inverse", "transformed", "unit_norm"]
+__all__ = ["transformed", "unit_norm"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def transformed(init: Initializer, inverse: Callable[[Array], Array], dtype: DTy
     Args:
         init: any initializer with jax's protocol: the distribution of what the model uses.
         inverse: the inverse of the function in the model, from an array to one of the same shape:
-            :func:`softplus_inverse`, ``jnp.log`` for an exponential, ``jax.scipy.special.logit`` for a sigmoid, or any
-            other.
+            :func:`jaxacts.softplus_inverse`, ``jnp.log`` for an exponential, ``jax.scipy.special.logit`` for a
+            sigmoid, or any other.
         dtype: signed float or complex dtype of the parameter where the call names none; None is that of ``init``.
 
     Returns:
@@ -69,9 +69,9 @@ def transformed(init: Initializer, inverse: Callable[[Array], Array], dtype: DTy
         models write it by hand.
 
     Example:
-        >>> import jax
+        >>> import jax, jaxacts
         >>> from jaxacts.initializers import log_uniform
-        >>> w = transformed(log_uniform(1e-3, 1e-1), softplus_inverse)(jax.random.key(0), (4096,))
+        >>> w = transformed(log_uniform(1e-3, 1e-1), jaxacts.softplus_inverse)(jax.random.key(0), (4096,))
         >>> dt = jax.nn.softplus(w)
         >>> bool(dt.min() > 0.99e-3), bool(dt.max() < 0.101), round(float(dt.mean()), 3)
         (True, True, 0.021)
@@ -87,34 +87,6 @@ def transformed(init: Initializer, inverse: Callable[[Array], Array], dtype: DTy
             f"transformed: inverse must be a function of an array, got {type(inverse).__name__}; pass jnp.log."
         )
     return Wrapped("transformed", _Through(inner, inverse), getattr(inner, "dtype", None) if dtype is None else dtype)
-
-
-def softplus_inverse(y: ArrayLike) -> Array:
-    r"""The inverse of softplus, for parameters that a model makes positive by it.
-
-    .. math:: f(y) = \log(e^y - 1) = y + \log(1 - e^{-y})
-
-    Args:
-        y: what softplus shall give: positive numbers, of any floating dtype and shape.
-
-    Returns:
-        An array of the shape and dtype of ``y``; -inf for 0 and NaN for negative numbers.
-
-    Note:
-        The second form neither overflows for large y, where the result is y, nor loses the digits of small ones, where
-        it is log y.
-
-    Example:
-        >>> import jax
-        >>> jax.nn.softplus(softplus_inverse(0.01)).round(6)
-        Array(0.01, dtype=float32, weak_type=True)
-
-    References:
-        Gu & Dao, "Mamba: linear-time sequence modeling with selective state spaces", 2023,
-        https://arxiv.org/abs/2312.00752
-    """
-    value = jnp.asarray(y)
-    return value + jnp.log(-jnp.expm1(-value))
 
 
 def unit_norm(init: Initializer, axis: Axes = -1, dtype: DTypeLike | None = None) -> Initializer:

@@ -158,9 +158,7 @@ def _behind(trail: Trail, use: Use, rule: Rule) -> Found | Skipped:
         return Found(use, (rule.gated(*bent[0]),), notes, branches)
     straight = [part for part in parts if part.name == "linear"]
     if straight and "residual" in notes:
-        return Found(
-            use, (straight[0]._replace(columns=None),), (*notes, f"the sum goes into {bent[0][1]} too"), branches
-        )
+        return Found(use, (straight[0]._replace(columns=None),), (*notes, f"goes into {bent[0][1]} too"), branches)
     names = " and ".join("a layer or the end as it is" if p.name == "linear" else p.name for p in parts)
     return Skipped(f"has an output that goes into {names}", refused=True, remedy=_named(parts))
 

@@ -145,6 +145,7 @@ def match(
         old = leaves[index]
         own, factor = folded(key, opening.paths[index]), factors.get(index, 1.0)
         leaves[index], std = drawn(graph, one, old, own, mode, distribution, factor)
+        jax.block_until_ready(leaves[index])  # one at a time, for the memory that drawing takes
         layers[index] = _row(graph, one, opening.paths[index], old, std, index in factors)
     if measure and not opening.abstract:
         layers = _with_variances(graph, opening, leaves, found, layers)

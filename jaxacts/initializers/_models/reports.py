@@ -86,9 +86,9 @@ class _Report:
 class MatchReport(_Report):
     """What :func:`match` did: ``layers`` that were redrawn, those ``left`` alone with the reason, and ``warnings``.
 
-    Print it, or take it as :meth:`to_markdown` or :meth:`to_dict`. ``drift`` is the product of the
-    factors χ₁ of the activated layers that no normalization follows, along the path where it is largest: what becomes
-    of the squared gradient over the depth.
+    Print it, or take it as :meth:`to_markdown` or :meth:`to_dict`. ``drift`` is the product of the factors χ₁ of the
+    activated layers that no normalization or gate follows, along the path where it is largest: what becomes of the
+    squared gradient over the depth.
     """
 
     layers: tuple[MatchedLayer, ...]

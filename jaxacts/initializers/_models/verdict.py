@@ -18,7 +18,7 @@ _DRIFT = 1e3
 def verdict(graph: Graph, found: Mapping[int, Found], residual: Residual | None) -> tuple[float, tuple[str, ...]]:
     """The factor of the squared gradient over the depth, and warnings of what grows or dies."""
     plain = [one for one in found.values() if "normalized" not in one.notes]
-    drift, warnings = _drift(graph, plain), list[str]()
+    drift, warnings = _drift(graph, [one for one in plain if "gated" not in one.notes]), list[str]()
     sums = sum(_steps(op) for op in {id(op): op for one in plain for op in one.branches}.values())
     if sums > _ADDITIONS and residual is None:
         warnings.append(
@@ -38,7 +38,7 @@ def _steps(op: Op) -> int:
 
 
 def _drift(graph: Graph, plain: list[Found]) -> float:
-    """The product of χ₁ of the activated layers along the path through the model where it is largest."""
+    """The product of χ₁ of the activated layers, along the path through the model where it is largest."""
     logs = {
         id(one.use.op): _steps(one.use.op) * math.log(max(1e-300, max(part.chi_1 for part in one.parts)))
         for one in plain

@@ -40,7 +40,7 @@ class Critical(NamedTuple):
 
 
 # Below this the kinks and curvature of common activations do not matter any more, and float64 still resolves them.
-_SMALLEST, _POINTS = 1e-3, 100
+_SMALLEST, _POINTS = 1e-6, 170
 
 
 def critical(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxacts.initializers import _checks
 from jaxacts.initializers._theory.curve import Curve, curve_of
 from jaxacts.initializers._theory.gains import moments_of
-from jaxacts.initializers._theory.quadrature import REACH, nodes, normal_density
+from jaxacts.initializers._theory.quadrature import REACH, Floats, nodes, normal_density
 
 __all__ = ["correlation_map", "variance_map"]
 
@@ -110,13 +110,37 @@ def correlation_map(
             f"{caller}: weight_variance or bias_variance must leave a signal, got {weight} and {bias} for {curve.name}."
         )
 
+    squares = _squares(curve, q)
+
     def step(c: float) -> float:
         value = _checks.number(caller, "c", c)
         if not -1 <= value <= 1:
             raise ValueError(f"{caller}: c must be a correlation, from -1 to 1, got {value}; divide by q first.")
-        return (weight * _product(curve, q, value) + bias) / after
+        series = abs(value) <= _SERIES
+        product = float(squares @ value ** np.arange(_TERMS)) if series else _product(curve, q, value)
+        return (weight * product + bias) / after
 
     return step
+
+
+# Where the powers of the correlation die out before the coefficients are needed.
+_SERIES, _TERMS = 0.9, 300
+
+
+def _squares(curve: Curve, q: float) -> Floats:
+    """The squared coefficients of f(√q z) in the normalized Hermite polynomials: E[f(u) f(v)] is their sum times cⁿ."""
+    std = math.sqrt(q)
+    edges = curve.edges(0.0, std)
+    # Half a deviation at most, in which the last of the polynomials has one and a half waves.
+    z, weights = nodes(np.unique(np.concatenate([edges, (edges[1:] + edges[:-1]) / 2])))
+    t = z / std
+    values = (weights / std * normal_density(t))[:, None] * curve(z)[0]
+    before, now = np.zeros_like(t), np.ones_like(t)
+    found = list[float]()
+    for n in range(_TERMS):
+        found.append(float(np.square(now @ values).mean()))
+        before, now = now, (t * now - math.sqrt(n) * before) / math.sqrt(n + 1)
+    return np.array(found)
 
 
 def _product(curve: Curve, q: float, c: float) -> float:
