@@ -102,7 +102,7 @@ def quotient_factors(a: Array, b: Array) -> tuple[Array, Array]:
     """Two factors of a/b for positive a and b: the quotient and 1, or two of one size where it leaves the range."""
     quotient, root = a / b, jnp.sqrt(a) / jnp.sqrt(b)
     inside = (quotient > 2.0**-100) & (quotient < 2.0**100)
-    return jnp.where(inside, quotient, root), jnp.where(inside, 1, root)
+    return jnp.where(inside, quotient, root), jnp.where(inside, jnp.ones_like(root), root)
 
 
 def square_times(root: Array, a: Array, b: Array) -> Array:
