@@ -86,8 +86,8 @@ def isru(x: Array, alpha: ArrayLike = 1.0) -> Array:
         ValueError: the shapes do not broadcast, or ``alpha`` is a number that is not positive.
 
     Note:
-        No kinks. The default 1 is that of the paper's experiments; the slope is :math:`(y/x)^3`. jax.nn, torch and keras
-        do not have it.
+        No kinks. The default 1 is that of the paper's experiments; the slope is :math:`(y/x)^3`. jax.nn, torch and
+        keras do not have it.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

@@ -99,8 +99,8 @@ def erf(x: Array) -> Array:
 
     Note:
         No kinks. Its saturation is the fastest among the usual sigmoids; the slope :math:`2e^{-x^2}/\sqrt{\pi}` keeps
-        its digits in both tails. In mean-field theory it is the sigmoid whose expectations have a closed form. torch and
-        jax have it as a mathematical function (``torch.erf``, ``jax.lax.erf``), not as a layer.
+        its digits in both tails. In mean-field theory it is the sigmoid whose expectations have a closed form. torch
+        and jax have it as a mathematical function (``torch.erf``, ``jax.lax.erf``), not as a layer.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
