@@ -56,7 +56,7 @@ def _isru(x: Array, alpha: Array) -> Array:
     """x/√(1 + αx²), and its limit where the square overflows."""
     root = jnp.sqrt(alpha)
     z = root * x
-    return jnp.where(jnp.abs(z) > _largest(x), jnp.sign(x) / root, x / jnp.sqrt(1 + z * z))
+    return jnp.where(jnp.abs(z) > _largest(x), jnp.where(x < 0, -1 / root, 1 / root), x / jnp.sqrt(1 + z * z))
 
 
 @activation(

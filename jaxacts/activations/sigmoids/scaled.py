@@ -236,7 +236,7 @@ def _derf(x: Array, alpha: Array, shift: Array, gamma: Array, beta: Array, erf: 
     """With the erf of z + shift at z = alpha·x."""
     z = jnp.where(alpha == 0, 0, alpha * x)  # at ±inf too
     # A shift that is not 0 counts more than what z lost if it underflowed.
-    near = jnp.abs(z) < jnp.where((shift == 0) & (alpha != 0), 1e-30, -1.0)
+    near = jnp.abs(z) < 1e-30 * ((shift == 0) & (alpha != 0)).astype(x.dtype)
     return jnp.where(near, STEEPNESS * product(x, alpha, gamma), gamma * erf(z)) + beta
 
 
