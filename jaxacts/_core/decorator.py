@@ -187,4 +187,5 @@ def activation(
 def _without_parameters(name: str | None, forms: Mapping[str, SlopeFormula]) -> Callable[..., Array]:
     """The function of ``x`` alone, which cannot be differentiated by parameters."""
     refined = {what: forms[f"refined {what}"] for what in ("value", "slope") if f"refined {what}" in forms}
-    return elementwise(name, forms["value"], forms["slope"], {}, refined)[1]
+    value: Any = forms["value"]
+    return elementwise(name, value, forms["slope"], {}, refined)[1]

@@ -32,7 +32,7 @@ def linear_from(x: Array) -> float:
 def root_exp(x: Array, beta: Array) -> Array:
     """exp(-|x·beta|/2)."""
     small = jnp.abs(beta) < 1
-    return decay_of_product(finite(x) * jnp.where(small, 0.5, 1), beta * jnp.where(small, 1, 0.5)).value
+    return decay_of_product(finite(x) * jnp.where(small, 0.5, 1.0), beta * jnp.where(small, 1.0, 0.5)).value
 
 
 def softplus_with_beta(x: Array, beta: Array) -> Array:
@@ -47,7 +47,7 @@ def softplus_with_beta(x: Array, beta: Array) -> Array:
 def _bump(x: Array, beta: Array, factor: Array) -> Array:
     """factor·σ(z)·σ(-z) at z = x·beta."""
     small = jnp.abs(beta) < 1
-    sech = sech_of_product(finite(x) * jnp.where(small, 0.5, 1), beta * jnp.where(small, 1, 0.5))
+    sech = sech_of_product(finite(x) * jnp.where(small, 0.5, 1.0), beta * jnp.where(small, 1.0, 0.5))
     return square_times(sech, factor, jnp.full_like(beta, 0.25))
 
 

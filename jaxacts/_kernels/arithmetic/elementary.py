@@ -95,14 +95,14 @@ def two_factors(a: Array, b: Array, c: Array) -> tuple[Array, Array]:
 def product(x: Array, a: Array, b: Array) -> Array:
     """a·b·x, which leaves the range of the dtype only where the product does; without derivative at a = 0 or b = 0."""
     root = jnp.sqrt(jnp.abs(a)) * jnp.sqrt(jnp.abs(b))
-    return x * root * (jnp.sign(a) * jnp.sign(b) * root)
+    return x * root * jnp.where((a < 0) == (b < 0), root, -root)
 
 
 def quotient_factors(a: Array, b: Array) -> tuple[Array, Array]:
     """Two factors of a/b for positive a and b: the quotient and 1, or two of one size where it leaves the range."""
     quotient, root = a / b, jnp.sqrt(a) / jnp.sqrt(b)
     inside = (quotient > 2.0**-100) & (quotient < 2.0**100)
-    return jnp.where(inside, quotient, root), jnp.where(inside, 1, root)
+    return jnp.where(inside, quotient, root), jnp.where(inside, jnp.ones_like(root), root)
 
 
 def square_times(root: Array, a: Array, b: Array) -> Array:
@@ -112,8 +112,8 @@ def square_times(root: Array, a: Array, b: Array) -> Array:
     """
     a, b = _larger_first(a, b)
     large = jnp.abs(b) > 1
-    first = a * root * jnp.where(large, 1, b)
-    return jnp.maximum(first, float(jnp.finfo(root.dtype).min)) * (root * jnp.where(large, b, 1))
+    first = a * root * jnp.where(large, 1.0, b)
+    return jnp.maximum(first, float(jnp.finfo(root.dtype).min)) * (root * jnp.where(large, b, 1.0))
 
 
 def by_size(a: Array, b: Array, c: Array) -> tuple[Array, Array, Array]:

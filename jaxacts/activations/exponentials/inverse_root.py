@@ -56,7 +56,7 @@ def _isru(x: Array, alpha: Array) -> Array:
     """x/√(1 + αx²), and its limit where the square overflows."""
     root = jnp.sqrt(alpha)
     z = root * x
-    return jnp.where(jnp.abs(z) > _largest(x), jnp.sign(x) / root, x / jnp.sqrt(1 + z * z))
+    return jnp.where(jnp.abs(z) > _largest(x), jnp.where(x < 0, -1 / root, 1 / root), x / jnp.sqrt(1 + z * z))
 
 
 @activation(
@@ -86,8 +86,8 @@ def isru(x: Array, alpha: ArrayLike = 1.0) -> Array:
         ValueError: the shapes do not broadcast, or ``alpha`` is a number that is not positive.
 
     Note:
-        No kinks. The default 1 is that of the paper's experiments; the slope is :math:`(y/x)^3`. jax.nn, torch and keras do
-        not have it.
+        No kinks. The default 1 is that of the paper's experiments; the slope is :math:`(y/x)^3`. jax.nn, torch and
+        keras do not have it.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
@@ -126,8 +126,8 @@ def isrlu(x: Array, alpha: ArrayLike = 1.0) -> Array:
         ValueError: the shapes do not broadcast, or ``alpha`` is a number that is not positive.
 
     Note:
-        No kinks: slope and curvature are continuous at 0. It is ELU without an exponential. The default 1 is that of the
-        paper's experiments. jax.nn, torch and keras do not have it.
+        No kinks: slope and curvature are continuous at 0. It is ELU without an exponential. The default 1 is that of
+        the paper's experiments. jax.nn, torch and keras do not have it.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

@@ -178,8 +178,8 @@ def mpelu(x: Array, alpha: ArrayLike = 1.0, beta: ArrayLike = 1.0) -> Array:
         ValueError: the shapes do not broadcast, or ``beta`` is a number that is not positive.
 
     Note:
-        For :math:`\alpha\beta \ne 1` a kink at 0, where the slope is the lesser of :math:`\alpha\beta` and 1, and 0 for a
-        negative :math:`\alpha`. The paper learns a pair for each channel. With the defaults it is :func:`elu`; ReLU,
+        For :math:`\alpha\beta \ne 1` a kink at 0, where the slope is the lesser of :math:`\alpha\beta` and 1, and 0 for
+        a negative :math:`\alpha`. The paper learns a pair for each channel. With the defaults it is :func:`elu`; ReLU,
         leaky ReLU and ELU are limits or members of the family. jax.nn, torch and keras do not have it.
 
     Example:

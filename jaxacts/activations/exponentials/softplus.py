@@ -51,7 +51,8 @@ def softplus(x: Array, beta: ArrayLike = 1.0) -> Array:
 
     Note:
         No kinks. Both tails keep every digit; torch switches to the identity where :math:`\beta x` is above 20. As
-        ``beta`` grows it becomes ReLU. torch has ``beta``, jax.nn and keras do not; left at its default, it costs nothing.
+        ``beta`` grows it becomes ReLU. torch has ``beta``, jax.nn and keras do not; left at its default, it costs
+        nothing.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
@@ -162,8 +163,8 @@ def softplus_inverse(x: Array) -> Array:
 
     Note:
         Not an activation, so not in the catalogue: it gives the initial value of a parameter that is kept positive by
-        softplus. No digits are lost at either end, nor at its root :math:`\log 2`, where both formulas above cancel. The
-        slope is :math:`1/(1 - e^{-x})`. torch has none; TensorFlow Probability has it under this name.
+        softplus. No digits are lost at either end, nor at its root :math:`\log 2`, where both formulas above cancel.
+        The slope is :math:`1/(1 - e^{-x})`. torch has none; TensorFlow Probability has it under this name.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

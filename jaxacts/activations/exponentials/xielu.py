@@ -92,12 +92,11 @@ def xielu(x: Array, alpha_p: ArrayLike = 0.8, alpha_n: ArrayLike = 0.8, beta: Ar
         ValueError: the shapes do not broadcast, or ``alpha_p`` or ``alpha_n`` is a number that is not positive.
 
     Note:
-        No kinks: the slope is :math:`\beta` on both sides of 0, where the curvature jumps. The Apertus models use it. The
-        arguments are the values themselves; the paper, Apertus and Hugging Face store numbers
-        whose softplus is :math:`\alpha_p` and :math:`\alpha_n - \beta`. Their code takes
-        :math:`\min(x, -10^{-6})` for the exponential, and has a step of :math:`8 \cdot 10^{-7}` at 0, where this one is
-        continuous. Near 0 the difference :math:`e^x - 1 - x` is computed as a series. The defaults are those of the
-        paper.
+        No kinks: the slope is :math:`\beta` on both sides of 0, where the curvature jumps. The Apertus models use it.
+        The arguments are the values themselves; the paper, Apertus and Hugging Face store numbers whose softplus is
+        :math:`\alpha_p` and :math:`\alpha_n - \beta`. Their code takes :math:`\min(x, -10^{-6})` for the exponential,
+        and has a step of :math:`8 \cdot 10^{-7}` at 0, where this one is continuous. Near 0 the difference
+        :math:`e^x - 1 - x` is computed as a series. The defaults are those of the paper.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

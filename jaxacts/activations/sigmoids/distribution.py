@@ -66,7 +66,11 @@ STEEPNESS = 2 / sqrt(pi)
 """The slope of erf at 0."""
 
 
-@derivative(lambda x: -finite(x) * bell(x))
+def _bell_slope(x: Array) -> Array:
+    return -finite(x) * bell(x)
+
+
+@derivative(_bell_slope)
 def bell(x: Array) -> Array:
     """exp(-x²/2), whose square is the slope of erf but for a factor."""
     return jnp.exp(x * x / -2)
@@ -94,9 +98,9 @@ def erf(x: Array) -> Array:
         TypeError: ``x`` is complex or not an array.
 
     Note:
-        No kinks. Its saturation is the fastest among the usual sigmoids; the slope :math:`2e^{-x^2}/\sqrt{\pi}` keeps its
-        digits in both tails. In mean-field theory it is the sigmoid whose expectations have a closed form. torch and
-        jax have it as a mathematical function (``torch.erf``, ``jax.lax.erf``), not as a layer.
+        No kinks. Its saturation is the fastest among the usual sigmoids; the slope :math:`2e^{-x^2}/\sqrt{\pi}` keeps
+        its digits in both tails. In mean-field theory it is the sigmoid whose expectations have a closed form. torch
+        and jax have it as a mathematical function (``torch.erf``, ``jax.lax.erf``), not as a layer.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

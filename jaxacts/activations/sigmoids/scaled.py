@@ -28,7 +28,11 @@ Curve: TypeAlias = Callable[[Array], Array]
 Ratio: TypeAlias = Callable[[Array, Array], Array]
 
 
-@derivative(lambda z: -jnp.tanh(z) * _sech(z))
+def _sech_slope(z: Array) -> Array:
+    return -jnp.tanh(z) * _sech(z)
+
+
+@derivative(_sech_slope)
 def _sech(z: Array) -> Array:
     """1/cosh(z), whose square is the slope of tanh."""
     u = root_exp(-2 * jnp.abs(z), 1.0)
@@ -144,8 +148,8 @@ def soft_cap(x: Array, cap: ArrayLike) -> Array:
         ValueError: the shapes do not broadcast, or ``cap`` is a number that is not positive.
 
     Note:
-        No kinks. As ``cap`` grows it becomes the identity. Gemma 2 caps attention logits at 50 and those of its output at
-        30, nanochat at 15; there is no default. jax.nn, torch and keras do not have it as a function.
+        No kinks. As ``cap`` grows it becomes the identity. Gemma 2 caps attention logits at 50 and those of its output
+        at 30, nanochat at 15; there is no default. jax.nn, torch and keras do not have it as a function.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
@@ -232,7 +236,7 @@ def _derf(x: Array, alpha: Array, shift: Array, gamma: Array, beta: Array, erf: 
     """With the erf of z + shift at z = alpha·x."""
     z = jnp.where(alpha == 0, 0, alpha * x)  # at ±inf too
     # A shift that is not 0 counts more than what z lost if it underflowed.
-    near = jnp.abs(z) < jnp.where((shift == 0) & (alpha != 0), 1e-30, -1.0)
+    near = jnp.abs(z) < 1e-30 * ((shift == 0) & (alpha != 0)).astype(x.dtype)
     return jnp.where(near, STEEPNESS * product(x, alpha, gamma), gamma * erf(z)) + beta
 
 
