@@ -201,7 +201,7 @@ def _largest_terms(subject: Subject, points: list[Reals], range_: Range) -> list
 
 
 def _wave_size(name: str, what: str, points: list[Reals]) -> Reals | float:
-    """The size of a wave whose argument is so large that float32 has few digits about its zeros, or whose parts cancel."""
+    """The size of a wave where its argument is so large that its zeros lose digits, or where its parts cancel."""
     x, rate, *_ = (np.abs(p) for p in points)
     if name == "snake" and what == "derivative by alpha":
         return np.minimum(x * x, x / rate) / 4
@@ -227,16 +227,6 @@ def _allowed(name: str, what: str, points: list[Reals], dtype: DTypeLike) -> tup
         tiny = tiny * np.where(
             np.abs(points[0]) < 8 * float(jnp.finfo(dtype).smallest_normal), 1 + np.abs(points[1]), 1
         )
-
-
-def _wave_size(name: str, what: str, points: list[Reals]) -> Reals | float:
-    """The size of a wave whose argument is so large that float32 has few digits about its zeros, or whose parts cancel."""
-    x, rate, *_ = (np.abs(p) for p in points)
-    if name == "snake" and what == "derivative by alpha":
-        return np.minimum(x * x, x / rate) / 4
-    amplitude = {"sine": 1.0, "snake": 1 / rate, "snake_beta": 1 / np.abs(points[-1])}[name]
-    growth = {"derivative by x": rate, "derivative by omega": x, "derivative by alpha": x}.get(what, 1.0)
-    return np.where(x * rate > 2.0**20, amplitude * growth / 16, 0.0)
     if name == "dice":
         x, alpha, _, variance = points
         with np.errstate(over="ignore"):

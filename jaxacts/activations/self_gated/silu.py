@@ -36,7 +36,7 @@ def _unit_silu(x: Array) -> Array:
 
 def _by_beta(x: Array, beta: Array) -> Array:
     x = finite(x)
-    rise = x * root_of_slope(beta * x)
+    rise = finite(x * root_of_slope(beta * x))  # a limit that keeps XLA from squaring x first
     return rise * rise
 
 

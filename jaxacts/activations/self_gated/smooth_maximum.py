@@ -44,7 +44,7 @@ def _acon_c_slope(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
 
 
 def _acon_c_by_beta(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
-    rise = finite((p1 - p2) * finite(x)) * root_of_slope(_z(x, p1, p2, beta))
+    rise = finite(finite((p1 - p2) * finite(x)) * root_of_slope(_z(x, p1, p2, beta)))  # not squared before by XLA
     return rise * rise
 
 
@@ -151,7 +151,7 @@ def _smu_by_alpha(x: Array, alpha: Array, mu: Array) -> Array:
 
 def _smu_by_mu(x: Array, alpha: Array, mu: Array) -> Array:
     w = jnp.clip(_w(x, alpha, mu), -40, 40)
-    rise = finite((1 - alpha) * finite(x)) * jnp.exp(w * w / -2)
+    rise = finite(finite((1 - alpha) * finite(x)) * jnp.exp(w * w / -2))  # not squared before by XLA
     return rise * rise / sqrt(pi)
 
 
