@@ -265,7 +265,11 @@ _PACKED: tuple[Draw, ...] = ({}, {"interleaved": True}, {"value": np.linspace(-2
 
 REFERENCES: dict[str, Reference] = {
     "abs": Reference(mp.fabs),
-    "acon_c": Reference(acon_c, ({}, {"p1": 1.0, "p2": 0.25, "beta": 3.0}, {"p1": -0.5, "p2": -1.5, "beta": -2.0})),
+    "acon_c": Reference(
+        acon_c,
+        ({}, {"p1": 1.5, "p2": 0.5, "beta": 3.0}, {"p1": -0.5, "p2": -1.5, "beta": -2.0}),
+        terms=lambda x, p1, p2, beta: (p1 * x * sigmoid(z := beta * (p1 - p2) * x), p2 * x * sigmoid(-z)),
+    ),
     "apl": Reference(apl, ({}, {"slopes": (0.5, -0.75, 0.25), "hinges": (1.0, -0.125, 2.0)})),
     "arctan": Reference(lambda x: mp.atan(x)),
     "arelu": Reference(arelu, ({}, {"alpha": 0.25, "beta": -1.0}, {"alpha": 1.5, "beta": 40.0})),
@@ -346,11 +350,21 @@ REFERENCES: dict[str, Reference] = {
     "sigmoid": Reference(sigmoid),
     "silu": Reference(lambda x, beta: x * sigmoid(beta * x), ({}, {"beta": 1.702}, {"beta": 0.0}, {"beta": -0.5})),
     "sine": Reference(lambda x, omega: mp.sin(omega * x), ({}, {"omega": 30.0}, {"omega": 0.0})),
-    "smu": Reference(smu, ({}, {"alpha": 0.01, "mu": 2.5}, {"alpha": 2.0, "mu": -1.0})),
-    "snake": Reference(
-        lambda x, alpha: snake_beta(x, alpha, alpha) if alpha else x, ({}, {"alpha": 0.2}, {"alpha": 5.0})
+    "smu": Reference(
+        smu,
+        ({}, {"alpha": 0.01, "mu": 2.5}, {"alpha": 2.0, "mu": -1.0}),
+        terms=lambda x, alpha, mu: (alpha * x * mp.erfc(w := mu * (1 - alpha) * x) / 2, x * mp.erfc(-w) / 2),
     ),
-    "snake_beta": Reference(snake_beta, ({}, {"alpha": 3.0, "beta": 0.5}, {"alpha": 0.0, "beta": 1.0})),
+    "snake": Reference(
+        lambda x, alpha: snake_beta(x, alpha, alpha) if alpha else x,
+        ({}, {"alpha": 2.0}, {"alpha": 0.0}),
+        terms=lambda x, alpha: (x, mp.sin(alpha * x) ** 2 / alpha),
+    ),
+    "snake_beta": Reference(
+        snake_beta,
+        ({}, {"alpha": 3.0, "beta": 0.5}, {"alpha": 0.0, "beta": 1.0}),
+        terms=lambda x, alpha, beta: (x, mp.sin(alpha * x) ** 2 / beta),
+    ),
     "soft_cap": Reference(lambda x, cap: cap * mp.tanh(x / cap), ({}, {"cap": 2.0}, {"cap": 15.0})),
     "soft_shrink": Reference(lambda x, threshold: shrunk(x, threshold, threshold), ({}, {"threshold": 1.5})),
     "soft_sign": Reference(lambda x: x / (1 + mp.fabs(x))),

@@ -86,6 +86,34 @@ SAME: dict[str, tuple[Curve, Curve]] = {
         lambda x: ja.sqrt_softplus(jnp.maximum(x, -40)),
         lambda x: jnp.sqrt(ja.softplus(jnp.maximum(x, -40))),
     ),
+    "silu with beta 0 is half the identity": (lambda x: ja.silu(x, 0.0), lambda x: x / 2),
+    "silu of -x with -beta is its negative": (lambda x: -ja.silu(-x, -2.0), lambda x: ja.silu(x, 2.0)),
+    "quick_gelu is silu with beta 1.702": (ja.quick_gelu, lambda x: ja.silu(x, 1.702)),
+    "acon_c of 1, 0 and 1 is silu": (lambda x: ja.acon_c(x, 1.0, 0.0, 1.0), ja.silu),
+    "acon_c of 1, 0 and beta is silu with that": (
+        lambda x: ja.acon_c(x, 1.0, 0.0, 2.5),
+        lambda x: ja.silu(x, 2.5),
+    ),
+    "acon_c with its lines swapped is the same": (
+        lambda x: ja.acon_c(x, 0.25, 1.5, 2.0),
+        lambda x: ja.acon_c(x, 1.5, 0.25, 2.0),
+    ),
+    "acon_c with beta 0 is the mean of its lines": (lambda x: ja.acon_c(x, 1.5, 0.5, 0.0), ja.identity),
+    "acon_c with a large beta is leaky relu": (
+        lambda x: ja.acon_c(x, 1.0, 0.25, 1e38),
+        lambda x: ja.leaky_relu(x, 0.25),
+    ),
+    "smu with alpha 0 is the exact gelu": (
+        lambda x: ja.smu(x, 0.0, 0.5**0.5),
+        lambda x: ja.gelu(x, approximate=False),
+    ),
+    "smu with a large mu is leaky relu": (lambda x: ja.smu(x, 0.25, 1e38), lambda x: ja.leaky_relu(x, 0.25)),
+    "snake with alpha 0 is the identity": (lambda x: ja.snake(x, 0.0), ja.identity),
+    "snake with a small alpha is the identity": (lambda x: ja.snake(x, 1e-38), ja.identity),
+    "snake_beta with alpha 0 is the identity": (lambda x: ja.snake_beta(x, 0.0, 1.0), ja.identity),
+    "snake_beta with both alike is snake": (lambda x: ja.snake_beta(x, 3.0, 3.0), lambda x: ja.snake(x, 3.0)),
+    "sine with omega is sine of the product": (lambda x: ja.sine(x, 0.5), lambda x: ja.sine(x / 2)),
+    "lisht is even": (lambda x: ja.lisht(-x), ja.lisht),
 }
 
 

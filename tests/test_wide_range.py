@@ -88,6 +88,12 @@ def _has_kinks_at_parameters(name: str) -> bool:
     return isinstance(pieces, Pieces) and not all(isinstance(k, float) for k in pieces.knots)
 
 
+PHASES = {"sine", "snake", "snake_beta"}
+"""Where x times the first parameter is the argument of a sine: where twice that overflows, nothing is left of it."""
+
+LINES = {"acon_c": ("p1", "p2"), "smu": ("alpha",)}
+"""The parameters that are slopes of lines, of which the step between both is taken."""
+
 NONNEGATIVE = {("dice", "variance"), ("squareplus", "b")}
 
 EXAMPLES: dict[str, list[tuple[float, ...]]] = {
@@ -133,6 +139,10 @@ def _points(name: str, dtype: DTypeLike) -> list[Reals]:
         columns.append(signs * 2.0**exponents)
     if name == "dice" and dtype == jnp.bfloat16:  # the plain form adds alpha and 1 - alpha
         columns[1] = np.clip(columns[1], -(2.0**14), 2.0**14)
+    if name in LINES and dtype == jnp.bfloat16:  # the plain form holds for these
+        columns = [
+            np.clip(c, -(2.0**100), 2.0**100) if n in LINES[name] else c for n, c in zip(names, columns, strict=True)
+        ]
     if name == "dice":  # the mean beside x, a few deviations away
         near = rng.random(many) < 0.5
         columns[2] = np.where(near, columns[0] + rng.normal(0, 8, many) * np.sqrt(columns[3]), columns[2])
@@ -145,6 +155,9 @@ def _points(name: str, dtype: DTypeLike) -> list[Reals]:
     fits = np.all([np.isfinite(c) for c in columns], axis=0)
     for holds in SUBJECTS[name].domain.values():
         fits &= holds(**{n: given[n] for n in inspect.signature(holds).parameters})
+    if name in PHASES:
+        with np.errstate(over="ignore"):
+            fits &= np.abs(columns[0] * columns[1]) < float(info.max) / 4
     if _has_kinks_at_parameters(name):  # a central difference is the mean of both sides there
         fits &= np.all([np.abs(columns[0]) != np.abs(c) for c in columns[1:]], axis=0)
     return [c[fits][:COUNT] for c in columns]
@@ -187,6 +200,16 @@ def _largest_terms(subject: Subject, points: list[Reals], range_: Range) -> list
     return [np.max([np.abs(e.high) for e in column], axis=0) for column in zip(*parts, strict=True)]
 
 
+def _wave_size(name: str, what: str, points: list[Reals]) -> Reals | float:
+    """The size of a wave where its argument is so large that its zeros lose digits, or where its parts cancel."""
+    x, rate, *_ = (np.abs(p) for p in points)
+    if name == "snake" and what == "derivative by alpha":
+        return np.minimum(x * x, x / rate) / 4
+    amplitude = {"sine": 1.0, "snake": 1 / rate, "snake_beta": 1 / np.abs(points[-1])}[name]
+    growth = {"derivative by x": rate, "derivative by omega": x, "derivative by alpha": x}.get(what, 1.0)
+    return np.where(x * rate > 2.0**20, amplitude * growth / 16, 0.0)
+
+
 def _allowed(name: str, what: str, points: list[Reals], dtype: DTypeLike) -> tuple[Reals | float, Reals | float]:
     """The size from which relative errors count, and the absolute error below which nothing does.
 
@@ -194,6 +217,11 @@ def _allowed(name: str, what: str, points: list[Reals], dtype: DTypeLike) -> tup
     """
     tiny: Reals | float = 4 * float(jnp.finfo(dtype).smallest_normal)
     floor: Reals | float = 0.0
+    if name in PHASES:
+        with np.errstate(over="ignore", divide="ignore"):
+            floor = _wave_size(name, what, points)
+    if name == "silu" and what == "derivative by x":  # its root
+        floor = np.where(np.abs(points[0] * points[1] + 1.2785) < 2.0**-4, 0.25, 0.0)
     if name == "swiglu":  # its factors may leave the range a little before it does
         tiny = tiny * (1 + np.minimum(np.abs(points[0]), 200))
         tiny = tiny * np.where(

@@ -36,7 +36,7 @@ def activation(
     slope: SlopeFormula | None = None,
     partials: Mapping[str, SlopeFormula] | None = None,
     refined: Mapping[str, SlopeFormula] | None = None,
-    at_defaults: Mapping[str, SlopeFormula] | None = None,
+    at_defaults: Mapping[str, Callable[[Array], Array]] | None = None,
     facts: FactsOf | None = None,
     static: tuple[str, ...] = (),
     typical: Mapping[str, Any] | None = None,
@@ -184,8 +184,9 @@ def activation(
     return decorate
 
 
-def _without_parameters(name: str | None, forms: Mapping[str, SlopeFormula]) -> Callable[..., Array]:
+def _without_parameters(name: str | None, forms: Mapping[str, Callable[[Array], Array]]) -> Callable[..., Array]:
     """The function of ``x`` alone, which cannot be differentiated by parameters."""
-    refined = {what: forms[f"refined {what}"] for what in ("value", "slope") if f"refined {what}" in forms}
-    value: Any = forms["value"]
-    return elementwise(name, value, forms["slope"], {}, refined)[1]
+    refined: dict[str, SlopeFormula] = {
+        what: forms[f"refined {what}"] for what in ("value", "slope") if f"refined {what}" in forms
+    }
+    return elementwise(name, forms["value"], forms["slope"], {}, refined)[1]

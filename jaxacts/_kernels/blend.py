@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from .arithmetic.double_word import two_prod
+from .arithmetic.double_word import product_error
 from .arithmetic.elementary import clipped_abs, finite, two_factors
 from .arithmetic.exponential import Decay, exp_of_minus, underflow
 from .arithmetic.products import product
@@ -51,11 +51,11 @@ def blend_slope(left: ArrayLike, right: ArrayLike, z: Array, tail: Tail) -> Arra
 
 
 def words(a: Array, b: Array, b_lo: ArrayLike = 0.0) -> tuple[Array, Array]:
-    """a·(b + b_lo) as a sum of two words, the second without derivative; beyond 10⁴ as one."""
+    """a·(b + b_lo) as a sum of two words, the second without derivative; below 10⁻⁴ and beyond 10⁴ as one."""
     a, b = jnp.broadcast_arrays(finite(a), b)
     y = finite(a * b)
-    lo = two_prod(a, b)[1] + a * b_lo
-    return y, lax.stop_gradient(jnp.where(jnp.abs(y) < 1e4, lo, 0))
+    lo = product_error(a, b) + a * b_lo
+    return y, lax.stop_gradient(jnp.where((jnp.abs(y) > 1e-4) & (jnp.abs(y) < 1e4), lo, 0))
 
 
 def logistic(z: Array, z_lo: Array) -> Tail:

@@ -12,7 +12,7 @@ from jax import Array, lax
 from numpy.polynomial import Polynomial
 
 from .arithmetic.coefficients import GELU_GATE
-from .arithmetic.double_word import opaque, two_square, two_sum, two_words
+from .arithmetic.double_word import opaque, product_error, two_square, two_sum, two_words
 from .arithmetic.elementary import clipped_abs, finite
 from .arithmetic.exponential import Decay, exp_of_minus
 from .arithmetic.polynomial import polynomial, series_value
@@ -91,9 +91,10 @@ def _passage(x: Array, alpha: Array, mu: Array) -> tuple[Array, Array]:
     root, root_lo = two_words(_ROOT_2, x.dtype)
     alpha = jnp.broadcast_to(alpha, x.shape)
     step, step_lo = two_sum(opaque(1.0, alpha), -alpha)
-    rate, rate_lo = words(step, jnp.broadcast_to(mu, x.shape))
-    rate_lo = rate_lo + lax.stop_gradient(step_lo * mu)
-    w, w_lo = words(x, rate, rate_lo)
+    mu = jnp.broadcast_to(mu, x.shape)
+    rate = finite(step * mu)
+    lost = product_error(step, mu) + step_lo * mu
+    w, w_lo = words(x, rate, lax.stop_gradient(jnp.where(jnp.isfinite(lost), lost, 0)))
     z, z_lo = words(w, jnp.asarray(root, x.dtype), root_lo)
     return z, z_lo + lax.stop_gradient(w_lo * root)
 

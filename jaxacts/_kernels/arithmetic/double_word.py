@@ -17,6 +17,7 @@ from jax.typing import DTypeLike
 __all__ = [
     "opaque",
     "power_of_two",
+    "product_error",
     "split",
     "split_constant",
     "two_prod",
@@ -51,6 +52,13 @@ def two_prod(x: Array, y: Array) -> tuple[Array, Array]:
     x_hi, y_hi = split(x), split(y)
     x_lo, y_lo = x - x_hi, y - y_hi
     return hi, ((x_hi * y_hi - hi) + x_hi * y_lo + x_lo * y_hi) + x_lo * y_lo
+
+
+def product_error(x: Array, y: Array) -> Array:
+    """What the rounded product x·y lacks, where it is a normal number and far from underflow; also for tiny x or y."""
+    small = 2.0**-60
+    unit = jnp.where(jnp.abs(x) < small, 1 / small, jnp.where(jnp.abs(y) < small, small, 1)).astype(x.dtype)
+    return two_prod(x * unit, y * (1 / unit))[1]
 
 
 def two_square(x: Array) -> tuple[Array, Array]:

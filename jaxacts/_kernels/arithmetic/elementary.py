@@ -81,8 +81,8 @@ def clipped_abs(x: Array, largest: float) -> Array:
 
 def finite(x: Array) -> Array:
     """``x`` with the largest finite numbers for ±inf, so that 0 times it is 0; NaN stays NaN."""
-    largest = float(jnp.finfo(x.dtype).max)
-    return jnp.clip(x, -largest, largest)
+    largest = jax.lax.full_like(x, jnp.finfo(x.dtype).max, shape=())  # as weakly typed as x
+    return jax.lax.clamp(-largest, x, largest)
 
 
 def two_factors(a: Array, b: Array, c: Array) -> tuple[Array, Array]:

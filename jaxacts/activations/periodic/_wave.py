@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 import jax.numpy as jnp
 from jax import Array
@@ -12,10 +12,8 @@ from jaxacts._kernels.arithmetic.elementary import finite
 __all__ = ["Wave", "phase", "wave"]
 
 
-class Wave(Protocol):
-    """sin(rate·x), or the cosine for an ``order`` of 1."""
-
-    def __call__(self, x: Array, rate: Array, order: int = 0) -> Array: ...
+Wave = Callable[[Array, Array], tuple[Array, Array]]
+"""Sine and cosine of rate·x."""
 
 
 def phase(x: Array, rate: Array) -> Array:
@@ -23,6 +21,7 @@ def phase(x: Array, rate: Array) -> Array:
     return finite(rate * finite(x))
 
 
-def wave(x: Array, rate: Array, order: int = 0) -> Array:
-    """sin(rate·x), or the cosine for an ``order`` of 1."""
-    return (jnp.sin, jnp.cos)[order](phase(x, rate))
+def wave(x: Array, rate: Array) -> tuple[Array, Array]:
+    """Sine and cosine of rate·x."""
+    y = phase(x, rate)
+    return jnp.sin(y), jnp.cos(y)

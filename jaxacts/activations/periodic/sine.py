@@ -15,21 +15,21 @@ from jaxacts.activations.periodic._wave import Wave, wave
 __all__ = ["sine"]
 
 
-def _of_numbers(x: Array, y: Array) -> Array:
+def _of_numbers(x: Array, omega: Array, y: Array) -> Array:
     """y, and NaN where x is infinite: a wave has no limit."""
-    return jnp.where(jnp.isinf(x), jnp.nan, y)
+    return jnp.where(jnp.isinf(x) & (omega != 0), jnp.nan, y)
 
 
 def _sine(wave: Wave, x: Array, omega: Array) -> Array:
-    return _of_numbers(x, wave(x, omega))
+    return _of_numbers(x, omega, wave(x, omega)[0])
 
 
 def _slope(wave: Wave, x: Array, omega: Array) -> Array:
-    return _of_numbers(x, omega * wave(x, omega, 1))
+    return _of_numbers(x, omega, omega * wave(x, omega)[1])
 
 
 def _by_omega(wave: Wave, x: Array, omega: Array) -> Array:
-    return _of_numbers(x, x * wave(x, omega, 1))
+    return _of_numbers(x, omega, x * wave(x, omega)[1])
 
 
 @activation(
@@ -62,7 +62,8 @@ def sine(x: Array, omega: ArrayLike = 1.0) -> Array:
 
     Note:
         No kinks, and no limits: ±inf gives NaN. In float32 and float64 the rounding of :math:`\omega x` is made good,
-        so that the result is right for every finite product; where that overflows it is that of the largest number.
+        so that the result is right for every finite product; where that overflows it is that of the largest number. In
+        16 bits the product is that of float32.
         The paper takes :math:`\omega = 30` with weights uniform in :math:`\pm\sqrt{6/n}/\omega` for ``n`` inputs; the
         default 1 leaves the frequency to the weights. jax.nn, torch and keras do not have it.
 

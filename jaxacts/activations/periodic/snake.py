@@ -10,30 +10,38 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, activation
-from jaxacts._kernels.arithmetic.elementary import finite
+from jaxacts._kernels.arithmetic.elementary import finite, two_factors
 from jaxacts._kernels.wave import wave as refined_wave
 from jaxacts.activations.periodic._wave import Wave, phase, wave
 
 __all__ = ["snake", "snake_beta"]
 
 
-def _one_plus(wave: Wave, x: Array, rate: Array) -> tuple[Array, Array]:
-    """sin(y), and 1 + sin(y) as cos²(y)/(1 - sin(y)) where it comes close to 0, with y = rate·x."""
-    s, c = wave(x, rate), wave(x, rate, 1)
+def _twice(wave: Wave, x: Array, rate: Array) -> tuple[Array, Array]:
+    """Sine and cosine of 2·rate·x, where 2·rate may overflow though the product does not."""
+    large = jnp.abs(rate) > 1
+    return wave(x * jnp.where(large, 2, 1).astype(x.dtype), rate * jnp.where(large, 1, 2))
+
+
+def _one_plus_sine(wave: Wave, x: Array, rate: Array) -> tuple[Array, Array]:
+    """sin(y) for y = 2·rate·x, and 1 + sin(y) as cos²(y)/(1 - sin(y)) where it comes close to 0."""
+    s, c = _twice(wave, x, rate)
     return s, jnp.where(s < 0, c * c / (1 - s), 1 + s)
 
 
 def _slope(wave: Wave, x: Array, alpha: Array) -> Array:
     """1 + sin(2αx)."""
-    return _one_plus(wave, x, 2 * alpha)[1]
+    return _one_plus_sine(wave, x, alpha)[1]
 
 
 def _by_alpha(wave: Wave, x: Array, alpha: Array) -> Array:
-    """q·(2x·cos(αx) - q) with q = sin(αx)/α, which is x for α = 0."""
+    """2q·x·cos(αx) - q² with q = sin(αx)/α, which is x for α = 0."""
     x = finite(x)
     small = jnp.abs(phase(x, alpha)) < 1e-10
-    q = jnp.where(small, x, wave(x, alpha) / jnp.where(alpha == 0, 1, alpha))
-    return q * (2 * x * wave(x, alpha, 1) - q)
+    s, c = wave(x, alpha)
+    q = jnp.where(small, x, s / jnp.where(alpha == 0, 1, alpha))
+    half = q * c * x
+    return half + (half - q * q)
 
 
 @activation(
@@ -66,9 +74,9 @@ def snake(x: Array, alpha: ArrayLike = 1.0) -> Array:
     Note:
         No kinks and no asymptotes; it never falls, its slope is between 0 and 2. For :math:`\alpha = 0` it is the
         identity, its limit, where others add 1e-9 to the divisor. At ±inf the value is ±inf and the slope that at the
-        largest number. ``alpha`` is linear: for weights with its logarithm, as BigVGAN stores them
-        (``snake_logscale``), pass ``jnp.exp`` of it. The default is what BigVGAN and the Descript Audio Codec start
-        with.
+        largest number; the slope is right while :math:`2\alpha x` is finite. ``alpha`` is linear: for weights with its
+        logarithm, as BigVGAN stores them (``snake_logscale``), pass ``jnp.exp`` of it. The default is what BigVGAN and
+        the Descript Audio Codec start with.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
@@ -85,26 +93,38 @@ def snake(x: Array, alpha: ArrayLike = 1.0) -> Array:
 
 
 def _snake_beta(wave: Wave, x: Array, alpha: Array, beta: Array) -> Array:
-    s = wave(x, alpha)
+    s, _ = wave(x, alpha)
     return x + s * (s / beta)
 
 
 def _snake_beta_slope(wave: Wave, x: Array, alpha: Array, beta: Array) -> Array:
     """1 + r·sin(2αx) with r = |α/β|, where it is small as (1 - r) + r·(1 + sin)."""
     ratio = alpha / beta
-    s, one_plus = _one_plus(wave, x, jnp.where(ratio < 0, -2, 2) * alpha)
+    sign = jnp.where(ratio < 0, -1, 1)
+    s, above = _one_plus_sine(wave, x, sign * alpha)
     ratio = jnp.abs(ratio)
-    return jnp.where(s < -0.5, (1 - ratio) + ratio * one_plus, 1 + ratio * s)
+    wave_slope = jnp.where(jnp.isinf(ratio), alpha * s / beta * sign, ratio * s)
+    return jnp.where((s < -0.5) & (ratio < 2), (1 - ratio) + ratio * above, 1 + wave_slope)
+
+
+def _over_beta(s: Array, x: Array, rate: Array, beta: Array) -> Array:
+    """sin(rate·x)/β; where the sine is its argument as the product, which may underflow before it is divided."""
+    larger, smaller = two_factors(x, rate, 1 / beta)
+    return jnp.where(jnp.abs(phase(x, rate)) < 1e-10, larger * smaller, s / beta)
 
 
 def _snake_beta_by_alpha(wave: Wave, x: Array, alpha: Array, beta: Array) -> Array:
+    """x·sin(2αx)/β."""
     x = finite(x)
-    return x * wave(x, 2 * alpha) / beta
+    s, _ = _twice(wave, x, alpha)
+    small = (jnp.abs(x) < 1) & (jnp.abs(beta) < 1)
+    return jnp.where(small, 2 * x * _over_beta(s / 2, x, alpha, beta), x * s / beta)
 
 
 def _snake_beta_by_beta(wave: Wave, x: Array, alpha: Array, beta: Array) -> Array:
-    s = wave(x, alpha) / beta
-    return -(s * s)
+    """-(sin(αx)/β)²."""
+    x = finite(x)
+    return -jnp.square(_over_beta(wave(x, alpha)[0], x, alpha, beta))
 
 
 _SNAKE_BETA = {"slope": _snake_beta_slope, "alpha": _snake_beta_by_alpha, "beta": _snake_beta_by_beta}

@@ -11,7 +11,16 @@ from jax import Array
 
 from jaxacts.activations._logistic import root_exp, sigmoid_slope
 
-__all__ = ["SILU_LEAST", "SILU_STEEPEST", "gated_slope", "lowest", "self_gated", "silu_slope", "times_sigmoid"]
+__all__ = [
+    "SILU_LEAST",
+    "SILU_STEEPEST",
+    "gated_slope",
+    "lowest",
+    "self_gated",
+    "silu_slope",
+    "times_sigmoid",
+    "times_silu_slope",
+]
 
 SILU_LEAST = -0.278464542761073795
 SILU_STEEPEST = 1.09983932012886692
@@ -63,6 +72,16 @@ def _identity(y: Array) -> tuple[Array, float, float]:
 def silu_slope(y: Array) -> Array:
     """σ(y) + y·σ(y)·σ(-y)."""
     return gated_slope(_identity, y)
+
+
+def times_silu_slope(x: Array, y: Array) -> Array:
+    """x times that, which may underflow where the product does not."""
+    y = jnp.clip(y, -1e3, 1e3)
+    left = y < 0
+    u = jnp.exp(jnp.where(left, y, -y) / 2)
+    d = 1 + u * u
+    factor = jnp.where(left, u, 1)
+    return x * factor * ((d + y * jnp.where(left, 1, u * u)) / d / d) * factor
 
 
 def lowest(x: Array) -> Array:

@@ -21,10 +21,15 @@ def _centred(x: Array) -> Array:
     return jnp.clip(x, -50, 50) - _MEAN
 
 
-@derivative(lambda x: -4 * pi * _centred(x) * _slope(x))
+@derivative(lambda x: _curvature(x))
 def _slope(x: Array) -> Array:
     """sqrt(2)·exp(-2π·(x - μ)²)."""
-    return sqrt(2) * jnp.exp(-2 * pi * jnp.square(_centred(x)))
+    half = jnp.exp(-pi * jnp.square(_centred(x)))
+    return sqrt(2) * half * half
+
+
+def _curvature(x: Array) -> Array:
+    return -4 * pi * _centred(x) * _slope(x)
 
 
 @activation(

@@ -15,7 +15,7 @@ from jaxacts._kernels import silu as _silu
 from jaxacts._kernels import swish as _swish
 from jaxacts._kernels.arithmetic.double_word import two_words
 from jaxacts._kernels.arithmetic.elementary import finite
-from jaxacts.activations._logistic import root_of_slope
+from jaxacts.activations._logistic import gated, root_of_slope
 from jaxacts.activations.self_gated._gate import (
     SILU_LEAST,
     SILU_STEEPEST,
@@ -36,7 +36,7 @@ def _unit_silu(x: Array) -> Array:
 
 def _by_beta(x: Array, beta: Array) -> Array:
     x = finite(x)
-    rise = x * root_of_slope(beta * x)
+    rise = finite(x * root_of_slope(beta * x))  # a limit that keeps XLA from squaring x first
     return rise * rise
 
 
@@ -97,8 +97,8 @@ def silu(x: Array, beta: ArrayLike = 1.0) -> Array:
         Ramachandran et al. 2017, "Searching for activation functions", https://arxiv.org/abs/1710.05941
     """
     v = finite(x)
-    y = beta * v
-    return jnp.where(jnp.isinf(x) & (y >= 0), x, times_sigmoid(v, y))
+    y = jnp.asarray(beta) * v
+    return jnp.where(jnp.isinf(x) & (y >= 0), x, gated(v, y))
 
 
 swish = silu

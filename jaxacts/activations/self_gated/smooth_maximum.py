@@ -17,18 +17,13 @@ from jaxacts._kernels import acon as _acon
 from jaxacts._kernels import normal as _normal
 from jaxacts._kernels.arithmetic.elementary import finite, magnitude
 from jaxacts.activations._logistic import root_of_slope
-from jaxacts.activations.self_gated._gate import SILU_LEAST, SILU_STEEPEST, silu_slope
+from jaxacts.activations.self_gated._gate import SILU_LEAST, SILU_STEEPEST, times_silu_slope
 
 __all__ = ["acon_c", "smu"]
 
 
 def _blended(x: Array, share: Array) -> Array:
     return jnp.where(share == 0, 0, x * share)
-
-
-def _blended_slope(left: Array, right: Array, z: Array, tail: Array) -> Array:
-    """left + (right - left)·g(z), from g(-|z|), for a g with g(z) + g(-z) = 1."""
-    return jnp.where(z < 0, left, right) + jnp.where(z < 0, right - left, left - right) * tail
 
 
 # With the logistic function
@@ -39,12 +34,17 @@ def _z(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
 
 
 def _acon_c_slope(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
-    z = _z(x, p1, p2, beta)
-    return _blended_slope(p2, p1, z, silu_slope(-magnitude(z)))
+    """The nearer slope, and the step to the other times s(-|z|), with s the slope of silu."""
+    z = jnp.clip(_z(x, p1, p2, beta), -1e3, 1e3)
+    left, step = z < 0, p1 - p2
+    below = jnp.where(left, z, -z)
+    n = jnp.exp(below)
+    d = 1 + n
+    return jnp.where(left, p2, p1) + jnp.where(left, step, -step) * (n / d * ((d + below) / d))
 
 
 def _acon_c_by_beta(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
-    rise = (p1 - p2) * finite(x) * root_of_slope(_z(x, p1, p2, beta))
+    rise = finite(finite((p1 - p2) * finite(x)) * root_of_slope(_z(x, p1, p2, beta)))  # not squared before by XLA
     return rise * rise
 
 
@@ -64,8 +64,8 @@ def _acon_c_facts(p1: float, p2: float, beta: float) -> Facts:
 @activation(
     slope=_acon_c_slope,
     partials={
-        "p1": lambda x, p1, p2, beta: finite(x) * silu_slope(_z(x, p1, p2, beta)),
-        "p2": lambda x, p1, p2, beta: finite(x) * silu_slope(-_z(x, p1, p2, beta)),
+        "p1": lambda x, p1, p2, beta: times_silu_slope(finite(x), _z(x, p1, p2, beta)),
+        "p2": lambda x, p1, p2, beta: times_silu_slope(finite(x), -_z(x, p1, p2, beta)),
         "beta": _acon_c_by_beta,
     },
     refined={
@@ -76,7 +76,7 @@ def _acon_c_facts(p1: float, p2: float, beta: float) -> Facts:
         "beta": _acon.acon_c_by_beta,
     },
     facts=_acon_c_facts,
-    typical={"p1": 1.5, "p2": 0.5, "beta": 1.0},
+    typical={"p1": 1.0, "p2": 0.25, "beta": 1.0},
 )
 def acon_c(x: Array, p1: ArrayLike, p2: ArrayLike, beta: ArrayLike) -> Array:
     r"""Activate or not: a smooth maximum of two lines, whose slopes and sharpness are trained.
@@ -87,7 +87,8 @@ def acon_c(x: Array, p1: ArrayLike, p2: ArrayLike, beta: ArrayLike) -> Array:
 
     Args:
         x: array of any shape and real dtype.
-        p1: the slope :math:`p_1` of one line, usually one per channel, broadcasts against ``x``; differentiable.
+        p1: the slope :math:`p_1` of one line, usually one per channel, broadcasts against ``x``;
+            differentiable.
         p2: the slope :math:`p_2` of the other; differentiable.
         beta: how sharply it turns from one to the other, :math:`\beta`; differentiable. 0 gives the mean of both lines,
             a negative one a smooth minimum.
@@ -103,7 +104,8 @@ def acon_c(x: Array, p1: ArrayLike, p2: ArrayLike, beta: ArrayLike) -> Array:
         No kinks. For :math:`p_1 = 1, p_2 = 0` it is :func:`silu` with the same ``beta``. The paper starts with
         :math:`p_1` and :math:`p_2` from a standard normal distribution and :math:`\beta = 1`, one of each per channel;
         its ACON-A and ACON-B fix :math:`p_1 = 1`, and :math:`p_2 = 0` in the first. In 16 bits a share
-        :math:`\sigma(\cdot)` of a line below 1e-38 counts as 0. jax.nn, torch and keras do not have it.
+        :math:`\sigma(\cdot)` of a line below 1e-38 counts as 0, and the slopes may be up to :math:`2^{100}`. jax.nn,
+        torch and keras do not have it.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
@@ -113,8 +115,9 @@ def acon_c(x: Array, p1: ArrayLike, p2: ArrayLike, beta: ArrayLike) -> Array:
     References:
         Ma et al. 2020, "Activate or not: learning customized activation", https://arxiv.org/abs/2009.04759
     """
-    z = _z(x, jnp.asarray(p1), jnp.asarray(p2), jnp.asarray(beta))
-    return _blended(x, p1 * jax.lax.logistic(z) + p2 * jax.lax.logistic(-z))
+    p1, p2 = jnp.asarray(p1), jnp.asarray(p2)
+    n = jnp.exp(_z(x, p2, p1, jnp.asarray(beta)))  # exp(-z)
+    return _blended(x, p1 / (1 + n) + p2 / (1 + 1 / n))
 
 
 # With the normal distribution
@@ -135,18 +138,20 @@ def _below(w: Array) -> Array:
 
 def _smu_slope(x: Array, alpha: Array, mu: Array) -> Array:
     w = _w(x, alpha, mu)
-    return _blended_slope(alpha, jnp.ones_like(alpha), w, _below(w))
+    return jnp.where(w < 0, alpha, 1) + jnp.where(w < 0, 1 - alpha, alpha - 1) * _below(w)
 
 
 def _smu_by_alpha(x: Array, alpha: Array, mu: Array) -> Array:
-    w = _w(x, alpha, mu)
-    below = _below(w)
-    return finite(x) * jnp.where(w < 0, 1 - below, below)
+    x, w = finite(x), _w(x, alpha, mu)
+    below, a = _below(w), jnp.clip(w, 1, 40)
+    half = jnp.exp(a * a / -2) / pi**0.25
+    far = x * half * (0.5 / a - a) * half  # where erfc has underflowed
+    return jnp.where(w > 9, far, x * jnp.where(w < 0, 1 - below, below))
 
 
 def _smu_by_mu(x: Array, alpha: Array, mu: Array) -> Array:
     w = jnp.clip(_w(x, alpha, mu), -40, 40)
-    rise = (1 - alpha) * finite(x) * jnp.exp(w * w / -2)
+    rise = finite(finite((1 - alpha) * finite(x)) * jnp.exp(w * w / -2))  # not squared before by XLA
     return rise * rise / sqrt(pi)
 
 
@@ -195,10 +200,10 @@ def smu(x: Array, alpha: ArrayLike, mu: ArrayLike) -> Array:
         ValueError: the shapes do not broadcast.
 
     Note:
-        No kinks. For :math:`\alpha = 0, \mu = \sqrt{1/2}` it is the exact :func:`gelu`, and for :math:`\mu \to \infty`
-        :func:`leaky_relu`. The paper starts with :math:`\alpha = 0.25` and trains :math:`\mu`, from 1000000, where it is
-        hardly smooth, and finds more gentle ones. In 16 bits a share of a line below 1e-38 counts as 0. jax.nn, torch
-        and keras do not have it.
+        No kinks. For :math:`\alpha = 0, \mu = \sqrt{1/2}` it is the exact :func:`gelu`, and for
+        :math:`\mu \to \infty` :func:`leaky_relu`. The paper takes :math:`\alpha = 0.25`, and trains :math:`\mu` from
+        1000000 on, where the corner is hardly round. In 16 bits a share of a line below 1e-38 counts as 0, and
+        :math:`\alpha` may be up to :math:`2^{100}`. jax.nn, torch and keras do not have it.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

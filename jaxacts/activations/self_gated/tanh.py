@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from math import inf
 
 import jax.numpy as jnp
@@ -67,14 +65,18 @@ def lisht(x: Array) -> Array:
     return x * jnp.tanh(x)
 
 
-def _square_tanh(tanh: Callable[[Array], Array], x: Array) -> Array:
-    return jnp.square(tanh(x))
+def _tanh_shrink_curvature(x: Array) -> Array:
+    return 2 * jnp.tanh(x) * tanh_slope(x)
 
 
-_tanh_shrink_slope, _tanh_shrink_refined_slope = (
-    derivative(lambda x: 2 * jnp.tanh(x) * tanh_slope(x))(partial(_square_tanh, tanh))
-    for tanh in (jnp.tanh, _tanh.tanh)
-)
+@derivative(_tanh_shrink_curvature)
+def _tanh_shrink_slope(x: Array) -> Array:
+    return jnp.square(jnp.tanh(x))
+
+
+@derivative(_tanh_shrink_curvature)
+def _tanh_shrink_refined_slope(x: Array) -> Array:
+    return jnp.square(_tanh.tanh(x))
 
 
 @activation(

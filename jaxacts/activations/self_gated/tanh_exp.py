@@ -30,33 +30,30 @@ def _tail(x: Array) -> float:
     return -19.0 if x.dtype == jnp.float64 else _TAIL
 
 
-def _root(x: Array) -> Array:
-    """exp(x/2), at most where tanh(exp(x)) and its slope are 1 and 0."""
-    return root_exp(x, 2.0**5)
-
-
 @derivative(lambda x: _tanh_exp_curvature(x))
 def _tanh_exp_slope(x: Array) -> Array:
     """tanh(m) + x·m·tanh'(m) with m = exp(x)."""
-    x = jnp.clip(x, -1e3, 1e3)
-    u = _root(x)
+    x = jnp.clip(x, -1e3, 6)  # the slope is 1 long before
+    u = jnp.exp(x / 2)
     m = u * u
-    return jnp.where(x < _tail(x), u * (1 + x) * u, jnp.tanh(m) + x * m * tanh_slope(m))
+    e = jnp.exp(-2 * m)
+    steep = e / (1 + e) / (1 + e)
+    return jnp.where(x < _tail(x), u * (1 + x) * u, jnp.tanh(m) + 4 * x * m * steep)
 
 
 def _tanh_exp_curvature(x: Array) -> Array:
     """m·tanh'(m)·(2 + x·(1 - 2m·tanh(m)))."""
-    x = jnp.clip(x, -1e3, 1e3)
-    u = _root(x)
+    x = jnp.clip(x, -1e3, 6)
+    u = jnp.exp(x / 2)
     m = u * u
     return u * tanh_slope(m) * (2 + x * (1 - 2 * m * jnp.tanh(m))) * u
 
 
 def _tanh_exp_refined_curvature(x: Array) -> Array:
     """The same with exp(x) as a sum of two words: on the right an error of it is multiplied by itself."""
-    x = jnp.clip(x, -1e3, 1e3)
-    m, lo = exp_words(jnp.minimum(x, 8))
-    u = _root(x)
+    x = jnp.clip(x, -1e3, 6)
+    m, lo = exp_words(x)
+    u = jnp.exp(x / 2)
     rest = (1 - 2 * lo * jnp.tanh(m)) * tanh_slope(m) * (2 + x * (1 - 2 * m * jnp.tanh(m)))
     return u * rest * u
 
@@ -67,7 +64,7 @@ def _tanh_exp_slope_about_root(x: Array) -> Array:
 
 
 def _tanh_exp(gate: Callable[[Array, Array], Array], x: Array) -> Array:
-    u = _root(x)
+    u = jnp.exp(x / 2)
     return jnp.where(x < _tail(x), lowest(x) * u * u, x * gate(x, u))
 
 
@@ -93,8 +90,9 @@ def tanh_exp(x: Array) -> Array:
         TypeError: ``x`` is complex or not an array.
 
     Note:
-        No kinks. The minimum is at -1.0789. It is closer to the identity on the right than :func:`silu`, :func:`gelu` and
-        :func:`mish`. jax.nn, torch and keras do not have it. At -inf the value is 0.
+        No kinks. The minimum is at -1.0789, the greatest slope 1.0620 at 0.6966. On the right it comes close to the
+        identity sooner than :func:`silu`, :func:`gelu` and :func:`mish`. At -inf the value is 0. jax.nn, torch and
+        keras do not have it.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
@@ -121,17 +119,14 @@ def _serf_tail(x: Array) -> float:
     return -38.0 if x.dtype == jnp.float64 else _SERF_TAIL
 
 
-def _softplus(x: Array) -> Array:
-    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
-
-
 @derivative(lambda x: _serf_curvature(x))
 def _serf_slope(x: Array) -> Array:
     """erf(s) + x·erf'(s)·σ(x) with s = softplus(x)."""
-    x = jnp.clip(x, -1e3, 1e3)
-    s, u = _softplus(x), root_exp(x, 1.0)
-    bell = _DENSITY * jnp.exp(-s * s)
-    near = jax.lax.erf(s) + x * bell * jax.lax.logistic(x)
+    x = jnp.clip(x, -1e3, 40)  # the slope is 1 long before
+    u = jnp.exp(x / 2)
+    m = u * u
+    s = jnp.log1p(m)
+    near = jax.lax.erf(s) + x * m * (_DENSITY * jnp.exp(-s - s * s))  # σ(x) is m·exp(-s)
     return jnp.where(x < _serf_tail(x), u * (_DENSITY * (1 + x)) * u, near)
 
 
@@ -176,8 +171,8 @@ def serf(x: Array) -> Array:
         TypeError: ``x`` is complex or not an array.
 
     Note:
-        No kinks. The minimum is at -1.1931. It is :func:`mish` with the error function in place of tanh. jax.nn, torch and
-        keras do not have it. At -inf the value is 0.
+        No kinks. The minimum is at -1.1931, the greatest slope 1.0861 at 1.0960. It is :func:`mish` with the error
+        function in place of tanh. At -inf the value is 0. jax.nn, torch and keras do not have it.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
@@ -188,5 +183,6 @@ def serf(x: Array) -> Array:
         Nag et al. 2021, "SERF: towards better training of deep neural networks using log-softplus error activation
         function", https://arxiv.org/abs/2108.09598
     """
-    u = root_exp(x, 1.0)
-    return jnp.where(x < _serf_tail(x), lowest(x) * u * _DENSITY * u, x * jax.lax.erf(_softplus(x)))
+    x = jnp.maximum(x, -1e3)
+    u = jnp.exp(x / 2)
+    return jnp.where(x < _serf_tail(x), _DENSITY * x * u * u, x * jax.lax.erf(jnp.log1p(u * u)))
