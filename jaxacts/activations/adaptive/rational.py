@@ -103,7 +103,10 @@ def _(choice: Choice, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tu
     return _rational(choice, *primals), _tangent(choice, primals, tangents)
 
 
-@activation(typical={"numerator": (0.0, 0.5, 0.25, 0.0532, 0.0058, 0.0003), "denominator": (0.0, 0.1065, 0.0, 0.0005)})
+@activation(
+    parameters=("numerator", "denominator"),
+    typical={"numerator": (0.0, 0.5, 0.25, 0.0532, 0.0058, 0.0003), "denominator": (0.0, 0.1065, 0.0, 0.0005)},
+)
 def rational(x: Array, numerator: Sequence[ArrayLike] | Array, denominator: Sequence[ArrayLike] | Array) -> Array:
     r"""Ratio of two polynomials with learned coefficients, whose denominator is never below 1 (Padé activation unit).
 
