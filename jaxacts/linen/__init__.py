@@ -12,10 +12,11 @@ except ImportError as error:
 
 del _flax
 
-from . import curves, layers, rectifiers, smooth, stateful
+from . import curves, layers, rectifiers, self_gated, smooth, stateful
 from .curves import *
 from .layers import *
 from .rectifiers import *
+from .self_gated import *
 from .smooth import *
 from .stateful import *
 
@@ -23,5 +24,6 @@ __all__: list[str] = []
 __all__ += curves.__all__
 __all__ += layers.__all__
 __all__ += rectifiers.__all__
+__all__ += self_gated.__all__
 __all__ += smooth.__all__
 __all__ += stateful.__all__
