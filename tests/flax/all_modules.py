@@ -36,14 +36,14 @@ def batch(dtype: Any = jnp.float32) -> Array:
     return (jax.random.normal(KEY, SHAPE) * 2 + 0.5).astype(dtype)
 
 
-def in_linen(name: str, **given: Any) -> nn.Module:
+def in_linen(name: str, /, **given: Any) -> nn.Module:
     """The module, deterministic and learning from the batch."""
     known = fields(name)
     modes = {"deterministic": True, "use_running_average": False, "features": SHAPE[-1]}
     return getattr(jaxacts.linen, name)(**{n: v for n, v in modes.items() if n in known} | given)
 
 
-def in_nnx(name: str, **given: Any) -> nnx.Module:
+def in_nnx(name: str, /, **given: Any) -> nnx.Module:
     """Its twin."""
     cls = getattr(jaxacts.nnx, name)
     known = inspect.signature(cls).parameters
