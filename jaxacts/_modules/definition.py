@@ -130,6 +130,6 @@ def above(other: str) -> Stored:
     """A parameter that stays greater than another argument of the function."""
     return Stored(
         f"the inverse softplus of its distance to ``{other}``, which keeps it above",
-        lambda stored, others: others[other] + softplus(stored),
-        lambda value, others: softplus_inverse(value - others[other]),
+        lambda stored, others: jnp.asarray(others[other], stored.dtype) + softplus(stored),
+        lambda value, others: softplus_inverse(value - jnp.asarray(others[other], value.dtype)),
     )
