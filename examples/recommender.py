@@ -33,6 +33,7 @@ from scipy.stats import rankdata
 import jaxacts
 import jaxacts.linen
 from jaxacts.initializers import he_normal, lecun_normal, normal
+from jaxacts.optim import decay_mask
 
 
 class Training(NamedTuple):
@@ -102,13 +103,23 @@ def together(train: Visits, test: Visits, modules: int) -> np.ndarray:
     return (share[test.history, test.candidate[:, None]] * (test.history > 0)).sum(1) / (test.history > 0).sum(1)
 
 
+def optimizer_of(
+    network: Interest, questions: Sequence[np.ndarray], learning_rate: optax.ScalarOrSchedule, weight_decay: float
+) -> optax.GradientTransformation:
+    """Adam with a weight decay that leaves the slopes of activations alone, as He et al. 2015 train them."""
+    variables = jax.eval_shape(lambda: network.init(jax.random.key(0), *questions, train=False))
+    mask = decay_mask(network, variables, *questions, train=False)
+    return optax.adamw(learning_rate, weight_decay=weight_decay, mask=mask)
+
+
 def train(activation: str, data: Imports, options: argparse.Namespace, after_epoch: Callable[[], None]) -> Result:
     """Train all seeds of one activation side by side."""
     network = Interest(len(data.modules), activation)
     rows = len(data.train.candidate)
     steps = rows // options.batch_size
-    optimizer = optax.adam(optax.cosine_decay_schedule(options.learning_rate, options.epochs * steps))
     questions, answers = (data.train.history, data.train.candidate), data.train.chosen
+    schedule = optax.cosine_decay_schedule(options.learning_rate, options.epochs * steps)
+    optimizer = optimizer_of(network, [q[:1] for q in questions], schedule, options.weight_decay)
 
     def loss_of(params: Any, statistics: Any, batch: Array) -> tuple[Array, Any]:
         variables = {"params": params, "batch_stats": statistics}
@@ -193,6 +204,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--seeds", type=positive_int, default=3, help="networks per activation, trained side by side")
     add("--batch-size", type=positive_int, default=256, help="questions per step")
     add("--learning-rate", type=positive_float, default=3e-3, help="of Adam, falls to 0 along a cosine")
+    add("--weight-decay", type=positive_float, default=1e-3, help="of all parameters but the slopes of activations")
     add("--packages", nargs="+", default=None, metavar="PACKAGE", help="whose files to read; by default all")
     add("--out", type=Path, default=Path("results/recommender"), help="where curves.png is (over)written")
     options = parser.parse_args(arguments)

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from jaxacts._core import compute_dtype, entry_of
 from jaxacts._core.errors import check_domain
-from jaxacts.activations import softplus
+from jaxacts.activations.exponentials.softplus import softplus, softplus_inverse
 
 from . import documentation
 from .parameters import Init, Shape, along, initializer
@@ -32,12 +32,13 @@ class Stored:
     """A parameter that is not stored as the function takes it, but as an unconstrained number.
 
     ``value`` gives what the function takes from what is stored, ``inverse`` the way back; both also see the other
-    arguments of the function.
+    arguments of the function. ``where`` is the field of the module that has to be true for it, if there is one.
     """
 
     description: str
     value: Callable[[Array, Values], Array]
     inverse: Callable[[Array, Values], Array]
+    where: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Definition:
     """A function, which of its arguments are parameters, and how these are stored.
 
     ``parameters`` are the arguments with an initializer, ``options`` the other fields that are arguments. ``shared``
-    names those that have one value in all even where there is an ``axis`` of channels.
+    names those that have one value in all even where there is an ``axis`` of channels. ``without_key`` takes the
+    place of a function that draws, where that needs a key.
     """
 
     function: Callable[..., Array]
@@ -54,6 +56,7 @@ class Definition:
     stored: Mapping[str, Stored]
     leading: Leading
     shared: frozenset[str]
+    without_key: Callable[..., Array] | None
     sections: documentation.Sections
 
     def check(self, module: str, arguments: Values) -> None:
@@ -66,9 +69,10 @@ class Definition:
         leading = self.leading[name](module) if name in self.leading else ()
         return (*leading, *(() if name in self.shared else channels))
 
-    def initializer(self, module: str, name: str, initial: object, dtype: DTypeLike, others: Values) -> Init:
+    def initializer(self, module: Any, name: str, initial: object, others: Values) -> Init:
         """The initializer of what is stored, where ``initial`` is that of what the function takes."""
-        init, stored = initializer(module, f"{name}_init", initial, dtype), self.stored.get(name)
+        init = initializer(type(module).__name__, f"{name}_init", initial, module.param_dtype)
+        stored = self._stored(module, name)
         if stored is None:
             return init
 
@@ -78,9 +82,14 @@ class Definition:
 
         return of_stored
 
-    def value(self, name: str, stored: Array, others: Values) -> Array:
+    def value(self, module: Any, name: str, parameter: Array, others: Values) -> Array:
         """The argument of the function from what is stored."""
-        return self.stored[name].value(stored, others) if name in self.stored else stored
+        stored = self._stored(module, name)
+        return stored.value(parameter, others) if stored else parameter
+
+    def _stored(self, module: Any, name: str) -> Stored | None:
+        found = self.stored.get(name)
+        return found if found and (found.where is None or getattr(module, found.where)) else None
 
     def __call__(self, module: str, axis: int | None, x: ArrayLike, arguments: Values, **given: Any) -> Array:
         """The function of ``x`` and its other ``arguments``, parameters along ``axis``."""
@@ -90,6 +99,12 @@ class Definition:
         }
         return self.function(x, **laid_out, **given)
 
+    def drawn(self, x: ArrayLike, key: Array | None, options: Values) -> Array:
+        """The function of ``x`` with a key to draw with, or None to draw nothing."""
+        if self.without_key is None:
+            return self.function(x, key, deterministic=key is None, **options)
+        return self.without_key(x, **options) if key is None else self.function(x, key, **options)
+
 
 def within(value: Any, change: Callable[[Array], Array]) -> Any:
     """``change`` of an array, or of the one that Flax wrapped for its sharding metadata."""
@@ -98,19 +113,16 @@ def within(value: Any, change: Callable[[Array], Array]) -> Any:
     return jax.tree.map(change, value)
 
 
-def softplus_inverse(value: Array) -> Array:
-    return value + jnp.log(-jnp.expm1(-value))
-
-
 positive = Stored(
     "the inverse softplus of it, which keeps it positive",
     lambda stored, others: softplus(stored),
     lambda value, others: softplus_inverse(value),
 )
 logarithm = Stored(
-    "its logarithm, which keeps it positive",
+    "its logarithm where ``log_scale`` is set",
     lambda stored, others: jnp.exp(stored),
     lambda value, others: jnp.log(value),
+    where="log_scale",
 )
 
 
@@ -118,6 +130,6 @@ def above(other: str) -> Stored:
     """A parameter that stays greater than another argument of the function."""
     return Stored(
         f"the inverse softplus of its distance to ``{other}``, which keeps it above",
-        lambda stored, others: others[other] + softplus(stored),
-        lambda value, others: softplus_inverse(value - others[other]),
+        lambda stored, others: jnp.asarray(others[other], stored.dtype) + softplus(stored),
+        lambda value, others: softplus_inverse(value - jnp.asarray(others[other], value.dtype)),
     )

@@ -12,6 +12,8 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
+from .parameters import Shape
+
 __all__ = ["Sections", "arguments", "compose", "linen_example", "merged", "nnx_example", "sections"]
 
 Sections: TypeAlias = Mapping[str, str]
@@ -87,7 +89,7 @@ def arguments(definition: Any, own: Sections, fields: Iterable[str], common: Map
     return {field: described(field) for field in fields}
 
 
-def linen_example(module: Any, given: str, channels: tuple[int, ...]) -> str:
+def linen_example(module: Any, given: str, channels: Shape, x: Shape = (2, 3)) -> str:
     """The shapes of the parameters and of the output."""
     name, definition = module.__name__, module.definition
     shapes = {n: definition.shape(module, n, channels) for n in sorted(definition.parameters)}
@@ -95,18 +97,17 @@ def linen_example(module: Any, given: str, channels: tuple[int, ...]) -> str:
         [
             ">>> import jax, jax.numpy as jnp",
             f">>> from jaxacts.linen import {name}",
-            ">>> x = jnp.array([[-2.0, 0.5, 3.0], [1.0, -1.0, 0.0]])",
-            f">>> model = {name}({given})",
+            f">>> model, x = {name}({given}), jnp.ones({x})",
             ">>> variables = model.init(jax.random.key(0), x)",
             '>>> jax.tree.map(jnp.shape, variables["params"])',
             str(shapes),
             ">>> model.apply(variables, x).shape",
-            "(2, 3)",
+            str(x),
         ]
     )
 
 
-def nnx_example(module: Any, given: str, channels: tuple[int, ...]) -> str:
+def nnx_example(module: Any, given: str, channels: Shape, x: Shape = (2, 3)) -> str:
     """The shapes of the parameters and of the output."""
     name, definition = module.__name__, module.definition
     shapes = {n: definition.shape(module, n, channels) for n in sorted(definition.parameters)}
@@ -118,7 +119,7 @@ def nnx_example(module: Any, given: str, channels: tuple[int, ...]) -> str:
             f">>> model = {name}({given})",
             ">>> jax.tree.map(jnp.shape, nnx.to_pure_dict(nnx.state(model, nnx.Param)))",
             str(shapes),
-            ">>> model(jnp.array([[-2.0, 0.5, 3.0], [1.0, -1.0, 0.0]])).shape",
-            "(2, 3)",
+            f">>> model(jnp.ones({x})).shape",
+            str(x),
         ]
     )

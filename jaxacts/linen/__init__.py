@@ -12,12 +12,18 @@ except ImportError as error:
 
 del _flax
 
-from . import elementwise, layers, stateful
-from .elementwise import *
+from . import curves, layers, rectifiers, self_gated, smooth, stateful
+from .curves import *
 from .layers import *
+from .rectifiers import *
+from .self_gated import *
+from .smooth import *
 from .stateful import *
 
 __all__: list[str] = []
-__all__ += elementwise.__all__
+__all__ += curves.__all__
 __all__ += layers.__all__
+__all__ += rectifiers.__all__
+__all__ += self_gated.__all__
+__all__ += smooth.__all__
 __all__ += stateful.__all__

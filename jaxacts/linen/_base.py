@@ -47,15 +47,16 @@ class Module(nn.Module, kw_only=True):
         stored: Mapping[str, Stored] = MappingProxyType({}),
         leading: Leading = MappingProxyType({}),
         shared: Iterable[str] = (),
+        without_key: Callable[..., Array] | None = None,
         **options: Any,
     ) -> None:
         super().__init_subclass__(kw_only=kw_only, **options)
         if function is None:
             return
         fields = [f.name for f in dataclasses.fields(cls) if f.name not in ("parent", "name")]
-        fields.sort(key=lambda name: name not in vars(cls))  # its own before those of its bases
+        fields.sort(key=lambda name: name not in cls.__annotations__)  # its own before those of its bases
         known = [n for n in inspect.signature(function).parameters if n not in cls._own()]
-        parameters = tuple(n for n in known if f"{n}_init" in fields)
+        parameters = tuple(n for n in (f.removesuffix("_init") for f in fields) if n in known and f"{n}_init" in fields)
         own = documentation.sections(cls.__doc__)
         cls.definition = Definition(
             function,
@@ -64,6 +65,7 @@ class Module(nn.Module, kw_only=True):
             stored,
             leading,
             frozenset(shared),
+            without_key,
             own,
         )
         arguments = documentation.arguments(cls.definition, own, fields, _FIELDS)
@@ -92,19 +94,28 @@ class Learnable(Module):
     @nn.compact
     def __call__(self, x: ArrayLike) -> Array:
         """The activation of an array of any shape, in its dtype."""
-        return self.definition(type(self).__name__, None, x, self._arguments(()))
+        module, axis = type(self).__name__, self._channel_axis()
+        return self.definition(module, axis, x, self._arguments(shape_along(module, axis, x)))
+
+    def _channel_axis(self) -> int | None:
+        """The axis with one value of each parameter per entry; None for one in all."""
+        return None
 
     def _arguments(self, channels: Shape) -> dict[str, Any]:
         """The arguments of the function after ``x``, with as many values of each parameter as there are channels."""
         module, definition = type(self).__name__, self.definition
         arguments = {n: getattr(self, n) for n in definition.options}
-        starts = {n: getattr(self, f"{n}_init") for n in definition.parameters}
+        starts = self._starts()
         definition.check(module, arguments | starts)
         for name, initial in starts.items():
-            init = definition.initializer(module, name, initial, self.param_dtype, dict(arguments))
+            init = definition.initializer(self, name, initial, dict(arguments))
             stored = self._parameter(name, init, definition.shape(self, name, channels))
-            arguments[name] = definition.value(name, stored, arguments)
+            arguments[name] = definition.value(self, name, stored, arguments)
         return arguments
+
+    def _starts(self) -> dict[str, Initial]:
+        """Where each parameter starts."""
+        return {n: getattr(self, f"{n}_init") for n in self.definition.parameters}
 
     @classmethod
     def _example(cls) -> str:
@@ -116,11 +127,8 @@ class PerChannel(Learnable):
 
     axis: int | None = None
 
-    @nn.compact
-    def __call__(self, x: ArrayLike) -> Array:
-        """The activation of an array of any shape, in its dtype."""
-        module = type(self).__name__
-        return self.definition(module, self.axis, x, self._arguments(shape_along(module, self.axis, x)))
+    def _channel_axis(self) -> int | None:
+        return self.axis
 
     @classmethod
     def _own(cls) -> tuple[str, ...]:
@@ -152,7 +160,7 @@ class Stochastic(Module):
         deterministic = nn.merge_param("deterministic", self.deterministic, deterministic)
         check_flag(module, "deterministic", deterministic)
         key = None if deterministic else self._key() if rng is None else rng
-        return self.definition.function(x, key, deterministic=deterministic, **options)
+        return self.definition.drawn(x, key, options)
 
     def _key(self) -> Array:
         try:

@@ -8,14 +8,15 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
+from jaxacts._modules import documentation
 from jaxacts._modules.maxout import dense_maxout, maxout_init, maxout_shapes
 from jaxacts._modules.parameters import Initial, shape_along
-from jaxacts.activations import maxout
-from jaxacts.initializers import zeros
+from jaxacts.activations import frelu, maxout
+from jaxacts.initializers import normal, zeros
 
-from ._base import Module
+from ._base import Learnable, Module
 
-__all__ = ["Maxout"]
+__all__ = ["FReLU", "Maxout"]
 
 
 class Maxout(Module, function=maxout, kw_only=False):
@@ -83,3 +84,26 @@ class Maxout(Module, function=maxout, kw_only=False):
         kernel = self._parameter("kernel", kernel_init, kernel_shape)
         bias = self._parameter("bias", self.bias_init, bias_shape) if self.use_bias else None
         return dense_maxout(name, x, kernel, bias, self.pieces, self.dtype, self.precision)
+
+
+class FReLU(Learnable, function=frelu, leading={"kernel": lambda m: (*m.kernel_size, 1)}):
+    """The greater of each pixel and a learned condition on its surroundings: a depthwise convolution.
+
+    Args:
+        kernel_size: the rows and columns of the surroundings; 3 by 3 as in the paper. The input has as many axes before
+            that of the channels, which is the last one.
+        kernel_init: a narrow normal distribution, of which the paper says that it begins near ReLU; the shape is
+            ``(*kernel_size, 1, channels)``.
+        bias_init: 0 here. The paper normalizes the condition over the batch instead of adding a bias.
+    """
+
+    kernel_size: tuple[int, ...] = (3, 3)
+    kernel_init: Initial = normal(0.01)
+    bias_init: Initial = 0.0
+
+    def _channel_axis(self) -> int:
+        return -1
+
+    @classmethod
+    def _example(cls) -> str:
+        return documentation.linen_example(cls, "", (3,), (1, 1, 2, 3))

@@ -9,14 +9,15 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxacts._modules.categories import expected_categories
 from jaxacts._modules.parameters import Init, Initial, Shape, along, shape_along
 from jaxacts._modules.statistics import batch_statistics, check_statistics, moved
-from jaxacts.activations import dice, rrelu
+from jaxacts.activations import dice, gumbel_softmax, rrelu
 from jaxacts.initializers import ones, zeros
 
 from ._base import PerChannel, Stochastic
 
-__all__ = ["Dice", "RReLU"]
+__all__ = ["Dice", "GumbelSoftmax", "RReLU"]
 
 
 class RReLU(Stochastic, function=rrelu, kw_only=False):
@@ -48,6 +49,38 @@ class RReLU(Stochastic, function=rrelu, kw_only=False):
     lower: float = 1 / 8
     upper: float = 1 / 3
     rng_collection: str = field(default="rrelu", kw_only=True)
+
+
+class GumbelSoftmax(Stochastic, function=gumbel_softmax, without_key=expected_categories, kw_only=False):
+    """Relaxed samples of categories while training; when deterministic the softmax of the logits.
+
+    Args:
+        temperature: the temperature :math:`T`; 1 as for the function.
+        hard: give the category itself, as 1 among zeros, with the gradient of the relaxed sample; when deterministic
+            the most probable one.
+
+    Raises:
+        ValueError: at the call, ``deterministic`` is given twice or never, there is no rng stream to draw from,
+            ``temperature`` is not positive, or ``axis`` is out of range.
+        TypeError: at the call, a complex input.
+
+    Note:
+        It has no parameters. Neither flax, torch nor keras has such a module.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxacts.linen import GumbelSoftmax
+        >>> logits, model = jnp.array([0.0, 1.0, 3.0]), GumbelSoftmax(hard=True)
+        >>> model.apply({}, logits, deterministic=True)
+        Array([0., 0., 1.], dtype=float32)
+        >>> model.apply({}, logits, deterministic=False, rngs={"gumbel": jax.random.key(0)}).sum()
+        Array(1., dtype=float32)
+    """
+
+    temperature: float = 1.0
+    axis: int | tuple[int, ...] | None = field(default=-1, kw_only=True)
+    hard: bool = field(default=False, kw_only=True)
+    rng_collection: str = field(default="gumbel", kw_only=True)
 
 
 class Dice(PerChannel, function=dice):

@@ -62,16 +62,19 @@ class Module(nnx.Module):
     """A dataclass that knows the function it computes, and has its docstring from its twin in linen."""
 
     definition: ClassVar[Definition]
+    __signature__: ClassVar[inspect.Signature]
 
     def __init_subclass__(cls, *, kw_only: bool = True, twin: type[linen.Module] | None = None, **options: Any) -> None:
         super().__init_subclass__(**options)
         own = documentation.sections(cls.__dict__.get("__doc__"))
         dataclasses.dataclass(cls, init="__init__" not in vars(cls), kw_only=kw_only, eq=False, repr=False)
+        own_arguments = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        cls.__signature__ = inspect.Signature(own_arguments)  # that of nnx.Module hides it
         if twin is None:
             return
         cls.definition = twin.definition
         own = documentation.merged(twin.definition.sections, own)
-        arguments = documentation.arguments(cls.definition, own, _constructor(cls), _FIELDS)
+        arguments = documentation.arguments(cls.definition, own, _arguments(cls), _FIELDS)
         example = {} if "Example" in own else {"Example": cls._example()}
         cls.__doc__ = documentation.compose({**own, **example}, cls.definition.function, arguments, _RAISES)
 
@@ -80,9 +83,12 @@ class Module(nnx.Module):
         return ""
 
 
-def _constructor(cls: type[Module]) -> tuple[str, ...]:
-    """The names of the arguments of the constructor."""
-    return tuple(inspect.signature(cls).parameters)
+def _arguments(cls: type[Module]) -> list[str]:
+    """The arguments of the constructor: those by position, those of the class itself, those of its bases."""
+    given = cls.__signature__.parameters.values()
+    own = [p for p in given if p.kind is p.KEYWORD_ONLY and p.name in cls.__annotations__]
+    positional = [p for p in given if p.kind is not p.KEYWORD_ONLY]
+    return list(dict.fromkeys(p.name for p in (*positional, *own, *given)))
 
 
 class Learnable(Module):
@@ -100,35 +106,44 @@ class Learnable(Module):
         """Make the parameters."""
         module, definition = type(self).__name__, self.definition
         arguments = {n: getattr(self, n) for n in definition.options}
-        starts = {n: starts[f"{n}_init"] for n in definition.parameters}
+        starts = self._starts({n: starts[f"{n}_init"] for n in definition.parameters})
         definition.check(module, arguments | starts)
         for name, initial in starts.items():
             if callable(initial) and rngs is None:
                 raise ValueError(
                     f"{module}: the initializer {name}_init needs a random key; pass rngs=nnx.Rngs(0), or a number."
                 )
-            init = definition.initializer(module, name, initial, self.param_dtype, dict(arguments))
+            init = definition.initializer(self, name, initial, dict(arguments))
             stored = parameter(self, name, init, definition.shape(self, name, self._channels()), self.param_dtype, rngs)
             setattr(self, name, stored)
-            arguments[name] = definition.value(name, stored[...], arguments)
+            arguments[name] = definition.value(self, name, stored[...], arguments)
+
+    def _starts(self, given: dict[str, Any]) -> dict[str, Initial]:
+        """Where each parameter starts."""
+        return given
 
     def _channels(self) -> Shape:
+        """One entry for each channel that has parameters of its own."""
         return ()
+
+    def _channel_axis(self) -> int | None:
+        """The axis of these channels."""
+        return None
 
     def _arguments(self) -> dict[str, Any]:
         """The arguments of the function after ``x``."""
         arguments = {n: getattr(self, n) for n in self.definition.options}
         for name in self.definition.parameters:
-            arguments[name] = self.definition.value(name, getattr(self, name)[...], arguments)
+            arguments[name] = self.definition.value(self, name, getattr(self, name)[...], arguments)
         return arguments
 
     def __call__(self, x: ArrayLike) -> Array:
         """The activation of an array of any shape, in its dtype."""
-        return self.definition(type(self).__name__, None, x, self._arguments())
+        return self.definition(type(self).__name__, self._channel_axis(), x, self._arguments())
 
     @classmethod
     def _example(cls) -> str:
-        return documentation.nnx_example(cls, "", ())
+        return documentation.nnx_example(cls, "rngs=nnx.Rngs(0)", ())
 
 
 class PerChannel(Learnable):
@@ -144,13 +159,12 @@ class PerChannel(Learnable):
     def _channels(self) -> Shape:
         return () if self.features is None else (self.features,)
 
-    def __call__(self, x: ArrayLike) -> Array:
-        """The activation of an array of any shape, in its dtype."""
-        return self.definition(type(self).__name__, self.axis, x, self._arguments())
+    def _channel_axis(self) -> int | None:
+        return self.axis
 
     @classmethod
     def _example(cls) -> str:
-        return documentation.nnx_example(cls, "3, axis=-1", (3,))
+        return documentation.nnx_example(cls, "3, axis=-1, rngs=nnx.Rngs(0)", (3,))
 
 
 class Stochastic(Module):
@@ -182,7 +196,7 @@ class Stochastic(Module):
         fixed = self.deterministic if deterministic is None else deterministic
         check_flag(type(self).__name__, "deterministic", fixed)
         key = None if fixed else self._key(self.rngs if rngs is None else rngs)
-        return self.definition.function(x, key, deterministic=fixed, **self._options())
+        return self.definition.drawn(x, key, self._options())
 
     def _key(self, rngs: nnx.Rngs | nnx.RngStream | Array | None) -> Array:
         if rngs is None:

@@ -11,13 +11,14 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from jaxacts import linen
+from jaxacts._modules import documentation
 from jaxacts._modules.maxout import dense_maxout, maxout_init, maxout_shapes
-from jaxacts._modules.parameters import Initial
-from jaxacts.initializers import zeros
+from jaxacts._modules.parameters import Initial, Shape, check_channels
+from jaxacts.initializers import normal, zeros
 
-from ._base import Module, parameter
+from ._base import Learnable, Module, parameter
 
-__all__ = ["Maxout"]
+__all__ = ["FReLU", "Maxout"]
 
 
 class Maxout(Module, twin=linen.Maxout):
@@ -69,3 +70,31 @@ class Maxout(Module, twin=linen.Maxout):
         bias = None if self.bias is None else self.bias[...]
         name = type(self).__name__
         return dense_maxout(name, x, self.kernel[...], bias, self.pieces, self.dtype, self.precision)
+
+
+class FReLU(Learnable, twin=linen.FReLU):
+    """The greater of each pixel and a learned condition on its surroundings: a depthwise convolution.
+
+    Args:
+        features: the number of channels on the last axis of the input.
+        rngs: for the initializers.
+    """
+
+    features: int = field(kw_only=False)
+    kernel_size: tuple[int, ...] = (3, 3)
+    kernel_init: InitVar[Initial] = normal(0.01)
+    bias_init: InitVar[Initial] = 0.0
+
+    def _build(self, rngs: nnx.Rngs | None, starts: dict[str, Initial]) -> None:
+        check_channels(type(self).__name__, self.features, -1)
+        super()._build(rngs, starts)
+
+    def _channels(self) -> Shape:
+        return (self.features,)
+
+    def _channel_axis(self) -> int:
+        return -1
+
+    @classmethod
+    def _example(cls) -> str:
+        return documentation.nnx_example(cls, "3, rngs=nnx.Rngs(0)", (3,), (1, 1, 2, 3))

@@ -16,7 +16,7 @@ from jaxacts.initializers import ones, zeros
 
 from ._base import PerChannel, Stochastic
 
-__all__ = ["Dice", "RReLU"]
+__all__ = ["Dice", "GumbelSoftmax", "RReLU"]
 
 
 class RReLU(Stochastic, twin=linen.RReLU, kw_only=False):
@@ -42,6 +42,32 @@ class RReLU(Stochastic, twin=linen.RReLU, kw_only=False):
     lower: float = 1 / 8
     upper: float = 1 / 3
     rng_collection: str = field(default="rrelu", kw_only=True)
+
+
+class GumbelSoftmax(Stochastic, twin=linen.GumbelSoftmax, kw_only=False):
+    """Relaxed samples of categories while training; when deterministic the softmax of the logits.
+
+    Raises:
+        ValueError: ``temperature`` is not positive, ``rngs`` has no such stream, or, at the call, there is no key and
+            it is not ``deterministic``, or ``axis`` is out of range.
+        TypeError: at the call, a complex input.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from flax import nnx
+        >>> from jaxacts.nnx import GumbelSoftmax
+        >>> logits, model = jnp.array([0.0, 1.0, 3.0]), GumbelSoftmax(hard=True, rngs=nnx.Rngs(0))
+        >>> model(logits).sum()
+        Array(1., dtype=float32)
+        >>> model.eval()
+        >>> model(logits)
+        Array([0., 0., 1.], dtype=float32)
+    """
+
+    temperature: float = 1.0
+    axis: int | tuple[int, ...] | None = field(default=-1, kw_only=True)
+    hard: bool = field(default=False, kw_only=True)
+    rng_collection: str = field(default="gumbel", kw_only=True)
 
 
 class Dice(PerChannel, twin=linen.Dice):

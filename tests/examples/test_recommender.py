@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import imports_data
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import recommender
@@ -50,3 +52,16 @@ def test_a_short_training_beats_chance(tmp_path: Path, capsys: pytest.CaptureFix
     assert all((r.loss[-1] < r.loss[0]).all() for r in results)
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert "test AUC" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("activation", "slope"), [("prelu", "negative_slope"), ("dice", "alpha")])
+def test_weight_decay_leaves_the_slopes_alone(activation: str, slope: str) -> None:
+    network, questions = recommender.Interest(5, activation), [np.ones((1, 4), int), np.ones(1, int)]
+    params = network.init(jax.random.key(0), *questions, train=False)["params"]
+    params = jax.tree.map(jnp.ones_like, params)
+    optimizer = recommender.optimizer_of(network, questions, 0.5, weight_decay=0.5)
+    zero = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = optimizer.update(zero, optimizer.init(params), params)
+    for path, update in jax.tree_util.tree_leaves_with_path(updates):
+        np.testing.assert_allclose(update, 0 if path[-1].key == slope else -0.25, rtol=1e-6)
+    assert sum(path[-1].key == slope for path, _ in jax.tree_util.tree_leaves_with_path(params)) == 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -21,7 +20,7 @@ from flax import nnx
 import jaxacts
 import jaxacts.linen
 import jaxacts.nnx
-from jaxacts.initializers import constant, normal
+from jaxacts.initializers import normal
 
 KEY = jax.random.key(3)
 SHAPE = (4, 3, 5)
@@ -182,20 +181,6 @@ def test_names_shapes_dtypes_and_initial_values_are_the_same(row):
                 np.testing.assert_array_equal(here[name], there[name][...])
 
 
-@pytest.mark.parametrize("name", jaxacts.linen.__all__)
-def test_defaults_are_the_same(name):
-    fields = {f.name: f.default for f in dataclasses.fields(getattr(jaxacts.linen, name))}
-    arguments = {n: p.default for n, p in inspect.signature(getattr(jaxacts.nnx, name).__init__).parameters.items()}
-    own = {"self", "parent", "name", "rngs", "features", "in_features", "out_features"}
-    own |= {"deterministic", "use_running_average"}  # None in linen, which wants to be told; False in nnx
-    assert set(fields) - own == set(arguments) - own
-    assert all(fields[n] == arguments[n] for n in set(fields) - own)
-
-
-def test_both_files_have_the_same_classes():
-    assert jaxacts.linen.__all__ == jaxacts.nnx.__all__
-
-
 @each_row
 @each_framework
 def test_the_output_has_the_dtype_of_the_input(row, via):
@@ -212,44 +197,6 @@ def test_the_output_has_the_dtype_of_the_input(row, via):
     assert {n: g.dtype for n, g in grads.items()} == {n: p.dtype for n, p in params.items()}
     wide = {n: p.astype(jnp.float32) for n, p in params.items()}
     np.testing.assert_allclose(y.astype(jnp.float32), row.function(x.astype(jnp.float32), **wide), rtol=0.03, atol=0.06)
-
-
-@pytest.mark.parametrize("name", ["PReLU", "Dice", "Maxout"])
-def test_param_dtype(name):
-    sizes = {"PReLU": (5,), "Dice": (5,), "Maxout": (5, 2)}[name]
-    axis = {} if name == "Maxout" else {"axis": -1}
-    here = getattr(jaxacts.linen, name)(*sizes[1:], **axis, param_dtype=jnp.bfloat16)
-    there = getattr(jaxacts.nnx, name)(*sizes, **axis, param_dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
-    given = {"use_running_average": True} if name == "Dice" else {}
-    params = here.init(KEY, batch(jnp.bfloat16), **given)["params"]
-    assert {p.dtype for p in params.values()} == {jnp.dtype(jnp.bfloat16)}
-    assert {p.dtype for p in jax.tree.leaves(nnx.state(there, nnx.Param))} == {jnp.dtype(jnp.bfloat16)}
-
-
-@pytest.mark.parametrize(
-    ("name", "argument", "parameter", "names"),
-    [
-        ("PReLU", "negative_slope_init", "negative_slope", ("model",)),
-        ("Dice", "alpha_init", "alpha", ("model",)),
-        ("Maxout", "kernel_init", "kernel", (None, "model")),
-        ("Maxout", "bias_init", "bias", ("model",)),
-    ],
-)
-def test_partitioning_metadata(name, argument, parameter, names):
-    sizes, axis = ((5, 2), {}) if name == "Maxout" else ((5,), {"axis": -1})
-    boxed = {argument: nn.with_partitioning(constant(0.125), names)}
-    here = getattr(jaxacts.linen, name)(*sizes[1:], **axis, **boxed)
-    given = {"use_running_average": True} if name == "Dice" else {}
-    variables = here.init(KEY, batch(), **given)
-    assert variables["params"][parameter].names == names
-    mesh = jax.make_mesh((1,), ("model",), axis_types=(jax.sharding.AxisType.Auto,))
-    annotated = {argument: nnx.with_partitioning(constant(0.125), names, mesh=mesh)}
-    there = getattr(jaxacts.nnx, name)(*sizes, **axis, **annotated, rngs=nnx.Rngs(0))
-    spec = nnx.get_partition_spec(nnx.state(there, nnx.Param))[parameter]
-    assert tuple(spec.get_value() if isinstance(spec, nnx.Variable) else spec) == names
-    unboxed = {parameter: nn.unbox(variables["params"][parameter])}
-    np.testing.assert_array_equal(unboxed[parameter], getattr(there, parameter)[...])
-    assert here.apply(variables, batch(), **given).shape == there(batch()).shape
 
 
 def test_an_initializer_draws_from_the_key():

@@ -103,7 +103,10 @@ def _(choice: Choice, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tu
     return _rational(choice, *primals), _tangent(choice, primals, tangents)
 
 
-@activation(typical={"numerator": (0.0, 0.5, 0.25, 0.0532, 0.0058, 0.0003), "denominator": (0.0, 0.1065, 0.0, 0.0005)})
+@activation(
+    parameters=("numerator", "denominator"),
+    typical={"numerator": (0.0, 0.5, 0.25, 0.0532, 0.0058, 0.0003), "denominator": (0.0, 0.1065, 0.0, 0.0005)},
+)
 def rational(x: Array, numerator: Sequence[ArrayLike] | Array, denominator: Sequence[ArrayLike] | Array) -> Array:
     r"""Ratio of two polynomials with learned coefficients, whose denominator is never below 1 (Padé activation unit).
 
@@ -127,11 +130,12 @@ def rational(x: Array, numerator: Sequence[ArrayLike] | Array, denominator: Sequ
 
     Note:
         Kinks where the sum in the denominator crosses 0, which is at 0 if :math:`a_0 b_1 \ne 0`; the slope there is the
-        one of least magnitude. So is the derivative by the denominator: it is 0 while all of that is 0. The papers have m = 5 and n = 4, and learn one function for a layer or, in the
-        Kolmogorov-Arnold transformer, for a group of channels. Beyond 1 in magnitude the polynomials are those of
-        :math:`1/x`, so that no power overflows before the result. Where terms of the sums cancel, the error is a few
-        units in the last place of the largest of them. The backward pass keeps ``x``, whatever the degrees
-        are. jax.nn, torch and keras do not have it. The modules start it at a fit to another activation.
+        one of least magnitude. So is the derivative by the denominator: it is 0 while all of that is 0. The papers have
+        m = 5 and n = 4, and learn one function for a layer or, in the Kolmogorov-Arnold transformer, for a group of
+        channels. Beyond 1 in magnitude the polynomials are those of :math:`1/x`, so that no power overflows before the
+        result. Where terms of the sums cancel, the error is a few units in the last place of the largest of them. The
+        backward pass keeps ``x``, whatever the degrees are. jax.nn, torch and keras do not have it. The modules start
+        it at a fit to another activation.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

@@ -51,7 +51,11 @@ def _(grid: tuple[float, float], primals: tuple[Any, ...], tangents: tuple[Any, 
     return _spline(grid, *primals), _tangent(grid, primals, tangents)
 
 
-@activation(static=("grid",), typical={"coefficients": (0.0, 0.25, -0.5, 0.5, 0.0, -0.25, 0.5, 0.0)})
+@activation(
+    static=("grid",),
+    parameters=("coefficients", "scale"),
+    typical={"coefficients": (0.0, 0.25, -0.5, 0.5, 0.0, -0.25, 0.5, 0.0)},
+)
 def spline(
     x: Array,
     coefficients: Sequence[ArrayLike] | Array,
