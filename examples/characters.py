@@ -216,7 +216,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     default = ("swiglu", "xielu", "relu_squared")
     add("--feed-forward", nargs="+", choices=names, default=default, metavar="NAME", help="swiglu or an activation")
-    add("--steps", type=positive_int, default=300, help="of Adam")
+    add("--steps", type=positive_int, default=600, help="of Adam")
     add("--features", type=positive_int, default=96, help="of a character; a multiple of 32, which is a head")
     add("--depth", type=positive_int, default=2, help="blocks")
     add("--length", type=positive_int, default=64, help="characters that are seen at once")
