@@ -31,7 +31,6 @@ from rich.table import Table
 from source_text import Text, bigram_bits, load_text
 
 import jaxacts
-import jaxacts.linen
 from jaxacts.initializers import for_activation, lecun_normal, normal
 
 CHUNK = 20
@@ -47,11 +46,6 @@ class Result(NamedTuple):
     test: float
     seconds: float
     sample: str
-
-
-def before(fn: Callable[..., Array]) -> Callable[..., Array]:
-    """Weights that keep the size of what passes this activation."""
-    return for_activation(fn)
 
 
 class FeedForward(nn.Module):
@@ -72,10 +66,13 @@ class FeedForward(nn.Module):
                 gate, value = (dense(hidden, lecun_normal())(x) for _ in range(2))
                 x = jaxacts.swiglu(gate, value)
             case "xielu":
-                x = jaxacts.linen.XIELU()(dense(4 * features, lecun_normal())(x))
+                # Both slopes start at 0.8 and stay positive, as in the paper.
+                stored = self.param("alpha", lambda _: jaxacts.softplus_inverse(jnp.array([0.8, 0.3])))
+                positive, negative = jaxacts.softplus(stored)
+                x = jaxacts.xielu(dense(4 * features, lecun_normal())(x), positive, 0.5 + negative, 0.5)
             case name:
                 fn = jaxacts.get(name)
-                x = fn(dense(4 * features, before(fn))(x))
+                x = fn(dense(4 * features, for_activation(fn))(x))
         return dense(features, lecun_normal())(x)
 
 
@@ -157,7 +154,7 @@ def train(name: str, text: Text, options: argparse.Namespace, after_steps: Calla
     chunks = -(-options.steps // CHUNK)
     schedule = optax.warmup_cosine_decay_schedule(0.0, options.learning_rate, chunks * CHUNK // 10, chunks * CHUNK)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b2=0.95))
-    params = network.init(jax.random.key(0), jnp.zeros((1, options.length), jnp.int32))
+    params = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, options.length), jnp.int32))
     rng = np.random.default_rng(0)
 
     def step(training: tuple[Any, Any], batch: Array) -> tuple[tuple[Any, Any], Array]:
@@ -219,7 +216,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     default = ("swiglu", "xielu", "relu_squared")
     add("--feed-forward", nargs="+", choices=names, default=default, metavar="NAME", help="swiglu or an activation")
-    add("--steps", type=positive_int, default=300, help="of Adam")
+    add("--steps", type=positive_int, default=600, help="of Adam")
     add("--features", type=positive_int, default=96, help="of a character; a multiple of 32, which is a head")
     add("--depth", type=positive_int, default=2, help="blocks")
     add("--length", type=positive_int, default=64, help="characters that are seen at once")

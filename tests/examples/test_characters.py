@@ -40,26 +40,28 @@ def test_bits_of_the_character_before() -> None:
 def test_nothing_after_a_character_reaches_it() -> None:
     network = characters.Transformer(9, "relu", 32, 1, 1, 16)
     text = jnp.arange(16)[None] % 9
-    params = network.init(jax.random.key(0), text)
-    changed = network.apply(params, text.at[0, 10:].set(0))
-    np.testing.assert_array_equal(network.apply(params, text)[0, :10], changed[0, :10])
+    params = jax.jit(network.init)(jax.random.key(0), text)
+    apply = jax.jit(network.apply)
+    before, after = (apply(params, t) for t in (text, text.at[0, 10:].set(0)))
+    np.testing.assert_array_equal(before[0, :10], after[0, :10])
+    assert (before[0, 10:] != after[0, 10:]).any()
 
 
 def test_what_passes_through_is_bfloat16() -> None:
     network = characters.FeedForward("swiglu")
     x = jnp.ones((2, 32), jnp.bfloat16)
-    params = network.init(jax.random.key(0), x)
-    assert network.apply(params, x).dtype == jnp.bfloat16
+    params = jax.eval_shape(network.init, jax.random.key(0), x)
+    assert jax.eval_shape(network.apply, params, x).dtype == jnp.bfloat16
     assert {p.dtype for p in jax.tree.leaves(params)} == {jnp.dtype("float32")}
 
 
 def test_a_short_training_learns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    results = characters.main([*SMALL, "--steps", "100", "--out", str(tmp_path)])
+    results = characters.main([*SMALL, "--steps", "60", "--out", str(tmp_path)])
     assert [r.name for r in results] == ["swiglu", "xielu", "relu_squared"]
     counts = [r.parameters for r in results]
     assert max(counts) - min(counts) < 0.02 * min(counts)
     for r in results:
-        assert r.train[-1] < r.train[0] - 0.5
+        assert r.train[-1] < r.train[0] - 0.3
         assert r.test < 5
         assert r.sample.startswith("def ")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")

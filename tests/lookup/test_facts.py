@@ -127,7 +127,10 @@ def test_papers(name: str) -> None:
     assert papers, f"{name}: no paper under References"
     for paper in papers:
         assert re.match(r"https?://[\w.-]+\.\w+/?\S*$", paper.url), paper
-        assert re.search(r"\b(1[89]|20)\d\d\b", paper.citation), f"{name}: no year in {paper.citation!r}"
+        if preprint := re.match(r"https://arxiv.org/abs/(\d\d)", paper.url):
+            year = re.search(r"\b(19|20)\d\d\b", paper.citation)
+            assert year, f"{name}: no year in {paper.citation!r}"
+            assert 0 <= int(year[0]) - 2000 - int(preprint[1]) <= 2, f"{name}: {paper} is of another year"
         assert '"' in paper.citation, f"{name}: no title in {paper.citation!r}"
 
 
