@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -55,8 +56,8 @@ def gradient(*partials: Callable[..., Array]) -> Callable[[Callable[..., Array]]
 
         @function.defjvp
         def _(primals: tuple[Array, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-            first, *others = (partial(*primals) * t for partial, t in zip(partials, tangents, strict=True))
-            return function(*primals), sum(others, first)
+            terms = (partial(*primals) * t for partial, t in zip(partials, tangents, strict=True))
+            return function(*primals), functools.reduce(jnp.add, terms)
 
         return function
 

@@ -56,8 +56,8 @@ def is_wide(x: Array) -> bool:
 def _tangent(form: Form, primals: tuple[Array, ...], tangents: tuple[Any, ...]) -> Array:
     """In the compute dtype; checkpointed, so that gate and value are kept in their own dtype."""
     dtype = primals[0].dtype
-    wide = (tuple(up(a, dtype) for a in arrays) for arrays in (primals, tangents))
-    return down(jax.jvp(form, *wide)[1], dtype)
+    at, along = (tuple(up(a, dtype) for a in arrays) for arrays in (primals, tangents))
+    return down(jax.jvp(form, at, along)[1], dtype)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))

@@ -43,7 +43,7 @@ def _powers(v: Array, s: Array | float) -> tuple[Array, Array]:
     inside = ~(u <= 0)  # NaN is
     if isinstance(s, float) and s in (0.5, 1.0):
         root = jnp.where(inside, u, 0)
-        return (root, inside.astype(v.dtype)) if s == 1 else (root * root, root)
+        return (root, inside.astype(v.dtype)) if s == 1.0 else (root * root, root)
     logarithm = _log1p(jnp.where(inside, v, 0), s)
     e, w = jnp.exp(logarithm), jnp.exp((1 - s) * logarithm)
     e = jnp.where(jnp.equal(s, 1), u, jnp.where(jnp.equal(s, 0.5), u * u, e))
@@ -111,7 +111,7 @@ def _probabilities(x: Array, s: Array | float, mask: Array | None, axes: Axes) -
 def _weights(p: Array, s: Array | float) -> Array:
     """p to the power 1 - s, where it is not 0."""
     positive = p > 0
-    if isinstance(s, float) and s == 1:
+    if isinstance(s, float) and s == 1.0:
         return jnp.where(positive, 1, p)
     safe = jnp.where(positive, p, 1)
     power = jnp.sqrt(safe) if isinstance(s, float) and s == 0.5 else jnp.exp((1 - s) * jnp.log(safe))
