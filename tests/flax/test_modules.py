@@ -291,7 +291,7 @@ def test_nnx_state_is_serialised_and_restored(tmp_path):
     restored = flax.serialization.from_bytes(jax.tree.map(jnp.zeros_like, pure), flax.serialization.to_bytes(pure))
     twin = All()
     state = nnx.state(twin)
-    nnx.replace_by_pure_dict(state, restored)
+    nnx.replace_by_pure_dict(state, jax.tree.map(jnp.asarray, restored))
     nnx.update(twin, state)
     for name in NAMES:
         np.testing.assert_array_equal(twin.acts[name](x), model.acts[name](x))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from all_modules import LEARNABLE, batch, in_linen, in_nnx, variables_of
 from flax import linen as nn
 from flax import nnx
 
@@ -138,14 +139,10 @@ def test_labels_choose_the_optimizer_in_both_frameworks():
 
 
 def test_every_learnable_class_is_an_activation_to_the_optimizer():
-    learnable = [
-        c for c in map(vars(jaxacts.nnx).get, jaxacts.nnx.__all__) if issubclass(c, jaxacts.nnx._base.Learnable)
-    ]
-    assert jaxacts.nnx.PReLU in learnable
-    for cls in learnable:
-        rngs = nnx.Rngs(0)
-        model = cls(rngs=rngs) if getattr(cls, "axis", None) is None else cls(4, rngs=rngs)
-        assert all(jax.tree.leaves(activation_mask(model)))
+    for name in LEARNABLE:
+        assert all(jax.tree.leaves(activation_mask(in_nnx(name)))), name
+        module = in_linen(name)
+        assert all(jax.tree.leaves(activation_mask(module, variables_of(module), batch()))), name
 
 
 def test_refuses_parameters():
