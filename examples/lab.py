@@ -27,7 +27,24 @@ import jaxacts.linen
 from jaxacts import diagnostics
 from jaxacts.initializers import he_normal, lecun_normal, zeros
 
-__all__ = ["Data", "Fit", "Net", "Trial", "digits", "fit", "mean", "options_of", "run", "save"]
+__all__ = [
+    "Data",
+    "Fit",
+    "Net",
+    "Trial",
+    "accuracy",
+    "as_digits",
+    "cross_entropy",
+    "curves",
+    "digits",
+    "fit",
+    "mean",
+    "options_of",
+    "run",
+    "save",
+    "shares",
+    "standardized",
+]
 
 CONSOLE = Console()
 
@@ -229,11 +246,6 @@ def save(title: str, rows: Sequence[Mapping[str, Any]], figure: Figure, options:
 def shares(fits: Sequence[Fit], field: str) -> list[float]:
     """A field of the report of each layer, as means over the seeds."""
     return mean([[getattr(row, field) for row in f.report.rows] for f in fits]).tolist()
-
-
-def squares_by_layer(trial: Trial, x: Array, key: Array) -> list[Any]:
-    """The rows of the report on the network before training."""
-    return list(diagnostics.at_init(trial.net, x, key).rows)
 
 
 def as_digits(values: Sequence[float]) -> str:

@@ -14,6 +14,7 @@ import optax
 from lab import Net, Trial
 
 import jaxacts
+from jaxacts import diagnostics
 from jaxacts.diagnostics import plots
 from jaxacts.initializers import for_activation, he_normal, lecun_normal
 
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
 
 def start(fit: lab.Fit) -> Any:
     """The layers after the first interval."""
-    return lab.diagnostics.report(fit.states[0]).rows
+    return diagnostics.report(fit.states[0]).rows
 
 
 if __name__ == "__main__":

@@ -32,17 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
             "accuracy": float(lab.mean([f.score[-1] for f in of_name])),
             "dead": max(lab.shares(of_name, "dead")),
             "dormant": max(lab.shares(of_name, "dormant")),
-            "left slope only, of the values": max(1 - s for s in positive(of_name)),
         }
         for name, of_name in fits.items()
     ]
     lab.save("Rectifiers, the worst of three layers", rows, lab.curves(fits), options)
     return rows
-
-
-def positive(fits: Sequence[lab.Fit]) -> list[float]:
-    """The share of values above 0 in each layer, from the histograms of the watch or, for relu, from the zeros."""
-    return [1 - share for share in lab.shares(fits, "sparsity")]
 
 
 if __name__ == "__main__":

@@ -65,7 +65,6 @@ class Sites(NamedTuple):
 @dataclass
 class _Search:
     graph: Graph
-    paths: Sequence[str]
 
     def __post_init__(self) -> None:
         graph = self.graph
@@ -283,7 +282,7 @@ def over_layers(graph: Graph, path: Path) -> bool:
 
 def sites_of(graph: Graph, paths: Sequence[str]) -> Sites:
     """The activations of a model whose parameters are named ``paths``."""
-    search = _Search(graph, paths)
+    search = _Search(graph)
     found, unfollowed = list[Site](), dict[str, None]()
     calls = _calls(search)
     curves = {
