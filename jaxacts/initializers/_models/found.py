@@ -157,7 +157,8 @@ def _behind(trail: Trail, use: Use, rule: Rule) -> Found | Skipped:
     if trail.gated and len(bent) == 1:
         return Found(use, (rule.gated(*bent[0]),), notes, branches)
     straight = [part for part in parts if part.name == "linear"]
-    if straight and "residual" in notes:
+    if straight and (straight[0].gain != 1 or not {"residual", "normalized"}.isdisjoint(notes)):
+        # A sum has to be of size 1, and before a normalization the activation does not depend on the scale.
         return Found(use, (straight[0]._replace(columns=None),), (*notes, f"goes into {bent[0][1]} too"), branches)
     names = " and ".join("a layer or the end as it is" if p.name == "linear" else p.name for p in parts)
     return Skipped(f"has an output that goes into {names}", refused=True, remedy=_named(parts))

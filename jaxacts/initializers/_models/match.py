@@ -140,13 +140,15 @@ def match(
     found, left = _decided(graph, opening, chosen, Rule(criterion, convention))
     factors = residual_factors(graph, found, residual)
     leaves = list(opening.leaves)
-    layers = dict[int, MatchedLayer]()
-    for index, one in found.items():
+    rows = dict[int, MatchedLayer]()
+    # The largest first and one at a time, for drawing takes a multiple of the memory of a kernel.
+    for index, one in sorted(found.items(), key=lambda item: -opening.leaves[item[0]].size):
         old = leaves[index]
         own, factor = folded(key, opening.paths[index]), factors.get(index, 1.0)
         leaves[index], std = drawn(graph, one, old, own, mode, distribution, factor)
-        jax.block_until_ready(leaves[index])  # one at a time, for the memory that drawing takes
-        layers[index] = _row(graph, one, opening.paths[index], old, std, index in factors)
+        jax.block_until_ready(leaves[index])
+        rows[index] = _row(graph, one, opening.paths[index], old, std, index in factors)
+    layers = {index: rows[index] for index in found}
     if measure and not opening.abstract:
         layers = _with_variances(graph, opening, leaves, found, layers)
     new = opening.rebuilt(leaves)
