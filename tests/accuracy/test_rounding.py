@@ -26,6 +26,11 @@ NEAR_TIES = {
         ("acon_c", "dice", "smu"),
         "near 0 it is 5/8 of x, the middle of two numbers for one input in eight, and the rest is lost in float32",
     ),
+    **dict.fromkeys(
+        ("isrlu", "isru"),
+        "by alpha it is -x³/2 near 0, the middle of two numbers for some inputs, and the rest is lost in float32",
+    ),
+    "xielu": "on the right it has 8/10 and 16/10 of x, the middle of two numbers for some inputs; float32 has no 8/10",
 }
 """Where an exact result so near a middle that float32 cannot tell may go to either side, and why."""
 

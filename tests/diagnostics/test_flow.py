@@ -12,7 +12,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from models import CASES, KEY, NnxMlp
+from watched import CASES, KEY, NnxMlp
 
 import jaxacts
 from jaxacts import diagnostics

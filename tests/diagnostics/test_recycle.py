@@ -11,7 +11,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from models import KEY, Lstm, ResNet
+from watched import KEY, Lstm, ResNet
 
 import jaxacts
 from jaxacts import diagnostics

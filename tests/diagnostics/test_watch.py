@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from models import CASES, KEY, NnxMlp, equinox_like
+from watched import CASES, KEY, NnxMlp, equinox_like
 
 import jaxacts
 from jaxacts import diagnostics

@@ -22,7 +22,7 @@ import jaxacts.nnx
 from jaxacts._core import entry_of
 from jaxacts.initializers import constant, normal
 
-orbax = pytest.importorskip("orbax.checkpoint")
+
 
 
 @pytest.fixture(autouse=True)

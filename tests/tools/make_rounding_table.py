@@ -1,6 +1,6 @@
 """Write ``jaxacts/_core/rounding_table.py``: ``python tests/tools/make_rounding_table.py [--only NAME]...``.
 
-For every elementwise activation, or those named by ``--only``, it looks at all bfloat16 and float16 inputs, and lists
+For every elementwise activation, or those named by ``--only``, it looks at all inputs of 8 and 16 bits, and lists
 those whose value, slope or derivative by a parameter comes out wrong. It does so with each instruction set in a process
 of its own, until nothing new is found, and prints what is wrong for another reason than its rounding.
 """
@@ -21,13 +21,12 @@ from rich.progress import track
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "accuracy")]
 
-from rounding import rounded, spacing
+from rounding import NARROW, rounded, spacing
 from subjects import SUBJECTS
 from test_rounding import misrounded, results
 
 from jaxacts._core import rounding_table
 
-DTYPES = ("bfloat16", "float16")
 HEAD = '''"""Written by ``tests/tools/make_rounding_table.py``: inputs whose result float32 rounds to the wrong side.
 
 Under (function, "value", "slope" or parameter, static arguments, dtype): those to move away from 0, and towards it.
@@ -52,7 +51,7 @@ def found(names: set[str]) -> list[tuple[list[Any], float, int]]:
     rows: list[tuple[list[Any], float, int]] = []
     for subject in (s for s in SUBJECTS.values() if s.name in names):
         static = [subject.arguments[n] for n in subject.entry.static]
-        for (what, _, dtype), got in results(subject, DTYPES).items():
+        for (what, _, dtype), got in results(subject, NARROW).items():
             for x, high, low in zip(*_columns(misrounded(subject, what, dtype, got)), strict=True):
                 unit = spacing(np.array([high]), dtype)[0]
                 share = abs(high) / unit

@@ -106,14 +106,15 @@ def quotient_factors(a: Array, b: Array) -> tuple[Array, Array]:
     return jnp.where(inside, quotient, root), jnp.where(inside, jnp.ones_like(root), root)
 
 
-def square_times(root: Array, a: Array, b: Array) -> Array:
-    """a·b·root² for a root up to 1, which leaves the range of the dtype only where the product does.
+def square_times(root: Array, a: Array, b: Array, factor: float = 1.0) -> Array:
+    """factor·a·b·root² for a root up to 1, which leaves the range of the dtype only where the product does.
 
     The maximum keeps XLA from squaring the root first where a and b are constants.
     """
     a, b = _larger_first(a, b)
     large = jnp.abs(b) > 1
     first = a * root * jnp.where(large, 1.0, b)
+    first = first if factor == 1.0 else first * factor
     return jnp.maximum(first, float(jnp.finfo(root.dtype).min)) * (root * jnp.where(large, b, 1.0))
 
 

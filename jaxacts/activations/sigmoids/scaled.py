@@ -260,13 +260,11 @@ def _refined_bell(x: Array, alpha: Array, shift: Array) -> Array:
 
 
 @activation(
-    slope=lambda x, alpha, shift, gamma, beta: STEEPNESS * square_times(_bell(x, alpha, shift), alpha, gamma),
+    slope=lambda x, alpha, shift, gamma, beta: square_times(_bell(x, alpha, shift), alpha, gamma, STEEPNESS),
     partials={
-        "alpha": lambda x, alpha, shift, gamma, beta: (
-            STEEPNESS * square_times(_bell(x, alpha, shift), gamma, finite(x))
-        ),
-        "shift": lambda x, alpha, shift, gamma, beta: (
-            STEEPNESS * square_times(_bell(x, alpha, shift), gamma, jnp.ones_like(shift))
+        "alpha": lambda x, alpha, shift, gamma, beta: square_times(_bell(x, alpha, shift), gamma, finite(x), STEEPNESS),
+        "shift": lambda x, alpha, shift, gamma, beta: square_times(
+            _bell(x, alpha, shift), gamma, jnp.ones_like(shift), STEEPNESS
         ),
         "gamma": lambda x, alpha, shift, gamma, beta: _derf_by_gamma(x, alpha, shift, lambda z: jax.lax.erf(z + shift)),
         "beta": lambda x, alpha, shift, gamma, beta: jnp.ones_like(x),
@@ -275,14 +273,14 @@ def _refined_bell(x: Array, alpha: Array, shift: Array) -> Array:
         "value": lambda x, alpha, shift, gamma, beta: _derf(
             x, alpha, shift, gamma, beta, lambda z: _refined_erf(finite(x), alpha, shift)
         ),
-        "slope": lambda x, alpha, shift, gamma, beta: (
-            STEEPNESS * square_times(_refined_bell(x, alpha, shift), alpha, gamma)
+        "slope": lambda x, alpha, shift, gamma, beta: square_times(
+            _refined_bell(x, alpha, shift), alpha, gamma, STEEPNESS
         ),
-        "alpha": lambda x, alpha, shift, gamma, beta: (
-            STEEPNESS * square_times(_refined_bell(x, alpha, shift), gamma, finite(x))
+        "alpha": lambda x, alpha, shift, gamma, beta: square_times(
+            _refined_bell(x, alpha, shift), gamma, finite(x), STEEPNESS
         ),
-        "shift": lambda x, alpha, shift, gamma, beta: (
-            STEEPNESS * square_times(_refined_bell(x, alpha, shift), gamma, jnp.ones_like(shift))
+        "shift": lambda x, alpha, shift, gamma, beta: square_times(
+            _refined_bell(x, alpha, shift), gamma, jnp.ones_like(shift), STEEPNESS
         ),
         "gamma": lambda x, alpha, shift, gamma, beta: _derf_by_gamma(
             x, alpha, shift, lambda z: _refined_erf(finite(x), alpha, shift)
