@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import orbax.checkpoint as orbax
 import pytest
 from all_modules import KEY, LEARNABLE, NAMES, PER_CHANNEL, SHAPE, batch, in_linen, in_nnx, moved, variables_of
 from flax import linen as nn
@@ -21,8 +22,6 @@ import jaxacts.linen
 import jaxacts.nnx
 from jaxacts._core import entry_of
 from jaxacts.initializers import constant, normal
-
-
 
 
 @pytest.fixture(autouse=True)
