@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     (one, *_) = fits["relu"]
     fields = ("layer", "units", "dead", "dormant", "sparsity", "mean_shift", "verdict")
     rows = [{name: getattr(row, name) for name in fields} for row in one.report.rows]
-    figure = plots.layers(one.report, "sparsity")
+    figure = plots.layers(one.report)
     figure.suptitle(f"15 relu layers after {options.steps} steps: accuracy {one.score[-1]:.3f}", fontsize=10)
     lab.save(f"Health by layer; accuracy {one.score[-1]:.3f}", rows, figure, options)
     return rows

@@ -1,4 +1,4 @@
-"""Batch normalization against none, in relu networks of 15 and more layers and at large learning rates.
+"""Batch normalization against none, in six relu layers and at large learning rates.
 
 Claim: without batch normalization deep relu networks, and large learning rates, fail. Run it from the repository root:
 ``python examples/normalization.py``.

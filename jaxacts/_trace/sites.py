@@ -210,13 +210,27 @@ class _Search:
             name = next((n for n, tolerance in self._suggested(end) if agrees(n, function, tolerance)), None)
             function, name = (catalogue()[name].function, name) if name else recognized(trail, signal)
         except KeyError:  # a parameter, of which the graph knows the shape alone
-            some = {leaf: np.full(self.graph.shapes[leaf], 0.25, np.float32) for leaf in self.graph.leaves}
-            trail.known.update(some)
-            function, name = None, recognized(trail, signal)[1]
+            function, name = None, self._parametric(trail, signal)
+        except (TypeError, ValueError):  # an array of numbers, such as a table
+            function, name = None, self._called(end)
         if (called := name.removesuffix("(z)")) in _PLAIN:
             name = called
         self.names[key] = function, name
         return function, name
+
+    def _parametric(self, trail: Trail, signal: Signal) -> str:
+        """The name of a function with parameters of the model in it, by the values that it has if these are 0.25."""
+        some = {leaf: np.full(self.graph.shapes[leaf], 0.25, np.float32) for leaf in self.graph.leaves}
+        trail.known.update(some)
+        try:
+            return recognized(trail, signal)[1]
+        except (TypeError, ValueError):
+            return self._called(signal.expr)
+
+    def _called(self, value: int) -> str:
+        """The name of the call that computes a value."""
+        scope = self.graph.producer[value].scope
+        return next((name for name in scope if name in catalogue()), "".join(scope[:1]) or "elementwise function")
 
     def _suggested(self, value: int) -> list[tuple[str, float]]:
         """Names to try first, with a tolerance: those of the calls, and in 16 bits what has rounded constants."""
