@@ -128,11 +128,10 @@ class Trail:
 
     def refuse(self, op: Op, reason: str) -> None:
         """With the reason, in which ``{}`` stands for where the operation is found."""
-        place = self._place(op)
-        if place in GATES:
+        if (place := self._place(op)) in GATES:
             self.gate = GATES[place]
-            return
-        self.unclear[INSIDE.get(place, reason.format(place))] = None
+        else:
+            self.unclear[INSIDE.get(place, reason.format(place))] = None
 
     def _place(self, op: Op) -> str:
         """The activation of the catalogue that the operation is a part of, or its own name."""
