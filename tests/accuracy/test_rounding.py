@@ -32,7 +32,10 @@ NEAR_TIES = {
     ),
     "xielu": "on the right it has 8/10 and 16/10 of x, the middle of two numbers for some inputs; float32 has no 8/10",
 }
-"""Where an exact result so near a middle that float32 cannot tell may go to either side, and why."""
+"""Where an exact result so near a middle that float32 cannot tell may go to either side, and why.
+
+In a sum that cancels, float32 knows the result no better than its largest term.
+"""
 
 OVERFLOWS = {("snake", "slope"), ("snake_beta", "slope"), ("snake_beta", "alpha")}
 """What has the sine of 2x, which is not a number of float32 in the uppermost binade of bfloat16."""
@@ -53,8 +56,10 @@ def misrounded(subject: Subject, what: str, dtype: str, got: jax.Array) -> tuple
     if (subject.name, what) in OVERFLOWS:
         bad &= np.abs(x) <= float(np.finfo(np.float32).max) / 2
     if subject.name in NEAR_TIES:
-        share = np.abs(exact.high) / spacing(exact.high, dtype)
-        bad &= np.abs(share - np.floor(share) - 0.5) > 2.0**-22 * share
+        at = np.flatnonzero(bad)
+        size, unit = np.abs(exact.high[at]), spacing(exact.high[at], dtype)
+        lost = 2.0**-22 * np.maximum(size, subject.floor(x[at], what))
+        bad[at] = np.abs(size / unit - np.floor(size / unit) - 0.5) > lost / unit
     return x[bad], Exact.of(exact.high[bad], exact.low[bad])
 
 

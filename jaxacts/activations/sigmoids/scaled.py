@@ -154,7 +154,7 @@ def soft_cap(x: Array, cap: ArrayLike) -> Array:
     Example:
         >>> import jax.numpy as jnp, jaxacts
         >>> [round(y, 4) for y in jaxacts.soft_cap(jnp.array([-100.0, 1.0, 30.0]), 30.0).tolist()]
-        [-29.9236, 0.9996, 22.8478]
+        [-29.9237, 0.9996, 22.8478]
 
     References:
         Gemma Team 2024, "Gemma 2: improving open language models at a practical size",
