@@ -217,11 +217,11 @@ def _allowed(name: str, what: str, points: list[Reals], dtype: DTypeLike) -> tup
     """
     tiny: Reals | float = 4 * float(jnp.finfo(dtype).smallest_normal)
     floor: Reals | float = 0.0
-    if name in PHASES:
-        with np.errstate(over="ignore", divide="ignore"):
+    with np.errstate(over="ignore", divide="ignore"):
+        if name in PHASES:
             floor = _wave_size(name, what, points)
-    if name == "silu" and what == "derivative by x":  # its root
-        floor = np.where(np.abs(points[0] * points[1] + 1.2785) < 2.0**-4, 0.25, 0.0)
+        if name == "silu" and what == "derivative by x":  # its root
+            floor = np.where(np.abs(points[0] * points[1] + 1.2785) < 2.0**-4, 0.25, 0.0)
     if name == "swiglu":  # its factors may leave the range a little before it does
         tiny = tiny * (1 + np.minimum(np.abs(points[0]), 200))
         tiny = tiny * np.where(

@@ -38,9 +38,11 @@ def _lines(left: ArrayLike, right: ArrayLike, z: Array) -> tuple[Array, Array, A
 def blend(x: Array, left: ArrayLike, right: ArrayLike, z: Array, tail: Tail) -> Array:
     """(left·S(-z) + right·S(z))·x."""
     nearer, step, unit = _lines(left, right, z)
-    line = jnp.where(nearer == 0, 0, x * nearer)
-    rest = product(tail.e, *two_factors(finite(x), step, tail.value), jnp.ones_like(x))
-    return jnp.where(jnp.isinf(line), line, line + rest) / unit
+    small = jnp.abs(x) < 1  # then it comes last, since a part of the sum may underflow
+    factor, last = jnp.where(small, 1, x).astype(x.dtype), jnp.where(small, x, 1).astype(x.dtype)
+    line = jnp.where(nearer == 0, 0, factor * nearer)
+    rest = product(tail.e, *two_factors(finite(factor), step, tail.value), jnp.ones_like(x))
+    return jnp.where(jnp.isinf(line), line, line + rest) * last / unit
 
 
 def blend_slope(left: ArrayLike, right: ArrayLike, z: Array, tail: Tail) -> Array:

@@ -135,7 +135,7 @@ def _curvature(z: Array, z_lo: Array) -> Array:
 def _moved(primals: tuple[Array, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array, Array]:
     """z, what it lacks, and its tangent."""
     (x, alpha, mu), (dx, d_alpha, d_mu) = primals, tangents
-    moved = (1 - alpha) * (x * d_mu + mu * dx) - mu * x * d_alpha
+    moved = (1 - alpha) * (x * d_mu + mu * dx) - finite(mu * x) * d_alpha
     return *_passage(x, alpha, mu), math.sqrt(2) * moved
 
 
@@ -160,4 +160,4 @@ def _(primals: tuple[Array, Array, Array], tangents: tuple[Any, Any, Any]) -> tu
     z, lo, dz = _moved(primals, tangents)
     rise, moved = (1 - alpha) * x, (1 - alpha) * dx - x * d_alpha
     bell = _bell(z, lo, (1 / math.sqrt(math.pi),))
-    return smu_by_mu(*primals), rise * bell * (2 * moved - rise * z * dz)
+    return smu_by_mu(*primals), jnp.where(bell == 0, 0, rise * bell * (2 * moved - rise * z * dz))
