@@ -358,7 +358,7 @@ REFERENCES: dict[str, Reference] = {
     "snake": Reference(
         lambda x, alpha: snake_beta(x, alpha, alpha) if alpha else x,
         ({}, {"alpha": 2.0}, {"alpha": 0.0}),
-        terms=lambda x, alpha: (x, mp.sin(alpha * x) ** 2 / alpha),
+        terms=lambda x, alpha: (x, mp.sin(alpha * x) ** 2 / alpha if alpha else mp.mpf(0)),
     ),
     "snake_beta": Reference(
         snake_beta,

@@ -18,6 +18,7 @@ _BY_ROW = "one key draws other numbers for a row than for the batch it stands in
 EXCEPTIONS = {
     ("transformations", "gumbel_softmax", 0): _BY_ROW,
     ("transformations", "gumbel_softmax", 1): _BY_ROW,
+    **{("one_fusion", n, 0): "a line and a tail share the product of x and its parameters" for n in ("acon_c", "smu")},
     ("one_fusion", "dice", 0): "its slope has a logistic function and an exponential of the standardized input",
     ("transformations", "rrelu", 1): _BY_ROW,
     **{

@@ -73,9 +73,9 @@ def _standardized(x: Array) -> tuple[Array, Array]:
 def laplace(x: Array) -> Array:
     """The distribution function at z, without derivative."""
     z, lo = _standardized(x)
-    tail = _tail(z, lo)
-    below = tail.e.multiply(tail.value)
-    return jnp.where(z < 0, below, 1 - below)
+    a, e = _density(z, lo)
+    below = e.multiply(tail_over_density(a)[0]) * (1 / jnp.maximum(a, 0.5))  # a quotient would get a loop of its own
+    return series_value(z, GELU_GATE, jnp.where(z < 0, below, 1 - below))
 
 
 def laplace_slope(x: Array) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 
 from .arithmetic.elementary import finite
 from .arithmetic.products import bump
@@ -13,15 +12,15 @@ from .blend import blend, blend_slope, logistic, words
 __all__ = ["swish", "swish_by_beta", "swish_slope"]
 
 
-def swish(x: Array, beta: Array, beta_lo: ArrayLike = 0.0) -> Array:
-    """x·σ((beta + beta_lo)·x)."""
-    z, lo = words(x, beta, beta_lo)
+def swish(x: Array, beta: Array) -> Array:
+    """x·σ(z) for z = beta·x."""
+    z, lo = words(x, beta)
     return blend(x, 0.0, 1.0, z, logistic(z, lo))
 
 
-def swish_slope(x: Array, beta: Array, beta_lo: ArrayLike = 0.0) -> Array:
-    """σ(z) + z·σ(z)·σ(-z) at z = (beta + beta_lo)·x."""
-    z, lo = words(x, beta, beta_lo)
+def swish_slope(x: Array, beta: Array) -> Array:
+    """σ(z) + z·σ(z)·σ(-z)."""
+    z, lo = words(x, beta)
     return blend_slope(0.0, 1.0, z, logistic(z, lo))
 
 

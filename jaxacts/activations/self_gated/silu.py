@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from math import inf
 
 import jax.numpy as jnp
@@ -11,9 +9,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation
+from jaxacts._kernels import quick_gelu as _quick_gelu
 from jaxacts._kernels import silu as _silu
 from jaxacts._kernels import swish as _swish
-from jaxacts._kernels.arithmetic.double_word import two_words
 from jaxacts._kernels.arithmetic.elementary import finite
 from jaxacts.activations._logistic import gated, root_of_slope
 from jaxacts.activations.self_gated._gate import (
@@ -104,22 +102,14 @@ def silu(x: Array, beta: ArrayLike = 1.0) -> Array:
 swish = silu
 
 
-_BETA = (1.702, 4.263256414560601e-17)  # and what float64 leaves of it
-
-
 def _scaled(x: Array) -> tuple[Array, float, float]:
-    return _BETA[0] * x, _BETA[0], 0.0
-
-
-def _refined(form: Callable[..., Array], x: Array) -> Array:
-    beta, lo = two_words(_BETA, x.dtype)
-    return form(x, jnp.asarray(beta, x.dtype), lo)
+    return _quick_gelu.BETA * x, _quick_gelu.BETA, 0.0
 
 
 @activation(
     slope=lambda x: gated_slope(_scaled, x),
-    refined={"value": partial(_refined, _swish.swish), "slope": partial(_refined, _swish.swish_slope)},
-    facts=Facts((SILU_LEAST / _BETA[0], inf), Line(0, 0), Line(1, 0), lipschitz=SILU_STEEPEST),
+    refined={"value": _quick_gelu.quick_gelu, "slope": _quick_gelu.quick_gelu_slope},
+    facts=Facts((SILU_LEAST / _quick_gelu.BETA, inf), Line(0, 0), Line(1, 0), lipschitz=SILU_STEEPEST),
 )
 def quick_gelu(x: Array) -> Array:
     r"""Gelu with the logistic function in place of the normal distribution: silu with a gate 1.702 times as sharp.

@@ -52,7 +52,7 @@ def _tanh_exp_curvature(x: Array) -> Array:
 def _tanh_exp_refined_curvature(x: Array) -> Array:
     """The same with exp(x) as a sum of two words: on the right an error of it is multiplied by itself."""
     x = jnp.clip(x, -1e3, 6)
-    m, lo = exp_words(x)
+    m, lo = exp_words(jnp.maximum(x, -20))
     u = jnp.exp(x / 2)
     rest = (1 - 2 * lo * jnp.tanh(m)) * tanh_slope(m) * (2 + x * (1 - 2 * m * jnp.tanh(m)))
     return u * rest * u
