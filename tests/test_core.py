@@ -103,10 +103,32 @@ def test_curvature_vanishes_at_infinity(name: str) -> None:
     arguments = ja.catalogue()[name].arguments()
     bend = jax.vmap(jax.grad(jax.grad(lambda x: ja.get(name)(x, **arguments))))
     xs = [jnp.array([-jnp.inf, jnp.inf], dtype) for dtype in (jnp.float32, jnp.bfloat16, jnp.float16)]
-    assert all((y == 0).all() for y in jax.jit(lambda xs: list(map(bend, xs)))(xs))
+    facts = ja.catalogue()[name].facts()
+    straight = np.array([facts.left is not None, facts.right is not None])
+    assert all((np.asarray(y)[straight] == 0).all() for y in jax.jit(lambda xs: list(map(bend, xs)))(xs))
 
 
-@pytest.mark.parametrize("name", sorted(n for n, entry in ja.catalogue().items() if entry.slope and entry.parameters))
+UNDEFINED_AT_INFINITY = {
+    "sine": "it has no limit",
+    **dict.fromkeys(("star_relu", "xielu"), "the derivative by the factor of a square is infinite"),
+    **dict.fromkeys(("mpelu", "pelu", "smu", "soft_cap", "softplus"), "a product of infinite and vanishing terms"),
+}
+"""Functions whose second derivatives, by x and a parameter, are NaN at ±inf."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=[pytest.mark.xfail(reason=UNDEFINED_AT_INFINITY[name], strict=True)]
+            if name in UNDEFINED_AT_INFINITY
+            else [],
+        )
+        for name, entry in sorted(ja.catalogue().items())
+        if entry.slope and entry.parameters
+    ],
+)
 def test_slopes_by_parameters_are_defined_at_infinity(name: str) -> None:
     """Of every slope by x its derivative by each parameter, and of every derivative by a parameter that by x."""
     entry = ja.catalogue()[name]

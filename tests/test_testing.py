@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from math import inf
 
 import jax
@@ -135,6 +136,10 @@ FAULTS = {
     ),
     "wrong slope": ("slope", decorated(relu_with(lambda x: Pieces((0.0,), (0.0, 1.00001))), relu_formula)),
     "wrong slope, no formula": ("numerical_derivatives", decorated(relu_with(lambda x: Pieces((0.0,), (0.0, 1.01))))),
+    "another slope than the declared one": (
+        "declared_slope",
+        lambda: replace(Case.of(jaxacts.relu), slope_source=Case.of(jaxacts.silu)),
+    ),
     "wrong value": ("value", plain(lambda x: jnp.tanh(x) * 1.00001, mp.tanh)),
     "many roundings in 16 bits": ("value", plain(rounds_often, lambda x: x / (1 + mp.exp(-x)))),
     "overflow on the way": ("finite_derivatives", plain(naive_softplus)),

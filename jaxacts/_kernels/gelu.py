@@ -15,7 +15,7 @@ from jax import Array
 
 from .arithmetic.coefficients import GELU_GATE, GELU_STEEPNESS, GELU_STEEPNESS_64, GELU_TAIL, GELU_TAIL_64
 from .arithmetic.double_word import two_square, two_words
-from .arithmetic.elementary import clipped_abs, derivative
+from .arithmetic.elementary import clipped_abs, derivative, finite
 from .arithmetic.exponential import Decay, exp_of_minus
 from .arithmetic.polynomial import polynomial, series_value
 
@@ -85,7 +85,7 @@ def _curvature(x: Array) -> Array:
 
 
 def _density_slope(x: Array) -> Array:
-    return -x * density_ratio(x)
+    return -finite(x) * density_ratio(x)
 
 
 @derivative(_density_slope)

@@ -17,7 +17,7 @@ __all__ = ["arctan", "erf"]
 
 def _arctan_curvature(x: Array) -> Array:
     slope = _arctan_slope(x)
-    return x * slope * slope * -2
+    return finite(x) * slope * slope * -2
 
 
 @derivative(_arctan_curvature)
