@@ -24,6 +24,7 @@ import operations
 import peers
 import rows
 import speed
+import watch
 
 TINY = architectures.TINY._replace(batches=8)
 
@@ -196,3 +197,12 @@ def test_memory() -> None:
     assert all(row[way][which] > 0 for way in ("scanned, 8", "scanned, 32") for which in ("ours", "jax.nn"))
     assert json.loads(json.dumps(row)) == row
     assert memory.shown([row]).row_count == 1
+
+
+def test_cost_of_a_watch(tmp_path: Path) -> None:
+    rows = watch.main(["--tiny", "--noisy", "--output", str(tmp_path / "watch.json")])
+    assert written(tmp_path / "watch.json")["rows"] == rows
+    assert [row["activation"] for row in rows] == list(watch.ACTIVATIONS)
+    for row in rows:
+        assert row["ratio"]["plain"] == 1
+        assert all(seconds > 0 for seconds in row["seconds"].values())

@@ -47,6 +47,9 @@ def test_policies_do_not_change_the_gradient(policy: Any) -> None:
 
 
 MORE_LOOPS = {
+    **dict.fromkeys(("acon_c", "laplace", "smu"), "value and slope share the argument of the gate"),
+    **dict.fromkeys(("sine", "snake_beta"), "value and slope share a sine and a cosine"),
+    "tanh_shrink": "value and slope share a tanh",
     "squareplus": "value and slope share a root",
     "sqrt_softplus": "value and slope share a softplus",
     "xielu": "value and slope share an exponential",

@@ -129,6 +129,10 @@ EXEMPT: dict[tuple[str, str, str, str], str] = {
     **{("crelu", "cuda", d, "value"): "Only arguments with shape" for d in DTYPES},  # concatenate
     **{("srelu", "cuda", d, "value"): "AssertionError" for d in DTYPES},  # where, of three numbers
     **{("frelu", "cuda", d, w): "a power of 2" for d in DTYPES for w in ("value", "gradient")},  # the kernel is 3 x 3
+    # The error function.
+    **{("laplace", p, "bfloat16", "value"): "erfc" for p in ("tpu", "cuda")},
+    **{("smu", p, "bfloat16", w): "erfc" for p in ("tpu", "cuda") for w in WAYS},
+    **{("serf", "cuda", d, w): "erf" for d in DTYPES for w in WAYS},
     # The checkpoint keeps gate and value, or the probabilities, in 16 bits.
     **{(n, "tpu", d, "gradient"): "remat2" for n in (*GATED, "clamped_swiglu", "softmin") for d in DTYPES},
     # A split array is put together again by a concatenation.

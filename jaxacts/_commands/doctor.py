@@ -26,11 +26,9 @@ __all__ = ["add_arguments", "run"]
 
 
 def _shape(text: str) -> tuple[int, ...]:
-    try:
-        shape = tuple(int(part) for part in text.replace("x", ",").split(",") if part)
-    except ValueError:
-        shape = ()
-    if not shape or min(shape) < 1:
+    parts = text.replace("x", ",").removesuffix(",").split(",")
+    shape = tuple(int(part) for part in parts if part.isdecimal())
+    if len(shape) < len(parts) or min(shape) < 1:
         raise argparse.ArgumentTypeError(f"must be sizes such as 32,784, got {text!r}")
     return shape
 

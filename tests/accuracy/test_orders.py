@@ -30,7 +30,9 @@ def test_below_32_bits_they_are_those_of_float32(label: str) -> None:
         for got, expected in zip(narrow, wide, strict=True):
             assert got.dtype == dtype
             if dtype in FLOAT8:
-                np.testing.assert_array_less(np.abs(np.float32(got) - expected[i]), 1.01 * spacing(expected[i], dtype))
+                fits = np.abs(expected[i]) < float(jnp.finfo(dtype).max)
+                error = np.abs(np.float32(got) - expected[i])[fits]
+                np.testing.assert_array_less(error, 1.01 * spacing(expected[i][fits], dtype))
             else:
                 np.testing.assert_allclose(np.float32(got), expected[i], rtol=4 * eps, atol=2 * eps)
 

@@ -222,7 +222,7 @@ CASES = {
             ("Maxout_0", "maxout"),
             ("Dense_3", "glu"),
             ("Dense_4", "silu"),
-            ("Dense_5", "relu(z)^2"),
+            ("Dense_5", "relu_squared"),
             ("Dense_6", "soft_sign"),
         ),
         {"train": True, "mutable": ["batch_stats"]},

@@ -82,8 +82,8 @@ def clipped_abs(x: Array, largest: float) -> Array:
 
 def finite(x: Array) -> Array:
     """``x`` with the largest finite numbers for ±inf, so that 0 times it is 0; NaN stays NaN."""
-    largest = jax.lax.full_like(x, jnp.finfo(x.dtype).max, shape=())  # as weakly typed as x
-    return jax.lax.clamp(-largest, x, largest)
+    least, largest = (jax.lax.full_like(x, v) for v in (jnp.finfo(x.dtype).min, jnp.finfo(x.dtype).max))
+    return jax.lax.clamp(least, x, largest)  # both as weakly typed as x, and arrays, which Pallas needs
 
 
 def two_factors(a: Array, b: Array, c: Array) -> tuple[Array, Array]:

@@ -23,15 +23,10 @@ def _twice(wave: Wave, x: Array, rate: Array) -> tuple[Array, Array]:
     return wave(x * jnp.where(large, 2, 1).astype(x.dtype), rate * jnp.where(large, 1, 2))
 
 
-def _one_plus_sine(wave: Wave, x: Array, rate: Array) -> tuple[Array, Array]:
-    """sin(y) for y = 2·rate·x, and 1 + sin(y) as cos²(y)/(1 - sin(y)) where it comes close to 0."""
-    s, c = _twice(wave, x, rate)
-    return s, jnp.where(s < 0, c * c / (1 - s), 1 + s)
-
-
 def _slope(wave: Wave, x: Array, alpha: Array) -> Array:
-    """1 + sin(2αx)."""
-    return _one_plus_sine(wave, x, alpha)[1]
+    """1 + sin(2αx), as cos²/(1 - sin) where it comes close to 0."""
+    s, c = _twice(wave, x, alpha)
+    return jnp.where(s < 0, c * c / (1 - s), 1 + s)
 
 
 def _by_alpha(wave: Wave, x: Array, alpha: Array) -> Array:
@@ -98,13 +93,15 @@ def _snake_beta(wave: Wave, x: Array, alpha: Array, beta: Array) -> Array:
 
 
 def _snake_beta_slope(wave: Wave, x: Array, alpha: Array, beta: Array) -> Array:
-    """1 + r·sin(2αx) with r = |α/β|, where it is small as (1 - r) + r·(1 + sin)."""
+    """1 + r·sin(2αx) with r = |α/β|, as (1 - r) + r·cos²/(1 - sin) where it may come close to 0."""
     ratio = alpha / beta
     sign = jnp.where(ratio < 0, -1, 1)
-    s, above = _one_plus_sine(wave, x, sign * alpha)
+    s, c = _twice(wave, x, sign * alpha)
     ratio = jnp.abs(ratio)
-    wave_slope = jnp.where(jnp.isinf(ratio), alpha * s / beta * sign, ratio * s)
-    return jnp.where((s < -0.5) & (ratio < 2), (1 - ratio) + ratio * above, 1 + wave_slope)
+    fits = ratio <= float(jnp.finfo(x.dtype).max)  # else α·s/β may be finite
+    numerator, denominator = jnp.where(fits, ratio, jnp.abs(alpha)), jnp.where(fits, 1, jnp.abs(beta))
+    low = (1 - ratio) + ratio * (c * c / (1 - s))
+    return jnp.where(s < jnp.where(ratio < 2, -0.5, -ratio), low, 1 + numerator * s / denominator)
 
 
 def _over_beta(s: Array, x: Array, rate: Array, beta: Array) -> Array:

@@ -9,16 +9,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxacts.activations._logistic import root_exp, sigmoid_slope
+from jaxacts.activations._logistic import sigmoid_slope
 
 __all__ = [
     "SILU_LEAST",
     "SILU_STEEPEST",
+    "gated_by",
     "gated_slope",
     "lowest",
     "self_gated",
     "silu_slope",
-    "times_sigmoid",
     "times_silu_slope",
 ]
 
@@ -30,19 +30,20 @@ Inner = Callable[[Array], tuple[Array, Array | float, Array | float]]
 """The argument y of a sigmoid gate, and its first two derivatives by x."""
 
 
-def _root_exp(y: Array) -> Array:
-    return root_exp(y, 2.0**60 if y.dtype == jnp.float64 else 2.0**29)  # the sigmoid of its logarithm rounds to 1
+def _bounded(u: Array) -> Array:
+    """u, at most where the sigmoid of twice its logarithm rounds to 1."""
+    return jnp.minimum(u, 2.0**60 if u.dtype == jnp.float64 else 2.0**29)
 
 
 def self_gated(inner: Inner, x: Array) -> Array:
     """x·σ(y)."""
     x = lowest(x)
-    return times_sigmoid(x, inner(x)[0])
+    return gated_by(x, jnp.exp(inner(x)[0] / 2))
 
 
-def times_sigmoid(x: Array, y: Array) -> Array:
+def gated_by(x: Array, u: Array) -> Array:
     """x·σ(y) as x·u²/(1 + u²) with u = exp(y/2)."""
-    u = _root_exp(y)
+    u = _bounded(u)
     return x * (u / (1 + u * u)) * u
 
 
@@ -51,7 +52,7 @@ def gated_slope(inner: Inner, x: Array) -> Array:
     """The slope of x·σ(y): σ(y)·(1 + x·y'·σ(-y)) as u²·(d + x·y')/d² with u = exp(y/2) and d = 1 + u²."""
     x = jnp.clip(x, -1e3, 1e3)
     y, steep, _ = inner(x)
-    u = _root_exp(y)
+    u = _bounded(jnp.exp(y / 2))
     d = 1 + u * u
     return u / d * ((d + x * steep) / d) * u
 

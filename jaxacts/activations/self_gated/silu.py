@@ -17,11 +17,10 @@ from jaxacts.activations._logistic import gated, root_of_slope
 from jaxacts.activations.self_gated._gate import (
     SILU_LEAST,
     SILU_STEEPEST,
+    gated_by,
     gated_slope,
     lowest,
-    self_gated,
     silu_slope,
-    times_sigmoid,
 )
 
 __all__ = ["quick_gelu", "silu", "swish"]
@@ -29,7 +28,7 @@ __all__ = ["quick_gelu", "silu", "swish"]
 
 def _unit_silu(x: Array) -> Array:
     x = lowest(x)
-    return times_sigmoid(x, x)
+    return gated_by(x, jnp.exp(x / 2))
 
 
 def _by_beta(x: Array, beta: Array) -> Array:
@@ -142,4 +141,5 @@ def quick_gelu(x: Array) -> Array:
         Radford et al. 2021, "Learning transferable visual models from natural language supervision",
         https://arxiv.org/abs/2103.00020
     """
-    return self_gated(_scaled, x)
+    x = lowest(x)
+    return gated_by(x, jnp.exp(_quick_gelu.BETA / 2 * x))
