@@ -5,6 +5,7 @@ Which layer and which initializer belong to an activation is said here, and nowh
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -91,6 +92,12 @@ def is_hidden_activation(activation: str) -> bool:
     return entry.elementwise or entry.name in ("glu", "maxout", "rrelu")
 
 
+def _function(activation: str) -> Layer:
+    """The activation, with the typical values of parameters that have no default."""
+    typical = jaxacts.catalogue()[jaxacts.get(activation).__name__].typical
+    return functools.partial(jaxacts.get(activation), **typical)
+
+
 # ---------------------------------------------------------------------------------------------------- flax.linen
 
 
@@ -110,7 +117,7 @@ def _linen_layer(activation: str, width: int, train: bool) -> list[Layer]:
         case "glu":
             return [dense(2 * width), jaxacts.glu]
         case _:
-            return [dense(width), jaxacts.get(activation)]
+            return [dense(width), _function(activation)]
 
 
 class _LinenClassifier(nn.Module):
@@ -163,7 +170,7 @@ def _nnx_layer(activation: str, inputs: int, width: int, rngs: nnx.Rngs) -> list
         case "glu":
             return [dense(2 * width), jaxacts.glu]
         case _:
-            return [dense(width), jaxacts.get(activation)]
+            return [dense(width), _function(activation)]
 
 
 class _NnxClassifier(nnx.Module):

@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> tuple[list[Any], Any, int]:
     if options.plot:
         _plot(found.function, options.plot, found.elementwise)
         lines.append(f"picture       {options.plot}")
-    elif found.elementwise:
+    elif found.elementwise and not options.json:
         lines += ["", curve(lambda x: found.function(x, **found.arguments()))]
     return ["\n".join(lines)], data, 0
 

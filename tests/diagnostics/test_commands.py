@@ -56,11 +56,17 @@ def test_list_has_the_whole_catalogue(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.parametrize("name", jaxacts.catalogue())
 def test_show_answers_for_every_activation(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["show", name]) == 0
-    text = capsys.readouterr().out
-    assert jaxacts.catalogue()[name].formula.splitlines()[0] in text
     assert main(["show", name, "--json"]) == 0
-    assert loaded(capsys)["name"] == name
+    data = loaded(capsys)
+    assert (data["name"], data["formula"]) == (name, jaxacts.catalogue()[name].formula)
+
+
+def test_show_prints_formula_kinks_and_curve(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "relu6"]) == 0
+    text = capsys.readouterr().out
+    assert jaxacts.catalogue()["relu6"].formula in text
+    assert "kink at 6     slope 1 left, 0 right, 0 taken" in text
+    assert "⠤" in text or "⣀" in text or "⠉" in text
 
 
 def test_the_curve_has_the_place_of_its_values() -> None:
