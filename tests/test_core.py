@@ -396,3 +396,47 @@ def test_without_jit(dtype: str) -> None:
         got = jax.jvp(ja.sigmoid, (x,), (x,))
     for a, b in zip(got, jax.jvp(ja.sigmoid, (x,), (x,)), strict=True):
         np.testing.assert_allclose(a.astype(float), b.astype(float), rtol=1e-6)
+
+
+def test_a_parameter_at_its_default_costs_nothing() -> None:
+    @ja.activation(slope=lambda x: 2 * x)
+    def alone(x):
+        return x * x
+
+    @ja.activation(
+        slope=lambda x, scale: 2 * scale * x,
+        partials={"scale": lambda x, scale: x * x},
+        at_defaults={"value": lambda x: x * x, "slope": lambda x: 2 * x},
+    )
+    def scaled(x, scale=1.0):
+        return scale * x * x
+
+    x = jnp.linspace(-2, 2, 64)
+
+    def programs(f):
+        steps = f, lambda x: jax.vjp(f, x)[1](x)[0]
+        texts = [jax.jit(step).lower(x).compile().as_text() for step in steps]
+        bodies = [re.findall(r"^(?:%|ENTRY).*?^\}", text, re.MULTILINE | re.DOTALL) for text in texts]
+        assert all(bodies)
+        return [[re.sub(r", metadata=\{.*?\}|(?<=%)[\w.-]+", "", part) for part in body] for body in bodies]
+
+    assert programs(scaled) == programs(alone)
+    for same in (lambda x: scaled(x, 1), lambda x: scaled(x, scale=1.0)):
+        assert programs(same) == programs(alone)
+    assert programs(lambda x: scaled(x, 2.0)) != programs(alone)
+    for scale in (1.0, 3.0):
+        value, slopes = jax.value_and_grad(scaled, (0, 1))(3.0, scale)
+        assert (value, *slopes) == (9 * scale, 6 * scale, 9)
+
+
+@pytest.mark.parametrize(
+    "forms", [{}, {"value": jnp.square}, {"value": jnp.square, "slope": 2.0}, {"value": abs, "slope": abs, "beta": abs}]
+)
+def test_forms_at_the_defaults_are_a_value_and_a_slope(forms) -> None:
+    with pytest.raises(TypeError, match=r"activation: at_defaults of f must be functions by .* give its value and its"):
+
+        @ja.activation(
+            slope=lambda x, beta: 2 * x, partials={"beta": lambda x, beta: x}, at_defaults=forms, facts=ja.Facts()
+        )
+        def f(x, beta=1.0):
+            return x * x

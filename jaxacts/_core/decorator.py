@@ -115,7 +115,7 @@ def activation(
         key = name if ours else None
         cores = elementwise(key, untyped, by_x, slopes, refined or {}) if by_x else None
         plain_cores = elementwise(None, untyped, by_x, slopes, {}) if by_x else None
-        without = _without_parameters(key, at_defaults) if at_defaults else None
+        without = _without_parameters(name, at_defaults, ours) if at_defaults else None
 
         def evaluate(
             cores: tuple[Core, Core] | None, how: tuple[Choice, Differentiable], args: Any, kwargs: Any
@@ -184,9 +184,13 @@ def activation(
     return decorate
 
 
-def _without_parameters(name: str | None, forms: Mapping[str, Callable[[Array], Array]]) -> Callable[..., Array]:
+def _without_parameters(name: str, forms: Mapping[str, Callable[[Array], Array]], ours: bool) -> Callable[..., Array]:
     """The function of ``x`` alone, which cannot be differentiated by parameters."""
+    value, slope = forms["value"], forms["slope"]
     refined: dict[str, SlopeFormula] = {
         what: forms[f"refined {what}"] for what in ("value", "slope") if f"refined {what}" in forms
     }
-    return elementwise(name, forms["value"], forms["slope"], {}, refined)[1]
+    if ours:
+        return elementwise(name, value, slope, {}, refined)[1]
+    value = checked(name, "value at the defaults", value)
+    return elementwise(None, value, at_finite_numbers(checked(name, "slope at the defaults", slope)), {}, refined)[1]
