@@ -110,7 +110,7 @@ class Fit:
     watch: diagnostics.Watch
 
     @property
-    def report(self) -> diagnostics.Report:
+    def report(self) -> diagnostics.HealthReport:
         return diagnostics.report(self.states[-1])
 
 

@@ -20,7 +20,7 @@ from jaxacts.diagnostics._flow import FlowReport, FrozenReport, FrozenUnits, Lay
 from jaxacts.diagnostics._initial import InitialReport, LayerStart, at_init
 from jaxacts.diagnostics._propagation import Depth, PropagationReport, propagation
 from jaxacts.diagnostics._recycle import Recycled, recycle
-from jaxacts.diagnostics._report import LayerHealth, Report, report
+from jaxacts.diagnostics._report import HealthReport, LayerHealth, report
 from jaxacts.diagnostics._state import Layer, State, UnitSums, merge
 from jaxacts.diagnostics._watch import Watch, tap, watch
 
@@ -29,6 +29,7 @@ __all__ = [
     "FlowReport",
     "FrozenReport",
     "FrozenUnits",
+    "HealthReport",
     "InitialReport",
     "Layer",
     "LayerFlow",
@@ -36,7 +37,6 @@ __all__ = [
     "LayerStart",
     "PropagationReport",
     "Recycled",
-    "Report",
     "State",
     "UnitSums",
     "Watch",

@@ -17,7 +17,7 @@ from jaxacts.diagnostics._state import Layer, State, UnitSums
 from jaxacts.diagnostics._tables import Tabular
 from jaxacts.initializers import _checks
 
-__all__ = ["LayerHealth", "Report", "dormant_units", "report"]
+__all__ = ["HealthReport", "LayerHealth", "dormant_units", "report"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ class LayerHealth(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Report(Tabular):
+class HealthReport(Tabular):
     """The health of each layer, in the order of the computation: print it, or export it."""
 
     title: ClassVar[str] = "Units by layer"
@@ -64,7 +64,7 @@ class Report(Tabular):
     def __getitem__(self, layer: str) -> LayerHealth:
         found = next((row for row in self.rows if row.layer == layer), None)
         if found is None:
-            raise KeyError(f"Report: no layer {layer!r}; there are {', '.join(row.layer for row in self.rows)}.")
+            raise KeyError(f"HealthReport: no layer {layer!r}; there are {', '.join(row.layer for row in self.rows)}.")
         return found
 
     def assert_healthy(
@@ -106,7 +106,7 @@ class Report(Tabular):
             raise AssertionError("assert_healthy: the layers must be healthy, got\n" + "\n".join(found))
 
 
-def report(state: State, *, tau: float = 0.025, delta: float = 0.01) -> Report:
+def report(state: State, *, tau: float = 0.025, delta: float = 0.01) -> HealthReport:
     r"""The health of the units, layer by layer, with a verdict in words.
 
     .. math::
@@ -122,7 +122,7 @@ def report(state: State, *, tau: float = 0.025, delta: float = 0.01) -> Report:
         delta: the share of the singular values that ``srank`` leaves out; between 0 and 1.
 
     Returns:
-        A :class:`Report`, whose text is a table. ``rich.print(report)`` shows it in colour.
+        A :class:`HealthReport`, whose text is a table. ``rich.print(report)`` shows it in colour.
 
     Raises:
         TypeError: something that is not a state, or one that is traced: reports are made on the host.
@@ -163,7 +163,7 @@ def report(state: State, *, tau: float = 0.025, delta: float = 0.01) -> Report:
     rows = [_row(sums, name, threshold, left_out) for layer in state.layers for name, sums in _steps(layer)]
     if not any(row.examples for row in rows):
         raise ValueError("report: the state must have seen examples, got one of zeros; call the watch first.")
-    return Report(tuple(rows), tuple(f"not followed: {what}" for what in state.unfollowed))
+    return HealthReport(tuple(rows), tuple(f"not followed: {what}" for what in state.unfollowed))
 
 
 def _steps(sums: UnitSums) -> Iterator[tuple[str, UnitSums]]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxacts.diagnostics._initial import InitialReport
 from jaxacts.diagnostics._propagation import PropagationReport
-from jaxacts.diagnostics._report import Report
+from jaxacts.diagnostics._report import HealthReport
 from jaxacts.diagnostics._state import State, UnitSums
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _bounds(steps: Sequence[float] | None, count: int) -> Any:
     return np.concatenate([[at[0] - width], at])
 
 
-def layers(report: Report, field: str = "dead") -> Figure:
+def layers(report: HealthReport, field: str = "dead") -> Figure:
     r"""The layers of a model as boxes, coloured by the share of units that are dead.
 
     .. math:: \text{colour}_l = \frac{1}{n_l} \sum_i \text{dead}_i
@@ -164,8 +164,8 @@ def layers(report: Report, field: str = "dead") -> Figure:
         >>> watch = diagnostics.watch(lambda w, x: jaxacts.relu(x @ w), x, variables=w)
         >>> figure = plots.layers(diagnostics.report(watch(w, x)[1]))
     """
-    if field not in Report.shares:
-        raise ValueError(f"layers: unknown field {field!r}; choose {', '.join(sorted(Report.shares))}.")
+    if field not in HealthReport.shares:
+        raise ValueError(f"layers: unknown field {field!r}; choose {', '.join(sorted(HealthReport.shares))}.")
     figure = _figure("layers", 6.4, 0.8 + 0.36 * len(report.rows))
     ax = figure.subplots()
     shares = [getattr(row, field) for row in report.rows]

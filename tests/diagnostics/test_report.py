@@ -20,7 +20,7 @@ from jaxacts import diagnostics
 
 def seen(
     activation: Any, z: Any, *, ranks: bool = False, tau: float = 0.025, delta: float = 0.01
-) -> diagnostics.Report:
+) -> diagnostics.HealthReport:
     """The report on a layer whose preactivations are these."""
     z = jnp.asarray(z, jnp.float32)
     kernel = jnp.eye(z.shape[1])
@@ -116,7 +116,7 @@ def test_exports_agree() -> None:
     assert "healthy" in console.export_text()
     broken = seen(jaxacts.relu, np.full((9, 2), np.nan)).to_dict()
     assert broken["rows"][0]["mean"] is None
-    with pytest.raises(KeyError, match="Report: no layer 'x'; there are"):
+    with pytest.raises(KeyError, match="HealthReport: no layer 'x'; there are"):
         report["x"]
     assert report[row.layer] is row
 
