@@ -63,7 +63,7 @@ def laplace(x: Array) -> Array:
     Example:
         >>> import jax.numpy as jnp, jaxacts
         >>> [round(y, 4) for y in jaxacts.laplace(jnp.array([0.0, 0.5, 1.0])).tolist()]
-        [0.0061, 0.2315, 0.8504]
+        [0.0061, 0.2314, 0.8504]
 
     References:
         Ma et al. 2022, "Mega: moving average equipped gated attention", https://arxiv.org/abs/2209.10655

@@ -177,7 +177,7 @@ def serf(x: Array) -> Array:
     Example:
         >>> import jax.numpy as jnp, jaxacts
         >>> [round(y, 4) for y in jaxacts.serf(jnp.array([-1.0, 0.0, 1.0])).tolist()]
-        [-0.3424, 0.0, 0.9367]
+        [-0.3422, 0.0, 0.9367]
 
     References:
         Nag et al. 2021, "SERF: towards better training of deep neural networks using log-softplus error activation
