@@ -21,6 +21,16 @@ EXCEPTIONS = {
     **{("one_fusion", n, 0): "a line and a tail share the product of x and its parameters" for n in ("acon_c", "smu")},
     ("one_fusion", "dice", 0): "its slope has a logistic function and an exponential of the standardized input",
     ("transformations", "rrelu", 1): _BY_ROW,
+    (
+        "parameter_slopes",
+        "entmax",
+        1,
+    ): "alpha = 1 is the end of its domain: tests/test_rows.py has one-sided differences",
+    **{
+        ("parameter_slopes", name, i): "a parameter is a tuple of coefficients: tests/test_adaptive.py has each of them"
+        for name in ("rational", "spline")
+        for i in (0, 1)
+    },
     **{
         ("transformations", "rational", i): "second derivatives cancel: with fused multiply-add they differ by 4e-5"
         for i in (0, 1)

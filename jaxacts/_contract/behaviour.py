@@ -119,7 +119,7 @@ def transformations(case: Case) -> None:
         assert (np.isfinite(a) == np.isfinite(b)).all(), f"{way} is finite elsewhere than eager"
         a, b = (np.where(np.isfinite(v), v, 0) for v in (a, b))
         error = np.max(np.abs(a - b) / np.maximum(np.abs(b), 1e-3))
-        assert error < 1e-5, f"{way} differs from eager by a factor of {error:.2g}"
+        assert error < 3e-5, f"{way} differs from eager by a factor of {error:.2g}"
 
 
 def one_element(case: Case) -> None:
