@@ -187,7 +187,7 @@ def non_finite(case: Case) -> None:
         )
         for x, line in lines.items():
             value, slope = (float(f(jnp.asarray(x, dtype))) for f in (case.f, case.slope))
-            line, tolerance = (line, 0.0) if line is not None else _line(case, x)
+            line, tolerance = (line, float(jnp.finfo(dtype).eps)) if line is not None else _line(case, x)
             if line is None:
                 continue
             judged = True
