@@ -188,7 +188,10 @@ def test_one_array_is_kept_and_channels_have_their_own_curves(name: str) -> None
         (lambda: jaxacts.rational(jnp.ones(3), jnp.ones((6, 2)), (1.0,)), "rational: the arguments must broadcast"),
         (lambda: jaxacts.spline(1.0, jnp.ones(3)), "spline: needs at least 4 coefficients, got 3"),
         (lambda: jaxacts.spline(1.0, jnp.ones(8), grid=(1.0, 1.0)), r"spline: grid must be \(low, high\) with low < h"),
-        (lambda: jaxacts.rational(1.0, ("a",), (1.0,)), r"rational: numerator must be an array or a number, got str"),
+        (
+            lambda: jaxacts.rational(1.0, ("a",), (1.0,)),
+            r"rational: numerator\[0\] must be an array or a number, got str",
+        ),
     ],
 )
 def test_errors(call: Callable[[], Array], message: str) -> None:

@@ -145,14 +145,12 @@ EXEMPT: dict[tuple[str, str, str, str], str] = {
     # The quantile of the normal distribution.
     **{("gaussian_topk", "tpu", d, w): "AssertionError" for d in DTYPES for w in WAYS},
     **{("gaussian_topk", "cuda", d, w): "NotImplementedError" for d in DTYPES for w in WAYS},
-    # Their typical arguments are arrays, which the kernel of this test would have to take.
-    **{
-        (n, p, d, w): "captures"
-        for n in ("gumbel_softmax", "poly_norm")
-        for p in NO_SEARCH
-        for d in DTYPES
-        for w in WAYS
-    },
+    # Random keys, rows of three numbers, and constants that a device has to be known for.
+    **{("gumbel_softmax", "cuda", d, w): "random_wrap" for d in DTYPES for w in WAYS},
+    **{("poly_norm", "cuda", d, w): "a power of 2" for d in DTYPES for w in WAYS},
+    **{("rational", "cuda", d, w): "AssertionError" for d in DTYPES for w in WAYS},
+    **{(n, "tpu", d, w): "TPU device kind" for n in ("gumbel_softmax", "poly_norm") for d in DTYPES for w in WAYS},
+    **{("rational", "tpu", d, "value"): "TPU device kind" for d in DTYPES},
     **{("xielu", "tpu", d, w): "expm1" for d in DTYPES for w in ("value", "gradient")},
     **{("arctan", "tpu", d, "value"): "atan" for d in DTYPES},
     **{(n, "cuda", d, "value"): "erf" for n in ("derf", "erf") for d in DTYPES},
@@ -291,7 +289,7 @@ def test_jet_fails_at_a_custom_derivative() -> None:
         _jet(jax.nn.relu, jnp.array([0.5, -0.5]))
 
 
-NO_JET = {"custom_jvp_call": jax.errors.UnexpectedTracerError, "remat2": KeyError}
+NO_JET = {"random_wrap": KeyError, "custom_jvp_call": jax.errors.UnexpectedTracerError, "remat2": KeyError}
 """The primitives that jet has no rule for, and its errors."""
 
 
@@ -313,7 +311,11 @@ def test_jet_gives_the_derivatives_where_there_is_no_custom_derivative(name: str
 # dtypes
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+DRAWS_64_BITS = pytest.mark.xfail(reason="its key is drawn from with 64-bit integers, which are off", strict=True)
+IN_FLOAT64 = [pytest.param(n, marks=[DRAWS_64_BITS] if n == "gumbel_softmax" else []) for n in ENTRIES]
+
+
+@pytest.mark.parametrize("name", IN_FLOAT64)
 def test_float64_inside_a_function_that_enables_it(name: str) -> None:
     def inside(x: Array) -> tuple[Array, Array]:
         with jax.enable_x64(True):
@@ -327,10 +329,10 @@ def test_float64_inside_a_function_that_enables_it(name: str) -> None:
     for run in (inside, jax.jit(inside)):
         for a, b in zip(run(x), expected, strict=True):
             assert a.dtype == jnp.dtype("float64")
-            np.testing.assert_allclose(a, b, rtol=1e-14)
+            np.testing.assert_allclose(a, b, rtol=1e-14, atol=1e-15)
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize("name", IN_FLOAT64)
 def test_a_float64_array_keeps_its_dtype_while_64_bit_types_are_off(name: str) -> None:
     f = _ours(name)
     with jax.enable_x64(True):
@@ -342,7 +344,7 @@ def test_a_float64_array_keeps_its_dtype_while_64_bit_types_are_off(name: str) -
         got = run(f)(x), run(lambda x, t: jax.vjp(f, x)[1](t)[0])(x, t)
         for a, b in zip(got, expected, strict=True):
             assert a.dtype == jnp.dtype("float64")
-            np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-14)
+            np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-14, atol=1e-15)
 
 
 def _by_parameter(f: Function, parameter: str, value: float, x: float) -> Array:

@@ -106,7 +106,7 @@ def test_eager_has_the_bits_of_jit() -> None:
     inputs = every_input("bfloat16")
     normal = (np.abs(inputs.astype(np.float64)) >= 2.0**-126) | (inputs == 0)
     x = jnp.asarray(inputs[normal])
-    names = [n for n, s in SUBJECTS.items() if s.name not in NEAR_TIES]
+    names = [n for n, s in SUBJECTS.items() if s.name not in (*NEAR_TIES, "lisht")]  # lisht: the least x·tanh(x)
 
     def both(label: str) -> tuple[jax.Array, jax.Array]:
         return SUBJECTS[label].ours(x), backward(SUBJECTS[label].ours, x)
