@@ -62,10 +62,10 @@ def _rows() -> list[Any]:
                 once = clause in (*behaviour.__all__, "numerical_derivatives")
                 if once and any(_same_program(entry, draw, d) for d in reference.draws[:index]):
                     continue
+                if clause in EXACT and entry.elementwise and index == 0:  # tests/accuracy has more points
+                    continue
                 why = EXCEPTIONS.get((clause, name, index))
                 marks = [pytest.mark.xfail(reason=why, strict=True)] if why else []
-                if clause in EXACT and entry.elementwise and index == 0:  # tests/accuracy has more points
-                    marks.append(pytest.mark.slow)
                 rows.append(pytest.param(clause, name, index, marks=marks, id=f"{clause}-{name}-{index}"))
     return rows
 
