@@ -131,7 +131,7 @@ def train(activation: str, data: Imports, options: argparse.Namespace, after_epo
     def step(training: Training, batch: Array) -> tuple[Training, Array]:
         of = jax.value_and_grad(loss_of, has_aux=True)
         (loss, statistics), gradient = of(training.params, training.statistics, batch)
-        updates, moments = optimizer.update(gradient, training.optimizer)
+        updates, moments = optimizer.update(gradient, training.optimizer, training.params)
         return Training(optax.apply_updates(training.params, updates), statistics, moments), loss
 
     def start(key: Array) -> Training:
