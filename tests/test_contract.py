@@ -31,10 +31,6 @@ EXCEPTIONS = {
         for name in ("rational", "spline")
         for i in (0, 1)
     },
-    **{
-        ("transformations", "rational", i): "second derivatives cancel: with fused multiply-add they differ by 4e-5"
-        for i in (0, 1)
-    },
 }
 
 
