@@ -117,7 +117,7 @@ def no_other_kinks(case: Case) -> None:
 
 
 def _values(case: Case) -> tuple[Reals, Reals, Reals]:
-    sizes = np.concatenate([np.logspace(-6, 20, 400), np.linspace(0, 40, 40 * 64)])
+    sizes = np.concatenate([np.logspace(-6, 32, 500), np.linspace(0, 40, 40 * 64)])
     xs = np.concatenate([-sizes, sizes, case.points(jnp.float32), case.knots])
     x = jnp.asarray(xs, jnp.float32)
     return xs, _numbers(jax.jit(case.f)(x)), _numbers(jax.jit(case.slope)(x))
@@ -136,7 +136,7 @@ def image(case: Case) -> None:
     )
     for bound, reached, side in ((lowest, ys.min(), "below"), (highest, ys.max(), "above")):
         if math.isinf(bound):
-            assert abs(reached) > 1e12, f"the image is declared unbounded {side}, but no value passes {reached:g}"
+            assert abs(reached) > 1e15, f"the image is declared unbounded {side}, but no value passes {reached:g}"
         else:
             assert abs(reached - bound) <= 1e-4 * max(1.0, abs(bound)), (
                 f"the image is not tight {side}: declared {bound:g}, reached {reached:g}"
@@ -187,7 +187,7 @@ def non_finite(case: Case) -> None:
         )
         for x, line in lines.items():
             value, slope = (float(f(jnp.asarray(x, dtype))) for f in (case.f, case.slope))
-            line, tolerance = (line, float(jnp.finfo(dtype).eps)) if line is not None else _line(case, x)
+            line, tolerance = (line, 0.0) if line is not None else _line(case, x)
             if line is None:
                 continue
             judged = True

@@ -115,8 +115,8 @@ _LEAST, _GREATEST = 0.01, 0.99  # what arelu clamps its left slope to
 
 
 def _amplification(beta: ArrayLike) -> Array:
-    """1 + σ(β), which is never small."""
-    return 1.5 + jnp.tanh(beta * 0.5) / 2
+    """1 + σ(β)."""
+    return 2 - 1 / (1 + jnp.exp(beta))
 
 
 def _arelu_slope(x: Array, alpha: Array, beta: Array) -> Pieces:
