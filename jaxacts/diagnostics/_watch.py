@@ -122,7 +122,7 @@ class Watch:
         """The graph of a call, its activations, and the structure of its output."""
         try:
             known = self._traced.get(call.signature)
-        except TypeError:  # an argument that is no array and cannot be hashed
+        except TypeError:  # an argument that is not an array and cannot be hashed
             known = None
         if known is not None:
             return known

@@ -137,7 +137,7 @@ class Linear:
 @jax.tree_util.register_pytree_with_keys_class
 @dataclass
 class EquinoxLike:
-    """A callable pytree whose activation is a leaf that is no array."""
+    """A callable pytree whose activation is a leaf that is not an array."""
 
     layers: list[Linear]
     activation: Callable[..., Any] = field(default=jaxacts.softplus)
