@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxacts._trace.graph import Graph, Path, called
+from jaxacts._trace.replay import bound, scanned
 from jaxacts._trace.sites import Site, over_layers
 
 __all__ = ["Moment", "Reduce", "Runner"]
@@ -87,7 +88,7 @@ class Runner:
                     results, more = self._call((*path, index), eqn, operands, nudges)
                     found |= more
                 else:
-                    results = _bound(eqn, operands)
+                    results = bound(eqn, operands)
             write(eqn.outvars, results)
         for site in sites:
             before = None if site.before is None else jax.lax.stop_gradient(values[site.before])
@@ -106,7 +107,7 @@ class Runner:
         if eqn.primitive.name in _CUSTOM:
             # The call keeps its own derivative; what is inside is computed beside it, which the compiler merges.
             _, found = self._run(path, jaxpr, consts, [jax.lax.stop_gradient(x) for x in operands], {})
-            return _bound(eqn, operands), found
+            return bound(eqn, operands), found
         if eqn.primitive.name in _REMAT:
 
             def again(*operands: Any) -> tuple[list[Any], Found]:
@@ -119,35 +120,16 @@ class Runner:
     def _scan(
         self, path: Path, eqn: Any, operands: list[Any], nudges: Mapping[str, Any]
     ) -> tuple[Sequence[Any], Found]:
-        params, body = eqn.params, eqn.params["jaxpr"]
-        consts, carried = params["num_consts"], params["num_carry"]
+        body = eqn.params["jaxpr"]
         here = {site.name for site in self.sites if site.path[: len(path)] == path}
-        scanned = {name: nudge for name, nudge in nudges.items() if name in here}
 
-        def step(carry: Any, given: Any) -> Any:
-            xs, nudged = given
-            results, found = self._run(path, body.jaxpr, body.consts, [*operands[:consts], *carry, *xs], nudged)
-            return results[:carried], (results[carried:], found)
+        def step(inputs: list[Any], nudged: Any) -> tuple[list[Any], Found]:
+            return self._run(path, body.jaxpr, body.consts, inputs, nudged)
 
-        carry, (ys, found) = jax.lax.scan(
-            step,
-            operands[consts : consts + carried],
-            (operands[consts + carried :], scanned),
-            length=params["length"],
-            reverse=params["reverse"],
-            unroll=params["unroll"],
-        )
+        results, found = scanned(eqn, operands, step, {name: nudge for name, nudge in nudges.items() if name in here})
         if not over_layers(self.graph, path):
             found = jax.tree.map(lambda x: x.sum(0), found)
-        return [*carry, *ys], found
-
-
-def _bound(eqn: Any, operands: Sequence[Any]) -> Sequence[Any]:
-    bound = eqn.primitive.get_bind_params(eqn.params)
-    # Before jax 0.10 the functions of a custom derivative come apart from the other parameters.
-    functions, params = bound if isinstance(bound, tuple) else ((), bound)
-    results = eqn.primitive.bind(*functions, *operands, **params)
-    return results if eqn.primitive.multiple_results else [results]
+        return results, found
 
 
 def _slope(jaxpr: Any, site: Site, values: Mapping[Any, Any]) -> Callable[[], Array]:
@@ -166,7 +148,7 @@ def _slope(jaxpr: Any, site: Site, values: Mapping[Any, Any]) -> Callable[[], Ar
                 # What does not come from the input has its value already.
                 if any(not hasattr(v, "val") and v in known for v in eqn.invars):
                     operands = [v.val if hasattr(v, "val") else known.get(v, values.get(v)) for v in eqn.invars]
-                    known.update(zip(eqn.outvars, _bound(eqn, operands), strict=True))
+                    known.update(zip(eqn.outvars, bound(eqn, operands), strict=True))
             return known[site.after]
 
         before = jax.lax.stop_gradient(values[site.before])

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxacts._trace.graph import PRODUCTS, Graph, Use, called
+from jaxacts._trace.replay import bound, scanned
 
 __all__ = ["measured"]
 
@@ -55,11 +55,10 @@ class _Taps:
                 outputs, more = self.run(*inner, operands)
                 taps |= more
             elif name == "scan":
-                outputs, more = self._scan(eqn.params, operands)
+                outputs, more = self._scan(eqn, operands)
                 taps |= more
             else:
-                result = eqn.primitive.bind(*operands, **eqn.params)
-                outputs = list(result) if eqn.primitive.multiple_results else [result]
+                outputs = bound(eqn, operands)
             if name in PRODUCTS:
                 for columns in self.wanted.get(self.number, ()):
                     taps[self.number, columns] = _mean_and_square(outputs[0], columns)
@@ -67,23 +66,14 @@ class _Taps:
             known.update(zip(eqn.outvars, outputs, strict=True))
         return [v.val if hasattr(v, "val") else known[v] for v in jaxpr.outvars], taps
 
-    def _scan(self, params: dict[str, Any], operands: list[Any]) -> tuple[list[Any], dict[Any, Any]]:
-        body, consts, carried = params["jaxpr"], params["num_consts"], params["num_carry"]
-        start = self.number
+    def _scan(self, eqn: Any, operands: list[Any]) -> tuple[list[Any], dict[Any, Any]]:
+        body, start = eqn.params["jaxpr"], self.number
 
-        def step(carry: list[Any], xs: list[Any]) -> tuple[list[Any], Any]:
+        def step(inputs: list[Any], _: None) -> tuple[list[Any], dict[Any, Any]]:
             self.number = start  # a scan may trace its body more than once
-            outputs, taps = self.run(body.jaxpr, body.consts, [*operands[:consts], *carry, *xs])
-            return outputs[:carried], (outputs[carried:], taps)
+            return self.run(body.jaxpr, body.consts, inputs)
 
-        carry, (ys, taps) = jax.lax.scan(
-            step,
-            operands[consts : consts + carried],
-            operands[consts + carried :],
-            length=params["length"],
-            reverse=params["reverse"],
-        )
-        return [*carry, *ys], taps
+        return scanned(eqn, operands, step)
 
 
 def _mean_and_square(x: Array, columns: tuple[int, int] | None) -> tuple[Array, Array]:
