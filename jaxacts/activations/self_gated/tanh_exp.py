@@ -146,7 +146,7 @@ def _serf_curvature(x: Array) -> Array:
 
 @derivative(_serf_curvature)
 def _serf_slope_about_root(x: Array) -> Array:
-    return about_root(x, SERF_ROOT, _serf_slope(x))
+    return jnp.where(x > 10, 1, about_root(x, SERF_ROOT, _serf_slope(x)))
 
 
 @activation(

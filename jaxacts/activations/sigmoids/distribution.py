@@ -10,6 +10,7 @@ from jax import Array
 
 from jaxacts._core import Facts, Line, activation
 from jaxacts._kernels.arithmetic.elementary import derivative, finite
+from jaxacts._kernels.arithmetic.elementary import erf as _erf
 from jaxacts._kernels.gelu import density_ratio
 
 __all__ = ["arctan", "erf"]
@@ -78,7 +79,7 @@ def bell(x: Array) -> Array:
 
 @activation(
     slope=lambda x: STEEPNESS * bell(x) * bell(x),
-    refined={"slope": lambda x: STEEPNESS * density_ratio(x) * density_ratio(x)},
+    refined={"value": _erf, "slope": lambda x: STEEPNESS * density_ratio(x) * density_ratio(x)},
     facts=Facts(image=(-1, 1), left=Line(0, -1), right=Line(0, 1), lipschitz=STEEPNESS),
 )
 def erf(x: Array) -> Array:

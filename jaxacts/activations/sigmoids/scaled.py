@@ -13,10 +13,10 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation
-from jaxacts._kernels import erf as _erf
 from jaxacts._kernels import hyperbolic as _hyperbolic
-from jaxacts._kernels.arithmetic.elementary import derivative, finite, gradient, product, square_times
+from jaxacts._kernels.arithmetic.elementary import derivative, erf, finite, gradient, product, square_times
 from jaxacts._kernels.arithmetic.polynomial import polynomial
+from jaxacts._kernels.erf import affine, bell_of_affine
 from jaxacts._kernels.gelu import density_ratio
 from jaxacts._kernels.tanh import tanh as _tanh
 from jaxacts.activations._logistic import root_exp
@@ -232,23 +232,23 @@ def dyt(x: Array, alpha: ArrayLike, gamma: ArrayLike = 1.0, beta: ArrayLike = 0.
     return _dyt(x, jnp.asarray(alpha), jnp.asarray(gamma), jnp.asarray(beta), jnp.tanh)
 
 
-def _derf(x: Array, alpha: Array, shift: Array, gamma: Array, beta: Array, erf: Curve) -> Array:
-    """With the erf of z + shift at z = alpha·x."""
+def _derf(x: Array, alpha: Array, shift: Array, gamma: Array, beta: Array, curve: Curve) -> Array:
+    """With the erf, ``curve``, of z + shift at z = alpha·x."""
     z = jnp.where(alpha == 0, 0, alpha * x)  # at ±inf too
     # A shift that is not 0 counts more than what z lost if it underflowed.
     near = jnp.abs(z) < 1e-30 * ((shift == 0) & (alpha != 0)).astype(x.dtype)
-    return jnp.where(near, STEEPNESS * product(x, alpha, gamma), gamma * erf(z)) + beta
+    return jnp.where(near, STEEPNESS * product(x, alpha, gamma), gamma * curve(z)) + beta
 
 
-def _derf_by_gamma(x: Array, alpha: Array, shift: Array, erf: Curve) -> Array:
+def _derf_by_gamma(x: Array, alpha: Array, shift: Array, curve: Curve) -> Array:
     z = alpha * finite(x)
     near = (jnp.abs(z) < 1e-30) & (shift == 0)
-    return jnp.where(near, STEEPNESS * x * alpha, erf(z))
+    return jnp.where(near, STEEPNESS * x * alpha, curve(z))
 
 
 def _refined_erf(x: Array, alpha: Array, shift: Array) -> Array:
-    u, rest = _erf.affine(x, alpha, shift)
-    return jax.lax.erf(u) + STEEPNESS * rest * jnp.square(density_ratio(u))
+    u, rest = affine(x, alpha, shift)
+    return erf(u) + STEEPNESS * rest * jnp.square(density_ratio(u))
 
 
 def _bell(x: Array, alpha: Array, shift: Array) -> Array:
@@ -256,7 +256,7 @@ def _bell(x: Array, alpha: Array, shift: Array) -> Array:
 
 
 def _refined_bell(x: Array, alpha: Array, shift: Array) -> Array:
-    return _erf.bell_of_affine(finite(x), alpha, shift)
+    return bell_of_affine(finite(x), alpha, shift)
 
 
 @activation(
