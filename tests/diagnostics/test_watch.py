@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import equinox as eqx
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from watched import CASES, KEY, NnxMlp, equinox_like
+from watched import CASES, KEY, NnxMlp, equinox_model
 
 import jaxacts
 from jaxacts import diagnostics
@@ -116,11 +117,11 @@ def test_nnx_module_keeps_its_statistics_and_keys() -> None:
     assert state.layers[0].count == 32
 
 
-def test_callable_pytree_under_vmap_counts_like_a_batch() -> None:
-    model, x = equinox_like(), jax.random.normal(KEY, (20, 5))
+def test_equinox_under_vmap_counts_like_a_batch() -> None:
+    model, x = equinox_model(), jax.random.normal(KEY, (20, 5))
     watch = diagnostics.watch(model, x[0])
-    assert names(watch) == (("layers/0", "softplus"), ("layers/1", "softplus"))
-    y, state = jax.vmap(lambda x: watch(model, x, watch.init()))(x)
+    assert names(watch) == (("layers/0", "softplus"), ("layers/2", "softplus"))
+    y, state = eqx.filter_jit(lambda m, x: jax.vmap(lambda x: watch(m, x, watch.init()))(x))(model, x)
     close(y, jax.vmap(model)(x))
     with pytest.raises(ValueError, match=r"report: the sums of layers/0 must have 0 axes .*merge\(state, axis=0\)"):
         diagnostics.report(state)
@@ -233,7 +234,7 @@ def test_what_cannot_be_followed_is_named_and_a_tap_helps() -> None:
         (lambda: diagnostics.watch(nn.Dense(2), jnp.ones((1, 2)), epsilon=0), ValueError, "epsilon must be positive"),
         (lambda: diagnostics.watch(nn.Dense(2), jnp.ones((1, 2)), bins=[1, 0]), ValueError, "two rising edges"),
         (
-            lambda: diagnostics.watch(equinox_like(), jnp.ones(5), variables=1),
+            lambda: diagnostics.watch(equinox_model(), jnp.ones(5), variables=1),
             TypeError,
             "leave the argument variables",
         ),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import equinox as eqx
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -112,57 +112,18 @@ class NnxMlp(nnx.Module):
         return self.head(nnx.relu(self.layers[1](x)))
 
 
-@jax.tree_util.register_pytree_with_keys_class
-@dataclass
-class Linear:
-    """A layer as Equinox has it: weights of (out, in), one example at a time."""
-
-    weight: Any
-    bias: Any
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return self.weight @ x + self.bias
-
-    def tree_flatten_with_keys(self) -> Any:
-        return [(jax.tree_util.GetAttrKey(n), getattr(self, n)) for n in ("weight", "bias")], None
-
-    def tree_flatten(self) -> Any:
-        return (self.weight, self.bias), None
-
-    @classmethod
-    def tree_unflatten(cls, _: None, children: Any) -> Linear:
-        return cls(*children)
-
-
-@jax.tree_util.register_pytree_with_keys_class
-@dataclass
-class EquinoxLike:
-    """A callable pytree whose activation is a leaf that is not an array."""
-
-    layers: list[Linear]
-    activation: Callable[..., Any] = field(default=jaxacts.softplus)
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        *hidden, last = self.layers
-        for layer in hidden:
-            x = self.activation(layer(x))
-        return last(x)
-
-    def tree_flatten_with_keys(self) -> Any:
-        return [(jax.tree_util.GetAttrKey(n), getattr(self, n)) for n in ("layers", "activation")], None
-
-    def tree_flatten(self) -> Any:
-        return (self.layers, self.activation), None
-
-    @classmethod
-    def tree_unflatten(cls, _: None, children: Any) -> EquinoxLike:
-        return cls(*children)
-
-
-def equinox_like() -> EquinoxLike:
-    sizes = [(6, 5), (4, 6), (3, 4)]
-    keys = jax.random.split(KEY, len(sizes))
-    return EquinoxLike([Linear(jax.random.normal(k, s), jnp.zeros(s[0])) for k, s in zip(keys, sizes, strict=True)])
+def equinox_model() -> eqx.nn.Sequential:
+    """Layers of Equinox, which take one example at a time."""
+    first, second, last = jax.random.split(KEY, 3)
+    return eqx.nn.Sequential(
+        [
+            eqx.nn.Linear(5, 6, key=first),
+            eqx.nn.Lambda(jaxacts.softplus),
+            eqx.nn.Linear(6, 4, key=second),
+            eqx.nn.Lambda(jaxacts.softplus),
+            eqx.nn.Linear(4, 3, key=last),
+        ]
+    )
 
 
 @dataclass(frozen=True)

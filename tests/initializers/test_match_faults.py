@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -346,57 +347,32 @@ def test_exports() -> None:
     assert scaled.to_markdown().startswith("| layer | shape | variance before |")
 
 
-@jax.tree_util.register_pytree_with_keys_class
-class Linear:
-    """As in Equinox: a callable pytree whose weight is (out, in)."""
-
-    def __init__(self, weight: Any, bias: Any) -> None:
-        self.weight, self.bias = weight, bias
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return self.weight @ x + self.bias
-
-    def tree_flatten_with_keys(self) -> Any:
-        keys = jax.tree_util.GetAttrKey
-        return ((keys("weight"), self.weight), (keys("bias"), self.bias)), None
-
-    @classmethod
-    def tree_unflatten(cls, _: None, children: Any) -> Linear:
-        return cls(*children)
-
-
-@jax.tree_util.register_pytree_with_keys_class
-class Stack:
-    """Layers and functions, of which the functions are leaves too."""
-
-    def __init__(self, layers: list[Any]) -> None:
-        self.layers = layers
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        for layer in self.layers:
-            x = layer(x)
-        return x
-
-    def tree_flatten_with_keys(self) -> Any:
-        return ((jax.tree_util.GetAttrKey("layers"), self.layers),), None
-
-    @classmethod
-    def tree_unflatten(cls, _: None, children: Any) -> Stack:
-        return cls(*children)
-
-
-def test_callable_pytrees() -> None:
-    model = Stack([Linear(jnp.ones((32, 16)), jnp.zeros(32)), relu, Linear(jnp.ones((3, 32)), jnp.zeros(3))])
+def test_equinox() -> None:
+    model = eqx.nn.MLP(16, 3, 32, 1, activation=relu, key=KEY)
     new, report = ji.match(model, jnp.ones(16), KEY)
     assert [(row.path, row.fan_in, row.fan_out, row.activation) for row in report.layers] == [
         ("layers/0/weight", 16, 32, "relu"),
-        ("layers/2/weight", 32, 3, "linear"),
+        ("layers/1/weight", 32, 3, "linear"),
     ]
-    assert isinstance(new, Stack)
-    assert new.layers[1] is relu
+    assert isinstance(new, eqx.nn.MLP)
+    assert new.activation is model.activation
     assert float(new.layers[0].weight.std()) == pytest.approx((2 / 16) ** 0.5, rel=0.1)
     scaled, _ = ji.lsuv(model, jax.random.normal(KEY, (16,)), KEY)
     assert scaled(jnp.ones(16)).shape == (3,)
+    by_path = ji.by_path({"*weight": ji.zeros}, model, KEY)
+    assert not jnp.any(by_path.layers[1].weight)
+
+
+def test_convolutions_of_equinox() -> None:
+    first, last = jax.random.split(KEY)
+    pooled = eqx.nn.Lambda(lambda x: x.mean((1, 2)))
+    layers = [eqx.nn.Conv2d(4, 16, 3, key=first), eqx.nn.Lambda(relu), pooled, eqx.nn.Linear(16, 3, key=last)]
+    new, report = ji.match(eqx.nn.Sequential(layers), jax.random.normal(KEY, (4, 8, 8)), KEY)
+    assert [(row.path, row.fan_in, row.activation) for row in report.layers] == [
+        ("layers/0/weight", 36, "relu"),
+        ("layers/3/weight", 16, "linear"),
+    ]
+    assert float(new.layers[0].weight.std()) == pytest.approx((2 / 36) ** 0.5, rel=0.1)
 
 
 def test_functions_of_plain_trees() -> None:
