@@ -20,7 +20,7 @@ KILLING, HEALING = (1e-2, 3e-2), 1e-3
 
 def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     options = lab.options_of("recycling", __doc__, arguments)
-    data, net = lab.digits(), Net((options.width,) * 3)
+    data, net = lab.standardized_digits(), Net((options.width,) * 3)
     killed = lab.run({f"killed at {rate:g}": Trial(net, optax.adam(rate)) for rate in KILLING}, data, options)
     fits: dict[str, list[lab.Fit]] = {}
     rows = []
