@@ -105,6 +105,38 @@ def _models(rows: list[dict]) -> str:
     )
 
 
+def variances(folder: Path) -> str:
+    """Real models before and after ``match``."""
+    found = _load(folder, "variances")
+    if found is None:
+        return "Not measured yet.\n"
+    rows = [
+        [r["model"], str(r["drawn"]), str(r["left"]), *(f"{r[w][0]:.3g} to {r[w][1]:.3g}" for w in ("before", "after"))]
+        for r in found["rows"]
+    ]
+    text = _table(["model", "kernels drawn", "left alone", "variances before", "after"], rows) + "\n"
+    if large := found.get("large"):
+        text += (
+            f"A transformer of {large['bytes'] / 4e6:.0f} million float32 parameters is matched in "
+            f"{large['seconds']:.0f} s, and holds at most {large['held'] / large['bytes']:.1f} times their memory, "
+            "the old ones included. "
+        )
+    return text + f"Measured with {_about(found['machine'])}.\n"
+
+
+def watch(folder: Path) -> str:
+    """What a watch costs."""
+    found = _load(folder, "watch")
+    if found is None:
+        return "Not measured yet.\n"
+    ways = list(found["rows"][0]["seconds"])
+    rows = [
+        [row["activation"], *(f"{1e3 * row['seconds'][w]:.1f} ({row['ratio'][w] - 1:+.1%})" for w in ways)]
+        for row in found["rows"]
+    ]
+    return _table(["ms a step", *ways], rows) + f"\nMeasured with {_about(found['machine'])}.\n"
+
+
 def accelerator(folder: Path) -> str:
     """One section for each device; says so where there is none."""
     paths = sorted(folder.glob("accelerator-*.json"))
@@ -198,6 +230,6 @@ def write(docs: Path) -> None:
     """One file for each table, which the pages include."""
     out = docs / "reference" / "generated"
     out.mkdir(parents=True, exist_ok=True)
-    for make in (speed, models, accelerator):
+    for make in (speed, models, variances, watch, accelerator):
         (out / f"_measured_{make.__name__}.md").write_text(make(docs / "measured"), encoding="utf-8")
     plot(docs)

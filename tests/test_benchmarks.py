@@ -24,6 +24,7 @@ import operations
 import peers
 import rows
 import speed
+import variances
 import watch
 
 TINY = architectures.TINY._replace(batches=8)
@@ -189,7 +190,8 @@ def test_accelerator_says_what_it_leaves_out_and_what_fails(tmp_path: Path, docu
 
 def test_documentation_says_that_nothing_was_measured(tmp_path: Path, documentation: ModuleType) -> None:
     assert "Nothing was measured on an accelerator" in documentation.accelerator(tmp_path)
-    assert documentation.models(tmp_path) == documentation.speed(tmp_path) == "Not measured yet.\n"
+    for table in (documentation.models, documentation.speed, documentation.variances, documentation.watch):
+        assert table(tmp_path) == "Not measured yet.\n"
 
 
 def test_memory() -> None:
@@ -199,10 +201,23 @@ def test_memory() -> None:
     assert memory.shown([row]).row_count == 1
 
 
-def test_cost_of_a_watch(tmp_path: Path) -> None:
+def test_cost_of_a_watch(tmp_path: Path, documentation: ModuleType) -> None:
     rows = watch.main(["--tiny", "--noisy", "--output", str(tmp_path / "watch.json")])
     assert written(tmp_path / "watch.json")["rows"] == rows
     assert [row["activation"] for row in rows] == list(watch.ACTIVATIONS)
     for row in rows:
         assert row["ratio"]["plain"] == 1
         assert all(seconds > 0 for seconds in row["seconds"].values())
+    assert documentation.watch(tmp_path).count("\n| ") == 1 + len(rows)
+
+
+def test_variances(tmp_path: Path, documentation: ModuleType) -> None:
+    found = variances.main(["--tiny", "--output", str(tmp_path / "variances.json")])
+    assert written(tmp_path / "variances.json") == found
+    first, second = found["rows"]
+    assert first["drawn"] > 3
+    assert second["after"][1] > second["before"][1]
+    large = {"bytes": 4e8, "held": 1e9, "seconds": 9.0}
+    (tmp_path / "variances.json").write_text(json.dumps(found | {"large": large}))
+    shown = documentation.variances(tmp_path)
+    assert "100 million float32 parameters is matched in 9 s, and holds at most 2.5 times" in shown

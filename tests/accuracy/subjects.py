@@ -21,7 +21,8 @@ import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
 from jax import Array
-from references import REFERENCES, Reference
+from references import REFERENCES
+from verified import source_of
 
 import jaxacts
 from jaxacts._contract import exact as _exact
@@ -94,10 +95,14 @@ class Subject:
         with np.load(file) as stored:
             return Exact.of(stored["high"], stored["low"])
 
+    @property
+    def about(self) -> str:
+        """What the exact results depend on, as text."""
+        _, arguments = self._formula(np.float32)
+        return "\n".join([source_of(self.name), inspect.getsource(_exact), repr(sorted(arguments.items()))])
+
     def _key(self, x: Reals, what: str) -> str:
-        formula, arguments = self._formula(np.float32)
-        about = [_source(formula), inspect.getsource(_exact), repr(sorted(arguments.items()))]
-        return hashlib.sha256("\n".join([what, x.tobytes().hex(), *about]).encode()).hexdigest()[:16]
+        return hashlib.sha256("\n".join([what, x.tobytes().hex(), self.about]).encode()).hexdigest()[:16]
 
     def curvature(self, x: Reals) -> Exact:
         """The second derivative."""
@@ -109,17 +114,6 @@ class Subject:
                 [formula(p + s * h, **arguments) for p, h in zip(points, steps, strict=True)] for s in (-1, 0, 1)
             )
             return Exact([(a - 2 * b + c) / h**2 for a, b, c, h in zip(below, at, above, steps, strict=True)])
-
-
-def _source(function: Callable[..., Any]) -> str:
-    """The code of a formula and of the formulas that it calls."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return getattr(function, "__name__", repr(function))
-    called = [function.__globals__[n] for n in code.co_names if inspect.isfunction(function.__globals__.get(n))]
-    if function.__module__ == Reference.__module__:
-        called += [c.cell_contents for c in function.__closure__ or () if inspect.isfunction(c.cell_contents)]
-    return "\n".join([code.co_code.hex(), repr((code.co_consts, code.co_names)), *map(_source, called)])
 
 
 def _subjects() -> dict[str, Subject]:
