@@ -74,14 +74,23 @@ def largest_term(
     return np.max(sizes, axis=0)
 
 
+def _samples(case: Case) -> list[tuple[Reals, Array]]:
+    """The inputs in each dtype, as exact numbers and as an array."""
+    return [(xs, jnp.asarray(xs, dtype)) for dtype in _dtypes() for xs in [case.points(dtype)]]
+
+
+def _limits(x: Array) -> tuple[float, float]:
+    return ULPS[x.dtype.name]
+
+
 def value(case: Case) -> None:
     """The value agrees with the reference formula."""
-    formula = _reference(case)
-    for dtype in _dtypes():
-        xs = case.points(dtype)
-        exact = evaluate(formula, case.elementwise, xs, case.exact_arguments(dtype))
-        floor = np.maximum(case.floor, largest_term(case.terms, xs, case.exact_arguments(dtype)))
-        _compare("value", jax.jit(case.f)(jnp.asarray(xs, dtype)), exact, xs, ULPS[jnp.dtype(dtype).name][0], floor)
+    formula, samples = _reference(case), _samples(case)
+    got = jax.jit(lambda inputs: [case.f(x) for x in inputs])([x for _, x in samples])  # one program is compiled faster
+    for (xs, x), y in zip(samples, got, strict=True):
+        arguments = case.exact_arguments(x.dtype)
+        floor = np.maximum(case.floor, largest_term(case.terms, xs, arguments))
+        _compare("value", y, evaluate(formula, case.elementwise, xs, arguments), xs, _limits(x)[0], floor)
 
 
 def _expect_true_slope(case: Case) -> None:
@@ -92,52 +101,59 @@ def _expect_true_slope(case: Case) -> None:
 def slope(case: Case) -> None:
     """The derivative, forward and backward, agrees with that of the reference formula."""
     _expect_true_slope(case)
-    formula = _reference(case)
-    for dtype in _dtypes():
-        xs = case.points(dtype)
-        x = jnp.asarray(xs, dtype)
-        along = np.ones(len(xs)) if case.elementwise else np.cos(np.arange(len(xs)))
-        t = jnp.asarray(along, dtype)
-        exact = directional(formula, case.elementwise, xs, case.exact_arguments(dtype), np.asarray(t, float))
+    formula, samples = _reference(case), _samples(case)
+
+    def both(x: Array, t: Array) -> tuple[Array, Array, Array]:
+        y, forward = jax.jvp(case.f, (x,), (t,))
         if case.elementwise:
-            floor = np.maximum(near_roots(xs, exact), largest_term(case.terms, xs, case.exact_arguments(dtype), "x"))
-            limit = ULPS[jnp.dtype(dtype).name][1]
-            _compare("slope (jvp)", jax.jit(case.slope)(x), exact, xs, limit, floor)
-            back = jax.jit(lambda x, t: jax.vjp(case.f, x)[1](t)[0])(x, jnp.ones_like(x))
-            _compare("slope (vjp)", back, exact, xs, limit, floor)
+            weights = jnp.ones_like(y)
         else:
-            y, forward = jax.jit(lambda x, t: jax.jvp(case.f, (x,), (t,)))(x, t)
-            got = np.asarray(forward, float).ravel()
-            wrong = np.abs(got - exact.high) / float(jnp.finfo(dtype).eps)
-            weights = jnp.sin(1 + jnp.arange(y.size, dtype=jnp.float32)).astype(dtype).reshape(y.shape)
-            back = jax.jit(lambda x, w: jax.vjp(case.f, x)[1](w)[0])(x, weights)
-            ways = np.vdot(weights, exact.high), np.vdot(np.asarray(back, float), t)
-            apart = abs(ways[0] - ways[1]) / float(jnp.finfo(dtype).eps)
-            assert apart <= 16, f"forward and backward derivative in {jnp.dtype(dtype).name} are {apart:.3g} eps apart"
+            weights = jnp.sin(1 + jnp.arange(y.size, dtype=jnp.float32)).astype(y.dtype).reshape(y.shape)
+        return forward, jax.vjp(case.f, x)[1](weights)[0], weights
+
+    tangents = [np.ones(len(xs)) if case.elementwise else np.cos(np.arange(len(xs))) for xs, _ in samples]
+    pairs = [(x, jnp.asarray(t, x.dtype)) for (_, x), t in zip(samples, tangents, strict=True)]
+    found = jax.jit(lambda pairs: [both(*pair) for pair in pairs])(pairs)
+    for (xs, _), (x, t), (forward, back, weights) in zip(samples, pairs, found, strict=True):
+        arguments, along = case.exact_arguments(x.dtype), np.asarray(t, float)
+        exact = directional(formula, case.elementwise, xs, arguments, along)
+        if case.elementwise:
+            floor = np.maximum(near_roots(xs, exact), largest_term(case.terms, xs, arguments, "x"))
+            _compare("slope (jvp)", forward, exact, xs, _limits(x)[1], floor)
+            _compare("slope (vjp)", back, exact, xs, _limits(x)[1], floor)
+        else:
+            eps = float(jnp.finfo(x.dtype).eps)
+            wrong = np.abs(np.asarray(forward, float).ravel() - exact.high) / eps
+            ways = np.vdot(np.asarray(weights, float), exact.high), np.vdot(np.asarray(back, float), along)
+            apart = abs(ways[0] - ways[1]) / eps
+            assert apart <= 16, f"forward and backward derivative in {x.dtype} are {apart:.3g} eps apart"
             assert wrong.max() <= 8, (
-                f"derivative along a vector in {dtype}: off by {wrong.max():.3g} eps at index {wrong.argmax()}"
+                f"derivative along a vector in {x.dtype}: off by {wrong.max():.3g} eps at index {wrong.argmax()}"
             )
 
 
 def parameter_slopes(case: Case) -> None:
     """The derivative by each parameter agrees with that of the reference formula, element by element."""
-    formula = _reference(case)
+    formula, samples = _reference(case), _samples(case)
     if not case.parameters:
         raise NotApplicableError("it has no parameters")
-    for dtype in _dtypes():
-        xs, arguments = case.points(dtype), case.exact_arguments(dtype)
-        x = jnp.asarray(xs, dtype)
-        for name in case.parameters:
 
-            def by(p: Array, name: str = name, x: Array = x) -> Array:
-                return case.f(x, **{name: p})
+    def by(name: str, x: Array, p: Array) -> Array:
+        return jax.jvp(lambda p: case.f(x, **{name: p}), (p,), (jnp.ones_like(p),))[1]
 
-            p = jnp.asarray(arguments[name], jnp.promote_types(dtype, jnp.float32))
-            got = jax.jit(lambda p, by=by: jax.jvp(by, (p,), (jnp.ones_like(p),))[1])(p)
+    def parameters(x: Array) -> dict[str, Array]:
+        arguments = case.exact_arguments(x.dtype)
+        return {n: jnp.asarray(arguments[n], jnp.promote_types(x.dtype, jnp.float32)) for n in case.parameters}
+
+    pairs = [(x, parameters(x)) for _, x in samples]
+    found = jax.jit(lambda pairs: [{n: by(n, x, p[n]) for n in p} for x, p in pairs])(pairs)
+    for (xs, x), slopes in zip(samples, found, strict=True):
+        arguments = case.exact_arguments(x.dtype)
+        for name, got in slopes.items():
             exact = directional(formula, case.elementwise, xs, arguments, np.ones(len(xs)), by=name)
             floor = near_roots(xs, exact) if case.elementwise else 1.0
             floor = np.maximum(floor, largest_term(case.terms, xs, arguments, name))
-            _compare(f"derivative by {name}", got, exact, xs, ULPS[jnp.dtype(dtype).name][1], floor)
+            _compare(f"derivative by {name}", got, exact, xs, _limits(x)[1], floor)
 
 
 def numerical_derivatives(case: Case) -> None:
