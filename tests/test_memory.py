@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from memory import temporary_bytes
-from operations import bar, measure
+from operations import bar, measure, operations
 from peers import pairs
 
 import jaxacts
@@ -78,3 +78,34 @@ def test_as_few_operations_as_an_accelerator_hides(row: dict[str, Any]) -> None:
     for way in ("forward", "backward"):
         ours, theirs = row[way]
         assert ours <= bar(way, theirs), f"{way}: {ours} operations in bfloat16, jax.nn has {theirs}"
+
+
+def _clamped(gate: jax.Array, value: jax.Array) -> jax.Array:
+    gate, value = jnp.minimum(gate, 7), jnp.clip(value, -7, 7)
+    return gate * jax.nn.sigmoid(1.702 * gate) * (value + 1)
+
+
+GATED = {
+    "clamped_swiglu": _clamped,
+    "geglu": lambda gate, value: jax.nn.gelu(gate) * value,
+    "reglu": lambda gate, value: jax.nn.relu(gate) * value,
+    "swiglu": lambda gate, value: jax.nn.silu(gate) * value,
+}
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_gated_units_have_as_few_operations(name: str) -> None:
+    """Three arrays are moved for the two of an elementwise function, and five for three backward."""
+    x = jax.ShapeDtypeStruct((1024,), jnp.bfloat16)
+
+    def counts(f: Any) -> tuple[int, int]:
+        programs = (
+            jax.jit(f).lower(x, x),
+            jax.jit(lambda gate, value, g: jax.vjp(f, gate, value)[1](g)).lower(x, x, x),
+        )
+        forward, backward = (operations(program.as_text()).total() for program in programs)
+        return forward, backward
+
+    ours, theirs = counts(jaxacts.get(name)), counts(GATED[name])
+    assert ours[0] <= max(2 * theirs[0], 12 * 3 / 2)
+    assert ours[1] <= max(1.5 * theirs[1], 24 * 5 / 3)

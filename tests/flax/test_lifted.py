@@ -7,9 +7,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from all_modules import KEY, NAMES, SHAPE, batch, in_linen, in_nnx
 from flax import linen as nn
 from flax import nnx
+
+pytestmark = pytest.mark.slow
 
 DEPTH = 3
 LIFTED: dict[str, Any] = {"variable_axes": {"params": 0, "batch_stats": 0}, "split_rngs": {"params": True}}

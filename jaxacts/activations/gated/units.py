@@ -17,7 +17,7 @@ __all__ = ["bilinear", "geglu", "reglu", "swiglu"]
 
 
 def _swiglu(gate: Array, value: Array) -> Array:
-    return swish_times(False, gate, value, 1.0)
+    return swish_times(False, gate, value, None)
 
 
 def _bilinear(gate: Array, value: Array) -> Array:
