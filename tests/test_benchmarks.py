@@ -45,6 +45,7 @@ def written(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", rows.PEERS)
 def test_rows_of_functions_over_an_axis(name: str) -> None:
     row = rows.measure(name, 64, "bfloat16", 2**8, 1)
@@ -100,6 +101,7 @@ def test_operations_of_the_catalogue() -> None:
     assert operations.shown(rows).row_count == 4
 
 
+@pytest.mark.slow
 def test_speed_with_each_instruction_set(tmp_path: Path, documentation: ModuleType) -> None:
     speed.main(["relu", "--tiny", "--noisy", "--output", str(tmp_path / "speed.json")])
     measured = written(tmp_path / "speed.json")
@@ -140,6 +142,7 @@ def trained() -> dict[str, Any]:
     return models.measure("LSTM, tanh and sigmoid", "float32", TINY, 1)
 
 
+@pytest.mark.slow
 def test_models_are_trained(trained: dict[str, Any], tmp_path: Path, documentation: ModuleType) -> None:
     assert all(len(losses) == TINY.batches for losses in trained["loss"].values())
     assert models.fell(trained)
@@ -153,6 +156,7 @@ def test_models_are_trained(trained: dict[str, Any], tmp_path: Path, documentati
     assert "| LSTM, tanh and sigmoid | float32 |" in documentation.models(tmp_path)
 
 
+@pytest.mark.slow
 def test_accelerator(trained: dict[str, Any], tmp_path: Path, documentation: ModuleType) -> None:
     path = tmp_path / "accelerator-none.json"
     everything = accelerator.tasks(accelerator.TINY)

@@ -57,6 +57,7 @@ def _command(page: Path, start: str, tree: Path) -> str:
     return run.stdout
 
 
+@pytest.mark.slow
 def test_worked_example(tmp_path: Path) -> None:
     page = DOCS / "contributing.md"
     for part in ("jaxacts", "tests"):

@@ -55,6 +55,7 @@ def test_what_passes_through_is_bfloat16() -> None:
     assert {p.dtype for p in jax.tree.leaves(params)} == {jnp.dtype("float32")}
 
 
+@pytest.mark.slow
 def test_a_short_training_learns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = characters.main([*SMALL, "--steps", "60", "--out", str(tmp_path)])
     assert [r.name for r in results] == ["swiglu", "xielu", "relu_squared"]

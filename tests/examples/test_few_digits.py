@@ -10,6 +10,7 @@ import pytest
 from digits import load_digits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", ["linen", "nnx"])
 def test_more_digits_help(framework: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--digits", "20", "1000", "--steps", "60", "--seeds", "2", "--hidden", "32", "--out", str(tmp_path)]

@@ -24,6 +24,7 @@ def test_slope_error_is_that_of_the_picture() -> None:
     assert fit_image.slope_error(lambda x: 0 * x[:, 0], plane, where) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_only_siren_weights_fit_what_lies_between(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--size", "32", "--steps", "160", "--width", "48", "--out", str(tmp_path)]
     results = {(r.rule.name, r.rule.weights): r for r in fit_image.main(options)}

@@ -44,6 +44,7 @@ def test_area_under_curve() -> None:
     assert recommender.area_under_curve(np.array([1.0, 0.0, 1.0, 0.0]), chosen) == 1.0
 
 
+@pytest.mark.slow
 def test_a_short_training_beats_chance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--packages", "optax", "mlxtend", "--epochs", "3", "--seeds", "2", "--out", str(tmp_path)]
     results = recommender.main([*options, "--activations", "prelu", "dice", "--batch-size", "64"])

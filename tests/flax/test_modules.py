@@ -127,7 +127,7 @@ def test_constraints_hold_wherever_the_optimizer_goes(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, pytest.param(jnp.float16, marks=pytest.mark.slow)])
 def test_the_output_has_the_dtype_of_the_input(name, dtype):
     here, there = in_linen(name), in_nnx(name)
     layer = "dtype" in modules.fields(name)  # promotes as Flax's own do
