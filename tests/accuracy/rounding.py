@@ -47,6 +47,13 @@ def rounded(y: Exact, dtype: str) -> Reals:
     return np.where(np.abs(out) > float(jnp.finfo(dtype).max), np.copysign(outside, y.high), out)
 
 
+def comparable(got: Any, x: Reals) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """What of the results is looked at: numbers, without the sign of 0 and of NaN, and 0 for what XLA takes as 0."""
+    y = np.asarray(got).astype(np.float32)
+    y = np.where(np.isnan(y), np.float32(np.nan), y) + np.float32(0)
+    return np.where((np.abs(y) <= 2.0**-126) | (np.abs(x) < 2.0**-126) & (x != 0), np.float32(0), y)
+
+
 def wrong(got: Reals, exact: Exact, x: Reals, dtype: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Where got is not the correctly rounded exact result.
 

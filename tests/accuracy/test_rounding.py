@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import rounding
-from rounding import FLOAT8, NARROW, every_input, rounded, spacing, wrong
+from rounding import FLOAT8, NARROW, comparable, every_input, rounded, spacing, wrong
 from subjects import SUBJECTS, Subject, backward, by, forward
 from verified import digest, recorded
 
@@ -87,8 +87,13 @@ def results(subject: Subject, dtypes: tuple[str, ...]) -> dict[tuple[str, str, s
 
 def digest_of(subject: Subject, found: Mapping[tuple[str, str, str], jax.Array]) -> str:
     """A digest of these results, and of what decides whether they are right."""
-    judges = [inspect.getsource(rounding), inspect.getsource(misrounded), repr((subject.kinks, NEAR_TIES, OVERFLOWS))]
-    return digest("\n".join([subject.about, *judges]), found)
+    judges = [
+        inspect.getsource(rounding),
+        inspect.getsource(misrounded),
+        repr((subject.kinks, NEAR_TIES, sorted(OVERFLOWS))),
+    ]
+    bits = {key: comparable(got, every_input(key[-1]).astype(np.float64)) for key, got in found.items()}
+    return digest("\n".join([subject.about, *judges]), bits)
 
 
 @pytest.mark.parametrize("anew", [False, pytest.param(True, marks=pytest.mark.slow)])
