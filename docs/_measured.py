@@ -124,6 +124,23 @@ def variances(folder: Path) -> str:
     return text + f"Measured with {_about(found['machine'])}.\n"
 
 
+def rows(folder: Path) -> str:
+    """Functions over an axis."""
+    found = _load(folder, "rows")
+    if found is None:
+        return "Not measured yet.\n"
+    each = [s["rows"] for s in found["instruction_sets"].values()]
+    lines = []
+    for beside in zip(*each, strict=True):
+        row = beside[0]
+        cells = [
+            " / ".join(f"{r[way]['ours']:.2f} ({r[way]['ratio']:.2f})" for r in beside) for way in ("forward", "both")
+        ]
+        lines.append([_name(row["function"]), str(row["length"]), *cells])
+    head = [f"ns an element, {' / '.join(found['instruction_sets'])}", "length", "forward", "both"]
+    return _table(head, lines) + f"\nMeasured with {_about(found['machine'])}.\n"
+
+
 def watch(folder: Path) -> str:
     """What a watch costs."""
     found = _load(folder, "watch")
@@ -230,6 +247,6 @@ def write(docs: Path) -> None:
     """One file for each table, which the pages include."""
     out = docs / "reference" / "generated"
     out.mkdir(parents=True, exist_ok=True)
-    for make in (speed, models, variances, watch, accelerator):
+    for make in (speed, rows, models, variances, watch, accelerator):
         (out / f"_measured_{make.__name__}.md").write_text(make(docs / "measured"), encoding="utf-8")
     plot(docs)

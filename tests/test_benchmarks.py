@@ -24,6 +24,7 @@ import operations
 import peers
 import rows
 import speed
+import timing
 import variances
 import watch
 
@@ -52,6 +53,14 @@ def test_rows_of_functions_over_an_axis(name: str) -> None:
     assert row["forward"]["ratio"] > 0
     assert rows.shown([row]).row_count == 1
     assert jax.eval_shape(rows.PEERS[name][1], jnp.ones((2, 4))).shape == (2, 4)
+
+
+def test_rows_are_shown_for_each_instruction_set(tmp_path: Path, documentation: ModuleType) -> None:
+    row = rows.measure("softmax", 64, "float32", 2**8, 1)
+    sets = {"default": {"rows": [row]}, "AVX2": {"rows": [row]}}
+    (tmp_path / "rows.json").write_text(json.dumps({"machine": {}, "instruction_sets": sets}))
+    assert "| softmax | 64 | " in documentation.rows(tmp_path)
+    assert "default / AVX2" in documentation.rows(tmp_path)
 
 
 def test_pairs_are_jaxacts_and_jax_nn() -> None:
@@ -105,7 +114,7 @@ def test_operations_of_the_catalogue() -> None:
 def test_speed_with_each_instruction_set(tmp_path: Path, documentation: ModuleType) -> None:
     speed.main(["relu", "--tiny", "--noisy", "--output", str(tmp_path / "speed.json")])
     measured = written(tmp_path / "speed.json")
-    assert list(measured["instruction_sets"]) == speed.instruction_sets()
+    assert list(measured["instruction_sets"]) == timing.instruction_sets()
     for found in measured["instruction_sets"].values():
         assert [(row["function"], row["dtype"]) for row in found["rows"]] == [("relu", dtype) for dtype in speed.MOST]
         assert all(row[way]["ratio"] > 0 for row in found["rows"] for way in speed.WAYS)
@@ -194,8 +203,8 @@ def test_accelerator_says_what_it_leaves_out_and_what_fails(tmp_path: Path, docu
 
 def test_documentation_says_that_nothing_was_measured(tmp_path: Path, documentation: ModuleType) -> None:
     assert "Nothing was measured on an accelerator" in documentation.accelerator(tmp_path)
-    for table in (documentation.models, documentation.speed, documentation.variances, documentation.watch):
-        assert table(tmp_path) == "Not measured yet.\n"
+    for name in ("models", "rows", "speed", "variances", "watch"):
+        assert getattr(documentation, name)(tmp_path) == "Not measured yet.\n"
 
 
 def test_memory() -> None:

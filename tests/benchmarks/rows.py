@@ -1,15 +1,15 @@
 """Time of the functions over an axis: ``python tests/benchmarks/rows.py``.
 
 Value, and value with gradient, of rows of several lengths (2^20 elements in all), in nanoseconds an element, beside
-jax.nn's softmax, and beside the sorting algorithms of the papers for sparsemax and entmax15. Options: names of
-functions; ``--dtype``; ``--output`` for a JSON file.
+jax.nn's softmax, and beside the sorting algorithms of the papers for sparsemax and entmax15. Everything is measured
+twice, as by ``speed.py``. Options: names of functions; ``--dtype``; ``--noisy`` and ``--output`` as there.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from jax import Array
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from timing import machine, paired, save
+from timing import INSTRUCTION_SETS, MEASURED, in_child, instruction_sets, machine, paired, quiet, save
 
 import jaxacts
 
@@ -78,25 +78,36 @@ def measure(name: str, length: int, dtype: str, size: int = SIZE, repetitions: i
     return row
 
 
-def shown(rows: Iterable[dict[str, Any]]) -> Table:
-    table = Table("function", "dtype", "length", "forward", "both", title="ns an element (ratio to the peer)")
+def shown(rows: Iterable[dict[str, Any]], title: str = "") -> Table:
+    head = f"ns an element (ratio to the peer) {title}"
+    table = Table("function", "dtype", "length", "forward", "both", title=head)
     for row in rows:
         cells = (f"{row[way]['ours']:.2f} ({row[way]['ratio']:.2f})" for way in ("forward", "both"))
         table.add_row(row["function"], row["dtype"], str(row["length"]), *cells)
     return table
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", help=f"{', '.join(PEERS)}; all by default")
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--noisy", action="store_true", help="use all cores and fresh memory")
     parser.add_argument("--output", type=Path, help="where the JSON goes")
-    options = parser.parse_intermixed_args()
-    todo = [(name, length, options.dtype) for name in options.names or PEERS for length in LENGTHS]
-    rows = [measure(*each) for each in track(todo, "rows", console=Console(stderr=True))]
-    Console().print(shown(rows))
-    if options.output:
-        save(options.output, {"machine": machine(), "rows": rows})
+    parser.add_argument("--title", choices=INSTRUCTION_SETS, help=argparse.SUPPRESS)  # given to the child processes
+    options = parser.parse_intermixed_args(argv)
+    if options.title:
+        if not options.noisy:
+            quiet()
+        todo = [(name, length, options.dtype) for name in options.names or PEERS for length in LENGTHS]
+        rows = [measure(*each) for each in track(todo, options.title, console=Console(stderr=True))]
+        save(options.output, {"rows": rows})
+        return
+    given = [*options.names, "--dtype", options.dtype, *(["--noisy"] if options.noisy else [])]
+    sets = {title: in_child(__file__, title, given) for title in instruction_sets()}
+    for title, found in sets.items():
+        Console().print(shown(found["rows"], title))
+    if options.output or not given[2:]:
+        save(options.output or MEASURED / "rows.json", {"machine": machine(), "instruction_sets": sets})
 
 
 if __name__ == "__main__":

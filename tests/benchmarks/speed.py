@@ -14,12 +14,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
-import os
-import platform
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,11 +27,22 @@ from peers import Pair, pairs
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from timing import MEASURED, geometric_mean, machine, paired, paired_stages, quiet, save, stages
+from timing import (
+    INSTRUCTION_SETS,
+    MEASURED,
+    geometric_mean,
+    in_child,
+    instruction_sets,
+    machine,
+    paired,
+    paired_stages,
+    quiet,
+    save,
+    stages,
+)
 
 import jaxacts
 
-INSTRUCTION_SETS = {"default": "", "AVX2": "--xla_cpu_max_isa=AVX2"}
 WAYS = ("forward", "both", "stored")
 MOST = {"float32": (0.8, 0.95), "bfloat16": (0.6, 0.7), "float16": (0.7, 0.8)}
 """The bars for the geometric means at 2^20 elements, forward and both."""
@@ -148,22 +153,6 @@ def measure(names: Sequence[str], settings: Settings, title: str) -> dict[str, A
     return {"rows": rows, "summaries": summaries(rows), "eager": calls, "layers": settings.layers, "compiled": compiled}
 
 
-def in_child(title: str, arguments: Iterable[str]) -> dict[str, Any]:
-    """What :func:`measure` finds in a process of its own, with the flags of this instruction set."""
-    flags = f"{os.environ.get('XLA_FLAGS', '')} {INSTRUCTION_SETS[title]}".strip()
-    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "measured.json"
-        command = [sys.executable, __file__, *arguments, "--title", title, "--output", str(path)]
-        subprocess.run(command, env=environment, check=True)
-        return json.loads(path.read_text())
-
-
-def instruction_sets() -> list[str]:
-    """Those that this processor can be asked for."""
-    return list(INSTRUCTION_SETS) if platform.machine().lower() in ("x86_64", "amd64") else ["default"]
-
-
 def shown(measured: dict[str, Any]) -> list[Table]:
     """Functions, means, eager calls and compilation, both instruction sets side by side."""
     sets = measured["instruction_sets"]
@@ -230,7 +219,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     flags = [f"--{name}" for name in ("quick", "tiny", "noisy") if getattr(options, name)]
     measured = {
         "machine": machine(),
-        "instruction_sets": {title: in_child(title, [*options.names, *flags]) for title in instruction_sets()},
+        "instruction_sets": {
+            title: in_child(__file__, title, [*options.names, *flags]) for title in instruction_sets()
+        },
         "operations": operations.measure(options.names),
     }
     console = Console(width=max(150, Console().width))

@@ -8,7 +8,9 @@ import math
 import os
 import platform
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
@@ -20,6 +22,7 @@ import numpy as np
 
 MEASURED = Path(__file__).parents[2] / "docs" / "measured"
 LIBRARIES = ("ours", "jax.nn")
+INSTRUCTION_SETS = {"default": "", "AVX2": "--xla_cpu_max_isa=AVX2"}
 
 Run = Callable[[], Any]
 
@@ -103,3 +106,19 @@ def processor() -> str:
 
 def save(path: Path, measured: dict[str, Any]) -> None:
     path.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+
+
+def instruction_sets() -> list[str]:
+    """Those that this processor can be asked for."""
+    return list(INSTRUCTION_SETS) if platform.machine().lower() in ("x86_64", "amd64") else ["default"]
+
+
+def in_child(script: str, title: str, arguments: Iterable[str]) -> dict[str, Any]:
+    """What a script measures in a process of its own, with the flags of this instruction set."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {INSTRUCTION_SETS[title]}".strip()
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "measured.json"
+        command = [sys.executable, script, *arguments, "--title", title, "--output", str(path)]
+        subprocess.run(command, env=environment, check=True)
+        return json.loads(path.read_text())
