@@ -24,8 +24,8 @@ SECOND = 16.0
 """The error allowed in the second derivative in float32."""
 DOUBLE = (4.0, 8.0)
 """The errors allowed in value and slope in float64."""
-WIDER = {"laplace": (5.0, 8.0)}
-"""The same of a tail that begins with the rounding of its argument."""
+WIDER = dict.fromkeys(("laplace", "lecun_tanh"), (5.0, 8.0))
+"""The same where the argument is rounded before the function begins."""
 LARGEST = (-1.837826, -1.236358, -1.009995e-4, -3.25056, -6.570323, -6.735036e-6, -1.51811, -15.98464, -0.1116873)
 LARGEST += (-5.0930762, -3.7910721, -8208.6143, -1.2695451, 0.19889635, 5.5384436, -1.8235048, -5.194787, -1.7148209)
 LARGEST += (-4.883407e-4, -3.449918e-4, -1.947512e-3, 0.1121947, 0.05302408, -7.830843, -1.1523885, 2.6363564)
