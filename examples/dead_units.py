@@ -28,8 +28,8 @@ def trials(width: int) -> dict[str, Trial]:
 def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     options = lab.options_of("dead_units", __doc__, arguments)
     fits = lab.run(trials(options.width), lab.standardized_digits(), options)
-    unit = Trial(Net((options.width,) * 3), optax.adam(1e-2))
-    fits |= lab.run({"adam 0.01, pixels from 0 to 1": unit}, lab.digits(), options)
+    trial = Trial(Net((options.width,) * 3), optax.adam(1e-2))
+    fits |= lab.run({"adam 0.01, pixels from 0 to 1": trial}, lab.digits(), options)
     rows = []
     for name, of_name in fits.items():
         dead = lab.shares(of_name, "dead")

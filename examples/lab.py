@@ -71,7 +71,7 @@ def digits() -> Data:
 
 
 def standardized_digits() -> Data:
-    """The same, each pixel with mean 0 and variance 1 over the training digits; pixels that never change are 0."""
+    """The digits of :func:`digits`, each pixel with mean 0 and variance 1 over those to train; constant ones are 0."""
     data = digits()
     mean, std = data.x.mean(0), data.x.std(0)
     std = jnp.where(std == 0, 1, std)

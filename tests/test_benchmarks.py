@@ -55,12 +55,12 @@ def test_rows_of_functions_over_an_axis(name: str) -> None:
     assert jax.eval_shape(rows.PEERS[name][1], jnp.ones((2, 4))).shape == (2, 4)
 
 
-def test_rows_are_shown_for_each_instruction_set(tmp_path: Path, documentation: ModuleType) -> None:
-    row = rows.measure("softmax", 64, "float32", 2**8, 1)
-    sets = {"default": {"rows": [row]}, "AVX2": {"rows": [row]}}
-    (tmp_path / "rows.json").write_text(json.dumps({"machine": {}, "instruction_sets": sets}))
+@pytest.mark.slow
+def test_rows_with_each_instruction_set(tmp_path: Path, documentation: ModuleType) -> None:
+    rows.main(["softmax", "--tiny", "--noisy", "--output", str(tmp_path / "rows.json")])
+    assert list(written(tmp_path / "rows.json")["instruction_sets"]) == timing.instruction_sets()
     assert "| softmax | 64 | " in documentation.rows(tmp_path)
-    assert "default / AVX2" in documentation.rows(tmp_path)
+    assert " / ".join(timing.instruction_sets()) in documentation.rows(tmp_path)
 
 
 def test_pairs_are_jaxacts_and_jax_nn() -> None:

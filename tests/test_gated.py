@@ -118,8 +118,9 @@ def test_a_closed_gate_passes_nothing(name: str) -> None:
     gate, value = jnp.array([-inf, -inf, 0.0, 2.0, inf]), jnp.array([inf, 1.0, -inf, inf, -2.0])
     np.testing.assert_array_equal(UNITS[name](gate, value), [0, 0, 0, inf, -inf])
     assert jnp.isfinite(jnp.stack(jax.vjp(UNITS[name], gate, value)[1](jnp.ones(5)))[:, :3]).all()
-    nan = jnp.array([jnp.nan, 1.0])
-    assert jnp.isnan(UNITS[name](nan, nan[::-1])).all()
+    nan = jnp.full(5, jnp.nan)
+    for pair in ((nan, value), (jnp.array([1.0, 0.0, -0.0, -200.0, -inf]), nan)):
+        assert jnp.isnan(UNITS[name](*pair)).all()
 
 
 def test_swiglu_keeps_its_digits_where_silu_has_none() -> None:

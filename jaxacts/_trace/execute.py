@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxacts._trace.graph import Graph, Path, called
-from jaxacts._trace.replay import bound, scanned
+from jaxacts._trace.replay import bind, run_scan
 from jaxacts._trace.sites import Site, over_layers
 
 __all__ = ["Moment", "Reduce", "Runner"]
@@ -88,7 +88,7 @@ class Runner:
                     results, more = self._call((*path, index), eqn, operands, nudges)
                     found |= more
                 else:
-                    results = bound(eqn, operands)
+                    results = bind(eqn, operands)
             write(eqn.outvars, results)
         for site in sites:
             before = None if site.before is None else jax.lax.stop_gradient(values[site.before])
@@ -107,7 +107,7 @@ class Runner:
         if eqn.primitive.name in _CUSTOM:
             # The call keeps its own derivative; what is inside is computed beside it, which the compiler merges.
             _, found = self._run(path, jaxpr, consts, [jax.lax.stop_gradient(x) for x in operands], {})
-            return bound(eqn, operands), found
+            return bind(eqn, operands), found
         if eqn.primitive.name in _REMAT:
 
             def again(*operands: Any) -> tuple[list[Any], Found]:
@@ -126,7 +126,7 @@ class Runner:
         def step(inputs: list[Any], nudged: Any) -> tuple[list[Any], Found]:
             return self._run(path, body.jaxpr, body.consts, inputs, nudged)
 
-        results, found = scanned(eqn, operands, step, {name: nudge for name, nudge in nudges.items() if name in here})
+        results, found = run_scan(eqn, operands, step, {name: nudge for name, nudge in nudges.items() if name in here})
         if not over_layers(self.graph, path):
             found = jax.tree.map(lambda x: x.sum(0), found)
         return results, found
@@ -148,7 +148,7 @@ def _slope(jaxpr: Any, site: Site, values: Mapping[Any, Any]) -> Callable[[], Ar
                 # What does not come from the input has its value already.
                 if any(not hasattr(v, "val") and v in known for v in eqn.invars):
                     operands = [v.val if hasattr(v, "val") else known.get(v, values.get(v)) for v in eqn.invars]
-                    known.update(zip(eqn.outvars, bound(eqn, operands), strict=True))
+                    known.update(zip(eqn.outvars, bind(eqn, operands), strict=True))
             return known[site.after]
 
         before = jax.lax.stop_gradient(values[site.before])

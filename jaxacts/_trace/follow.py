@@ -51,7 +51,7 @@ class Trail:
         """The signal as a function of z."""
 
         def apply(z: Array) -> Array:
-            x = z.astype(jnp.float32)  # whose bits the exponentials of this package are made of
+            x = z.astype(jnp.float32)  # the exponentials of this package work on its bits
             return jnp.broadcast_to(self._evaluate(signal.expr, {self.base(signal): x}, x), z.shape).astype(z.dtype)
 
         return apply

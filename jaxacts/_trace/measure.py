@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxacts._trace.graph import PRODUCTS, Graph, Use, called
-from jaxacts._trace.replay import bound, scanned
+from jaxacts._trace.replay import bind, run_scan
 
 __all__ = ["measured"]
 
@@ -58,7 +58,7 @@ class _Taps:
                 outputs, more = self._scan(eqn, operands)
                 taps |= more
             else:
-                outputs = bound(eqn, operands)
+                outputs = bind(eqn, operands)
             if name in PRODUCTS:
                 for columns in self.wanted.get(self.number, ()):
                     taps[self.number, columns] = _mean_and_square(outputs[0], columns)
@@ -73,7 +73,7 @@ class _Taps:
             self.number = start  # a scan may trace its body more than once
             return self.run(body.jaxpr, body.consts, inputs)
 
-        return scanned(eqn, operands, step)
+        return run_scan(eqn, operands, step)
 
 
 def _mean_and_square(x: Array, columns: tuple[int, int] | None) -> tuple[Array, Array]:

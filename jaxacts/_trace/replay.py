@@ -7,10 +7,10 @@ from typing import Any
 
 import jax
 
-__all__ = ["bound", "scanned"]
+__all__ = ["bind", "run_scan"]
 
 
-def bound(eqn: Any, operands: Sequence[Any]) -> Sequence[Any]:
+def bind(eqn: Any, operands: Sequence[Any]) -> Sequence[Any]:
     """The results of an equation for these operands."""
     given = eqn.primitive.get_bind_params(eqn.params)
     # Before jax 0.10 the functions of a custom derivative come apart from the other parameters.
@@ -19,10 +19,10 @@ def bound(eqn: Any, operands: Sequence[Any]) -> Sequence[Any]:
     return results if eqn.primitive.multiple_results else [results]
 
 
-def scanned(
+def run_scan(
     eqn: Any, operands: Sequence[Any], body: Callable[[list[Any], Any], tuple[list[Any], Any]], along: Any = None
 ) -> tuple[list[Any], Any]:
-    """The results of a scan whose body gives something beside its own results, and that for all steps.
+    """The results of a scan, and what ``body`` returns beside its own results, stacked over the steps.
 
     ``body`` takes the inputs of the scan's own body and the step's part of ``along``.
     """

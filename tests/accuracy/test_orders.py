@@ -7,25 +7,26 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import Array
-from rounding import FLOAT8, spacing
+from rounding import FLOAT8, NARROW, spacing
 from subjects import SUBJECTS, forward, second
 
 import jaxacts
 
 CURVED = [n for n, s in SUBJECTS.items() if not s.entry.knots(**s.arguments) and s.name != "identity"]
-DTYPES = ("bfloat16", "float16", "float8_e4m3fn", "float8_e5m2")
+SOME = ("bfloat16", "float16", "float8_e4m3fn", "float8_e5m2")
 
 
+@pytest.mark.parametrize("dtypes", [SOME, pytest.param(NARROW, marks=pytest.mark.slow)], ids=["some", "all"])
 @pytest.mark.parametrize("label", CURVED)
-def test_below_32_bits_they_are_those_of_float32(label: str) -> None:
-    f, xs = SUBJECTS[label].ours, [np.linspace(-6.5, 6.5, 105).astype(np.dtype(dtype)) for dtype in DTYPES]
+def test_below_32_bits_they_are_those_of_float32(label: str, dtypes: tuple[str, ...]) -> None:
+    f, xs = SUBJECTS[label].ours, [np.linspace(-6.5, 6.5, 105).astype(np.dtype(dtype)) for dtype in dtypes]
 
     def second_and_third(x: Array) -> tuple[Array, Array]:
         return jax.jvp(lambda x: second(f, x), (x,), (jnp.ones_like(x),))
 
     wide = jax.jit(second_and_third)(np.float32(xs))
     for i, (dtype, narrow) in enumerate(
-        zip(DTYPES, jax.jit(lambda xs: list(map(second_and_third, xs)))(xs), strict=True)
+        zip(dtypes, jax.jit(lambda xs: list(map(second_and_third, xs)))(xs), strict=True)
     ):
         eps = float(jnp.finfo(dtype).eps)
         for got, expected in zip(narrow, wide, strict=True):

@@ -17,6 +17,7 @@ from rounding import FLOAT8, NARROW, comparable, every_input, rounded, spacing, 
 from subjects import SUBJECTS, Subject, backward, by, forward
 from verified import digest, recorded
 
+from jaxacts._contract.accuracy import largest_term
 from jaxacts._contract.exact import Exact, Reals
 from jaxacts._core.rounding import partial_key
 
@@ -85,18 +86,17 @@ def results(subject: Subject, dtypes: tuple[str, ...]) -> dict[tuple[str, str, s
     return jax.jit(ways)([jnp.asarray(every_input(dtype)) for dtype in dtypes])
 
 
+JUDGES = (rounding, misrounded, _exact, largest_term, Subject.exact, Subject.floor, Subject._formula)
+
+
 def digest_of(subject: Subject, found: Mapping[tuple[str, str, str], jax.Array]) -> str:
     """A digest of these results, and of what decides whether they are right."""
-    judges = [
-        inspect.getsource(rounding),
-        inspect.getsource(misrounded),
-        repr((subject.kinks, NEAR_TIES, sorted(OVERFLOWS))),
-    ]
+    judges = [*map(inspect.getsource, JUDGES), repr((subject.kinks, NEAR_TIES, sorted(OVERFLOWS)))]
     bits = {key: comparable(got, every_input(key[-1]).astype(np.float64)) for key, got in found.items()}
     return digest("\n".join([subject.about, *judges]), bits)
 
 
-@pytest.mark.parametrize("anew", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("anew", [False, pytest.param(True, id="anew", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("label", SUBJECTS)
 def test_every_input_is_rounded_correctly(label: str, anew: bool) -> None:
     subject = SUBJECTS[label]
@@ -115,7 +115,8 @@ def test_every_input_is_rounded_correctly(label: str, anew: bool) -> None:
 @pytest.mark.parametrize("isa", ["AVX", "AVX2"])
 def test_with_other_instructions(isa: str) -> None:
     """AVX has no fused multiply-add. On processors without it XLA takes what there is."""
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", __file__, "-k", "every_input"]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    command += [__file__, "-m", "slow", "-k", "anew"]
     environment = {**os.environ, "XLA_FLAGS": f"--xla_cpu_max_isa={isa}"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
@@ -142,6 +143,30 @@ def test_a_wrong_rounding_is_seen() -> None:
         wide = x.astype(np.float64)
     got = np.asarray(jax.nn.selu(x)).astype(np.float64)
     assert wrong(got, _exact(SUBJECTS["selu"], "value", wide), wide, "bfloat16").sum() > 1000
+
+
+def test_another_bit_is_not_recorded() -> None:
+    subject = SUBJECTS["hard_tanh"]
+    found = results(subject, ("bfloat16",))
+    right = digest_of(subject, found)
+    x = every_input("bfloat16")
+    for at in (1.5, -0.375, 2.0**-100):
+        (place,) = np.flatnonzero(x.astype(np.float64) == at)
+        for key, y in found.items():
+            bits = np.asarray(y).copy()
+            bits.view(np.uint16)[place] ^= 1 if bits[place] else 0x100  # 2⁻¹²⁵ for 0
+            assert digest_of(subject, {**found, key: jnp.asarray(bits)}) != right
+    value, slope = ("value", "", "bfloat16"), ("slope", "jvp", "bfloat16")
+    assert digest_of(subject, {**found, value: found[slope], slope: found[value]}) != right
+    assert digest_of(SUBJECTS["hard_sigmoid"], found) != right
+    assert digest_of(subject, found) == right
+
+
+def test_only_what_is_flushed_is_left_out_of_a_comparison() -> None:
+    x = np.array([1, 1, 1, 1, 2.0**-127, 0])
+    got = comparable(np.array([-0.0, -np.nan, 2.0**-126, 2.0**-125, 1, 1], jnp.bfloat16), x)
+    np.testing.assert_array_equal(got.view(np.int32)[:1], 0)
+    np.testing.assert_array_equal(got, [0, np.nan, 0, 2.0**-125, 0, 1])
 
 
 def test_a_tie_is_decided_by_the_low_word() -> None:

@@ -34,10 +34,12 @@ def _module() -> tuple[dict[str, ast.AST], dict[str, ast.AST]]:
                 definitions[name] = node
             case ast.AnnAssign(target=ast.Name(id="REFERENCES"), value=ast.Dict(keys=keys, values=values)):
                 entries = {k.value: v for k, v in zip(keys, values, strict=True) if isinstance(k, ast.Constant)}
-            case ast.Assign(targets=[ast.Name(id=name)]):
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
                 definitions[name] = node
-            case _:
+            case ast.Import() | ast.ImportFrom() | ast.Expr():
                 pass
+            case _:
+                raise NotImplementedError(f"line {node.lineno} of references.py: how does this define its names?")
     return definitions, entries
 
 

@@ -91,6 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", help=f"{', '.join(PEERS)}; all by default")
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--tiny", action="store_true", help="a few elements, to see that everything runs")
     parser.add_argument("--noisy", action="store_true", help="use all cores and fresh memory")
     parser.add_argument("--output", type=Path, help="where the JSON goes")
     parser.add_argument("--title", choices=INSTRUCTION_SETS, help=argparse.SUPPRESS)  # given to the child processes
@@ -98,15 +99,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.title:
         if not options.noisy:
             quiet()
-        todo = [(name, length, options.dtype) for name in options.names or PEERS for length in LENGTHS]
+        lengths, *others = ((64,), 2**8, 1) if options.tiny else (LENGTHS,)
+        todo = [(name, n, options.dtype, *others) for name in options.names or PEERS for n in lengths]
         rows = [measure(*each) for each in track(todo, options.title, console=Console(stderr=True))]
         save(options.output, {"rows": rows})
         return
-    given = [*options.names, "--dtype", options.dtype, *(["--noisy"] if options.noisy else [])]
+    flags = [f"--{name}" for name in ("tiny", "noisy") if getattr(options, name)]
+    given = [*options.names, "--dtype", options.dtype, *flags]
     sets = {title: in_child(__file__, title, given) for title in instruction_sets()}
     for title, found in sets.items():
         Console().print(shown(found["rows"], title))
-    if options.output or not given[2:]:
+    complete = not (options.names or flags) and options.dtype == "float32"
+    if options.output or complete:
         save(options.output or MEASURED / "rows.json", {"machine": machine(), "instruction_sets": sets})
 
 

@@ -12,8 +12,6 @@ from all_modules import KEY, NAMES, SHAPE, batch, in_linen, in_nnx
 from flax import linen as nn
 from flax import nnx
 
-pytestmark = pytest.mark.slow
-
 DEPTH = 3
 LIFTED: dict[str, Any] = {"variable_axes": {"params": 0, "batch_stats": 0}, "split_rngs": {"params": True}}
 
@@ -50,6 +48,7 @@ def losses(outputs):
     return sum(jnp.sum(jnp.sin(y)) for y in jax.tree.leaves(outputs))
 
 
+@pytest.mark.slow
 def test_linen_scan_and_remat():
     model, x = nn.scan(nn.remat(LinenBlock), **LIFTED, length=DEPTH)(), batch()
     variables = jax.jit(model.init)(KEY, x)
@@ -105,6 +104,7 @@ def nnx_block(blocks, index):
     return nnx.merge(graph, layer(state, index))
 
 
+@pytest.mark.slow
 def test_nnx_scan_and_remat():
     blocks, x = nnx_blocks(DEPTH), batch()
 

@@ -26,9 +26,9 @@ def _corrected(y: Array, low: Array) -> Array:
     return 1 - jnp.where(jnp.abs(y) < 2e3, jnp.sign(y) * low / 2, 0)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def swish_times(exactly: bool, x: Array, value: Array, beta: Array | None) -> Array:
-    """β is 1 for None. ``exactly`` makes good what rounding βx costs in the exponential."""
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def swish_times(exactly: bool, bounded: bool, x: Array, value: Array, beta: Array | None) -> Array:
+    """β is 1 for None. ``exactly`` makes good what rounding βx costs; a ``bounded`` value is not infinite."""
     x = jnp.maximum(x, float(jnp.finfo(x.dtype).min))
     y = x if beta is None else beta * x
     u, d, closing = _root(y, jnp.abs(y))
@@ -36,11 +36,11 @@ def swish_times(exactly: bool, x: Array, value: Array, beta: Array | None) -> Ar
         u = u * _corrected(y, two_prod(jnp.broadcast_to(beta, x.shape).astype(x.dtype), x)[1])
         closing = jnp.where(y < 0, u, 1)
     gate = x * closing / d
-    return jnp.where(gate == 0, 0, value * closing * gate)
+    return (value if bounded else jnp.where(gate == 0, finite(value), value)) * closing * gate
 
 
 @swish_times.defjvp
-def _(exactly: bool, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+def _(exactly: bool, bounded: bool, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
     x, value, beta = primals
     inside, v = finite(x), finite(value)
     y = jnp.clip(inside if beta is None else beta * inside, -1e4, 1e4)  # exp(-5e3) is 0 in float64 too
@@ -51,4 +51,4 @@ def _(exactly: bool, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tup
     if beta is not None:
         steep = inside * u / d
         terms += v * steep * steep * tangents[2]
-    return swish_times(exactly, *primals), terms
+    return swish_times(exactly, bounded, *primals), terms

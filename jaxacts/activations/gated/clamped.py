@@ -20,11 +20,11 @@ def _bounded(gate: Array, value: Array, limit: Array, offset: Array) -> tuple[Ar
 
 
 def _refined(gate: Array, value: Array, limit: Array, beta: Array, offset: Array) -> Array:
-    return swish_times(True, *_bounded(gate, value, limit, offset), beta)
+    return swish_times(True, True, *_bounded(gate, value, limit, offset), beta)
 
 
 def _plain(gate: Array, value: Array, limit: Array, beta: Array, offset: Array) -> Array:
-    return swish_times(False, *_bounded(gate, value, limit, offset), beta)
+    return swish_times(False, True, *_bounded(gate, value, limit, offset), beta)
 
 
 @activation(
@@ -74,10 +74,10 @@ def clamped_swiglu(
     Example:
         >>> import jax.numpy as jnp, jaxacts
         >>> gate, value = jnp.array([-50.0, 100.0]), jnp.array([1.0, 100.0])
-        >>> jaxacts.clamped_swiglu(gate, value).round(3)
-        Array([ 0., 56.], dtype=float32)
-        >>> jaxacts.clamped_swiglu(gate, value, limit=10, beta=1, offset=0).round(3)
-        Array([ 0.   , 99.995], dtype=float32)
+        >>> [round(y, 3) for y in jaxacts.clamped_swiglu(gate, value).tolist()]
+        [-0.0, 56.0]
+        >>> [round(y, 3) for y in jaxacts.clamped_swiglu(gate, value, limit=10, beta=1, offset=0).tolist()]
+        [-0.0, 99.995]
 
     References:
         OpenAI 2025, "gpt-oss-120b & gpt-oss-20b model card", https://arxiv.org/abs/2508.10925

@@ -17,7 +17,7 @@ __all__ = ["bilinear", "geglu", "reglu", "swiglu"]
 
 
 def _swiglu(gate: Array, value: Array) -> Array:
-    return swish_times(False, gate, value, None)
+    return swish_times(False, False, gate, value, None)
 
 
 def _bilinear(gate: Array, value: Array) -> Array:
@@ -98,8 +98,8 @@ def geglu(
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
-        >>> jaxacts.geglu(jnp.array([1.0, 0.0]), jnp.array([10.0, 10.0])).round(4)
-        Array([8.412, 0.   ], dtype=float32)
+        >>> [round(y, 4) for y in jaxacts.geglu(jnp.array([1.0, 0.0]), jnp.array([10.0, 10.0])).tolist()]
+        [8.4119, 0.0]
 
     References:
         Shazeer 2020, "GLU variants improve transformer", https://arxiv.org/abs/2002.05202

@@ -119,8 +119,9 @@ def poly_norm(
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
-        >>> jaxacts.poly_norm(jnp.array([3.0, -3.0]), weight=jnp.array([0.5, 0.25, 1.0])).round(4)
-        Array([ 1.75, -1.25], dtype=float32)
+        >>> y = jaxacts.poly_norm(jnp.array([3.0, -3.0]), weight=jnp.array([0.5, 0.25, 1.0]))
+        >>> [round(v, 4) for v in y.tolist()]
+        [1.75, -1.25]
 
     References:
         Zhuo et al. 2024, "Polynomial composition activations: unleashing the dynamics of large language models",

@@ -53,9 +53,9 @@ def softmax(
         >>> import jax.numpy as jnp, jaxacts
         >>> jaxacts.softmax(jnp.array([0.0, 0.0, 100.0]), where=jnp.array([True, True, False]))
         Array([0.5, 0.5, 0. ], dtype=float32)
-        >>> jaxacts.softmax(jnp.array([[0.0, 0.0], [0.0, -100.0]]), sink=0.0).round(4)
-        Array([[0.3333, 0.3333],
-               [0.5   , 0.    ]], dtype=float32)
+        >>> rows = jaxacts.softmax(jnp.array([[0.0, 0.0], [0.0, -100.0]]), sink=0.0)
+        >>> [[round(y, 4) for y in row] for row in rows.tolist()]
+        [[0.3333, 0.3333], [0.5, 0.0]]
 
     References:
         Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs",

@@ -14,7 +14,7 @@ from jaxacts._core import Facts, Line, activation
 from jaxacts._kernels import tanh as _tanh
 from jaxacts._kernels.arithmetic.coefficients import SERF_ROOT, TANH_EXP_ROOT
 from jaxacts._kernels.arithmetic.double_word import split
-from jaxacts._kernels.arithmetic.elementary import derivative, magnitude
+from jaxacts._kernels.arithmetic.elementary import derivative, erf, magnitude
 from jaxacts._kernels.arithmetic.exponential import exp_words
 from jaxacts._kernels.arithmetic.polynomial import about_root
 from jaxacts.activations._logistic import root_exp, sigmoid, tanh_slope
@@ -119,15 +119,25 @@ def _serf_tail(x: Array) -> float:
     return -38.0 if x.dtype == jnp.float64 else _SERF_TAIL
 
 
-@derivative(lambda x: _serf_curvature(x))
-def _serf_slope(x: Array) -> Array:
+def _serf(erf: Callable[[Array], Array], x: Array) -> Array:
+    x = jnp.maximum(x, -1e3)
+    u = jnp.exp(x / 2)
+    return jnp.where(x < _serf_tail(x), _DENSITY * x * u * u, x * erf(jnp.log1p(u * u)))
+
+
+def _serf_steepness(erf: Callable[[Array], Array], x: Array) -> Array:
     """erf(s) + x·erf'(s)·σ(x) with s = softplus(x)."""
     x = jnp.clip(x, -1e3, 40)  # the slope is 1 long before
     u = jnp.exp(x / 2)
     m = u * u
     s = jnp.log1p(m)
-    near = jax.lax.erf(s) + x * m * (_DENSITY * jnp.exp(-s - s * s))  # σ(x) is m·exp(-s)
+    near = erf(s) + x * m * (_DENSITY * jnp.exp(-s - s * s))  # σ(x) is m·exp(-s)
     return jnp.where(x < _serf_tail(x), u * (_DENSITY * (1 + x)) * u, near)
+
+
+@derivative(lambda x: _serf_curvature(x))
+def _serf_slope(x: Array) -> Array:
+    return _serf_steepness(jax.lax.erf, x)
 
 
 def _serf_curvature(x: Array) -> Array:
@@ -146,12 +156,12 @@ def _serf_curvature(x: Array) -> Array:
 
 @derivative(_serf_curvature)
 def _serf_slope_about_root(x: Array) -> Array:
-    return jnp.where(x > 10, 1, about_root(x, SERF_ROOT, _serf_slope(x)))
+    return about_root(x, SERF_ROOT, _serf_steepness(erf, x))
 
 
 @activation(
     slope=_serf_slope,
-    refined={"slope": _serf_slope_about_root},
+    refined={"value": partial(_serf, erf), "slope": _serf_slope_about_root},
     facts=Facts(image=(-0.348437458759606420, inf), left=Line(0, 0), right=Line(1, 0), lipschitz=1.08612544145099715),
 )
 def serf(x: Array) -> Array:
@@ -183,6 +193,4 @@ def serf(x: Array) -> Array:
         Nag et al. 2021, "SERF: towards better training of deep neural networks using log-softplus error activation
         function", https://arxiv.org/abs/2108.09598
     """
-    x = jnp.maximum(x, -1e3)
-    u = jnp.exp(x / 2)
-    return jnp.where(x < _serf_tail(x), _DENSITY * x * u * u, x * jax.lax.erf(jnp.log1p(u * u)))
+    return _serf(jax.lax.erf, x)
