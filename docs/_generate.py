@@ -297,7 +297,21 @@ def _frelu():
     return one, "of one pixel among zeros, with 1/4 in the middle of the kernel"
 
 
-SLICES = {"apl": _apl, "crelu": _crelu, "frelu": _frelu, "glu": _glu, "maxout": _maxout, "rrelu": _rrelu}
+def _gaussian_topk():
+    others = jnp.linspace(-2.0, 2.0, 31)
+    first = _plot(lambda x: jaxacts.gaussian_topk(jnp.append(x, others))[0])
+    return first, "first element, as the first input moves and 31 others stay between −2 and 2"
+
+
+SLICES = {
+    "apl": _apl,
+    "crelu": _crelu,
+    "frelu": _frelu,
+    "gaussian_topk": _gaussian_topk,
+    "glu": _glu,
+    "maxout": _maxout,
+    "rrelu": _rrelu,
+}
 """Functions that are not of one number have no curve; these say which one to show instead, and how to call it."""
 
 
