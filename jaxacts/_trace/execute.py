@@ -114,7 +114,7 @@ class Runner:
                 return self._run(path, jaxpr, consts, operands, nudges)
 
             policy, prevent_cse = eqn.params["policy"], eqn.params["prevent_cse"]
-            return jax.checkpoint(again, policy=policy, prevent_cse=prevent_cse)(*operands)  # pyright: ignore[reportPrivateImportUsage]
+            return jax.checkpoint(again, policy=policy, prevent_cse=prevent_cse)(*operands)  # pyright: ignore[reportPrivateImportUsage] (public in jax)
         return self._run(path, jaxpr, consts, operands, nudges)
 
     def _scan(

@@ -136,7 +136,7 @@ def opened(kind: Kind, variables: Any) -> tuple[list[str], list[Any], Callable[[
 
 
 def _role(path: tuple[Any, ...], leaf: Any) -> str:
-    """Whether it is a variable (or random key), data, or no array."""
+    """Whether it is a variable (or random key), data, or not an array."""
     if not isinstance(leaf, Array | np.ndarray | np.generic | jax.ShapeDtypeStruct | Tracer):
         return "static"
     if path[0].idx == 0 or jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):

@@ -28,11 +28,11 @@ def _corrected(y: Array, low: Array) -> Array:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def swish_times(exactly: bool, bounded: bool, x: Array, value: Array, beta: Array | None) -> Array:
-    """β is 1 for None. ``exactly`` makes good what rounding βx costs; a ``bounded`` value is not infinite."""
+    """β is 1 for None. ``exactly`` corrects the rounding of βx; a ``bounded`` value is not infinite."""
     x = jnp.maximum(x, float(jnp.finfo(x.dtype).min))
     y = x if beta is None else beta * x
     u, d, closing = _root(y, jnp.abs(y))
-    if exactly and beta is not None:
+    if exactly:
         u = u * _corrected(y, two_prod(jnp.broadcast_to(beta, x.shape).astype(x.dtype), x)[1])
         closing = jnp.where(y < 0, u, 1)
     gate = x * closing / d
