@@ -71,7 +71,7 @@ def test_worked_example(tmp_path: Path) -> None:
     for diff in _blocks(page, "diff"):
         _apply(diff, tmp_path)
     _command(page, "python tests/tools", tmp_path)
-    assert "'arsinh'" in (tmp_path / "jaxacts" / "_core" / "rounding_table.py").read_text(encoding="utf-8")
+    assert "'arsinh'" in (tmp_path / "jaxacts" / "_core" / "rounding" / "table.py").read_text(encoding="utf-8")
     passed = _command(page, "pytest tests/", tmp_path)
     assert (found := re.search(r"(\d+) passed", passed))
     assert int(found[1]) > 20

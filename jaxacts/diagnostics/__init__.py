@@ -16,11 +16,18 @@ import the catalogue, ``jaxacts._trace`` and the initializers. Tables in colour 
 from __future__ import annotations
 
 from jaxacts.diagnostics import plots as plots
-from jaxacts.diagnostics._flow import FlowReport, FrozenReport, FrozenUnits, LayerFlow, frozen_units, gradient_flow
-from jaxacts.diagnostics._initial import InitialReport, LayerStart, at_init
-from jaxacts.diagnostics._propagation import Depth, PropagationReport, propagation
 from jaxacts.diagnostics._recycle import Recycled, recycle
 from jaxacts.diagnostics._report import HealthReport, LayerHealth, report
+from jaxacts.diagnostics._signals.flow import (
+    FlowReport,
+    FrozenReport,
+    FrozenUnits,
+    LayerFlow,
+    frozen_units,
+    gradient_flow,
+)
+from jaxacts.diagnostics._signals.initial import InitialReport, LayerStart, at_init
+from jaxacts.diagnostics._signals.propagation import Depth, PropagationReport, propagation
 from jaxacts.diagnostics._state import Layer, State, UnitSums, merge
 from jaxacts.diagnostics._watch import Watch, tap, watch
 

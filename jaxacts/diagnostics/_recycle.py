@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from jaxacts._trace.sites import Site
+from jaxacts._trace.units.sites import Site
 from jaxacts.diagnostics._models import path_of
 from jaxacts.diagnostics._report import dormant_units
 from jaxacts.diagnostics._state import State

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxacts._trace.execute import Moment
-from jaxacts._trace.sites import Site
+from jaxacts._trace.units.execute import Moment
+from jaxacts._trace.units.sites import Site
 from jaxacts.lookup import catalogue
 
 __all__ = ["Saturation", "saturation_of"]

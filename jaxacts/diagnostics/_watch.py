@@ -14,10 +14,10 @@ from jax import Array
 from jax.ad_checkpoint import checkpoint_name
 from jax.core import Tracer
 
-from jaxacts._trace.execute import Moment, Runner
 from jaxacts._trace.graph import Graph, graph_of
-from jaxacts._trace.links import Links, links_of
-from jaxacts._trace.sites import TAP, Site, Sites, sites_of
+from jaxacts._trace.units.execute import Moment, Runner
+from jaxacts._trace.units.links import Links, links_of
+from jaxacts._trace.units.sites import TAP, Site, Sites, sites_of
 from jaxacts.diagnostics._models import Call, call_of, kind_of, opened, shapes_of
 from jaxacts.diagnostics._saturation import saturation_of
 from jaxacts.diagnostics._state import Layer, State, UnitSums

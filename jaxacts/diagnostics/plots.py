@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxacts.diagnostics._initial import InitialReport
-from jaxacts.diagnostics._propagation import PropagationReport
 from jaxacts.diagnostics._report import HealthReport
+from jaxacts.diagnostics._signals.initial import InitialReport
+from jaxacts.diagnostics._signals.propagation import PropagationReport
 from jaxacts.diagnostics._state import State, UnitSums
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from make_coefficients import (
     tanh_exp_gate,
 )
 
-from jaxacts._kernels import gelu, gelu_tanh
 from jaxacts._kernels.arithmetic import coefficients
 from jaxacts._kernels.arithmetic.polynomial import Series
+from jaxacts._kernels.self_gated import gelu, gelu_tanh
 
 BOUNDS = {
     "GELU_TAIL_64": 0.6,

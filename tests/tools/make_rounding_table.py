@@ -1,4 +1,4 @@
-"""Write ``jaxacts/_core/rounding_table.py``: ``python tests/tools/make_rounding_table.py [--only NAME]...``.
+"""Write ``jaxacts/_core/rounding/table.py``: ``python tests/tools/make_rounding_table.py [--only NAME]...``.
 
 For every elementwise activation, or those named by ``--only``, it looks at all inputs of 8 and 16 bits, and lists
 those whose value, slope or derivative by a parameter comes out wrong. It does so with each instruction set in a process
@@ -25,7 +25,7 @@ from rounding import NARROW, rounded, spacing
 from subjects import SUBJECTS
 from test_rounding import misrounded, results
 
-from jaxacts._core import rounding_table
+from jaxacts._core.rounding import table as rounding_table
 
 HEAD = '''"""Written by ``tests/tools/make_rounding_table.py``: inputs whose result float32 rounds to the wrong side.
 

@@ -9,8 +9,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, Pieces, activation
-from jaxacts._kernels import elu as _elu
 from jaxacts._kernels.arithmetic.elementary import finite, negative_part
+from jaxacts._kernels.exponentials import elu as _elu
 
 __all__ = ["celu", "elu", "selu"]
 

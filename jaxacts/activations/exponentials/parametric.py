@@ -11,7 +11,6 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, Pieces, activation
-from jaxacts._kernels import pelu as _pelu
 from jaxacts._kernels.arithmetic.elementary import (
     expm1,
     negative_part,
@@ -19,6 +18,7 @@ from jaxacts._kernels.arithmetic.elementary import (
     quotient_factors,
     square_times,
 )
+from jaxacts._kernels.exponentials import pelu as _pelu
 
 __all__ = ["mpelu", "pelu"]
 

@@ -10,10 +10,10 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation
-from jaxacts._kernels import softplus as _softplus
-from jaxacts._kernels import squareplus as _squareplus
 from jaxacts._kernels.arithmetic.double_word import two_words
 from jaxacts._kernels.arithmetic.elementary import derivative
+from jaxacts._kernels.exponentials import softplus as _softplus
+from jaxacts._kernels.exponentials import squareplus as _squareplus
 from jaxacts.activations._logistic import sigmoid
 
 __all__ = ["softplus", "sqrt_softplus", "squareplus"]

@@ -32,7 +32,7 @@ def swish_times(exactly: bool, bounded: bool, x: Array, value: Array, beta: Arra
     x = jnp.maximum(x, float(jnp.finfo(x.dtype).min))
     y = x if beta is None else beta * x
     u, d, closing = _root(y, jnp.abs(y))
-    if exactly:
+    if exactly and beta is not None:
         u = u * _corrected(y, two_prod(jnp.broadcast_to(beta, x.shape).astype(x.dtype), x)[1])
         closing = jnp.where(y < 0, u, 1)
     gate = x * closing / d

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxacts._core import Facts, Line, activation, check_flag
-from jaxacts._kernels import gelu as _gelu
-from jaxacts._kernels import gelu_tanh as _gelu_tanh
+from jaxacts._kernels.self_gated import gelu as _gelu
+from jaxacts._kernels.self_gated import gelu_tanh as _gelu_tanh
 from jaxacts.activations.self_gated._gate import gated_slope, self_gated
 
 __all__ = ["gelu"]

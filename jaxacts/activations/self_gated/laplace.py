@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxacts._core import Facts, Line, activation
-from jaxacts._kernels import normal as _normal
 from jaxacts._kernels.arithmetic.elementary import derivative
+from jaxacts._kernels.self_gated import normal as _normal
 
 __all__ = ["laplace"]
 

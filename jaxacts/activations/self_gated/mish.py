@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxacts._core import Facts, Line, activation
-from jaxacts._kernels import mish as _mish
 from jaxacts._kernels.arithmetic.elementary import derivative
+from jaxacts._kernels.self_gated import mish as _mish
 from jaxacts.activations._logistic import root_exp
 from jaxacts.activations.self_gated._gate import lowest
 

@@ -9,10 +9,10 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation
-from jaxacts._kernels import quick_gelu as _quick_gelu
-from jaxacts._kernels import silu as _silu
-from jaxacts._kernels import swish as _swish
 from jaxacts._kernels.arithmetic.elementary import finite
+from jaxacts._kernels.self_gated import quick_gelu as _quick_gelu
+from jaxacts._kernels.self_gated import silu as _silu
+from jaxacts._kernels.self_gated import swish as _swish
 from jaxacts.activations._logistic import gated, root_of_slope
 from jaxacts.activations.self_gated._gate import (
     SILU_LEAST,

@@ -13,9 +13,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation
-from jaxacts._kernels import acon as _acon
-from jaxacts._kernels import normal as _normal
 from jaxacts._kernels.arithmetic.elementary import finite, magnitude
+from jaxacts._kernels.self_gated import acon as _acon
+from jaxacts._kernels.self_gated import normal as _normal
 from jaxacts.activations._logistic import root_of_slope
 from jaxacts.activations.self_gated._gate import SILU_LEAST, SILU_STEEPEST, times_silu_slope
 

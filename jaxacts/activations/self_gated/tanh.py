@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxacts._core import Facts, Line, activation
-from jaxacts._kernels import tanh as _tanh
 from jaxacts._kernels.arithmetic.coefficients import TANH_SHRINK_SHORT
 from jaxacts._kernels.arithmetic.elementary import derivative
 from jaxacts._kernels.arithmetic.polynomial import polynomial
+from jaxacts._kernels.sigmoids import tanh as _tanh
 from jaxacts.activations._logistic import tanh_slope
 
 __all__ = ["lisht", "tanh_shrink"]

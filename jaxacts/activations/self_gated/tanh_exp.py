@@ -11,12 +11,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxacts._core import Facts, Line, activation
-from jaxacts._kernels import tanh as _tanh
 from jaxacts._kernels.arithmetic.coefficients import SERF_ROOT, TANH_EXP_ROOT
 from jaxacts._kernels.arithmetic.double_word import split
 from jaxacts._kernels.arithmetic.elementary import derivative, erf, magnitude
 from jaxacts._kernels.arithmetic.exponential import exp_words
 from jaxacts._kernels.arithmetic.polynomial import about_root
+from jaxacts._kernels.sigmoids import tanh as _tanh
 from jaxacts.activations._logistic import root_exp, sigmoid, tanh_slope
 from jaxacts.activations.self_gated._gate import lowest
 

@@ -11,7 +11,7 @@ from jax import Array
 from jaxacts._core import Facts, Line, activation
 from jaxacts._kernels.arithmetic.elementary import derivative, finite
 from jaxacts._kernels.arithmetic.elementary import erf as _erf
-from jaxacts._kernels.gelu import density_ratio
+from jaxacts._kernels.self_gated.gelu import density_ratio
 
 __all__ = ["arctan", "erf"]
 

@@ -13,12 +13,12 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation
-from jaxacts._kernels import hyperbolic as _hyperbolic
 from jaxacts._kernels.arithmetic.elementary import derivative, erf, finite, gradient, product, square_times
 from jaxacts._kernels.arithmetic.polynomial import polynomial
-from jaxacts._kernels.erf import affine, bell_of_affine
-from jaxacts._kernels.gelu import density_ratio
-from jaxacts._kernels.tanh import tanh as _tanh
+from jaxacts._kernels.self_gated.gelu import density_ratio
+from jaxacts._kernels.sigmoids import hyperbolic as _hyperbolic
+from jaxacts._kernels.sigmoids.erf import affine, bell_of_affine
+from jaxacts._kernels.sigmoids.tanh import tanh as _tanh
 from jaxacts.activations._logistic import root_exp
 from jaxacts.activations.sigmoids.distribution import STEEPNESS, bell
 

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxacts._core import Facts, Line, activation
-from jaxacts._kernels import sigmoid as _sigmoid
-from jaxacts._kernels import softplus as _softplus
-from jaxacts._kernels import tanh as _tanh
 from jaxacts._kernels.arithmetic.elementary import derivative, magnitude
+from jaxacts._kernels.exponentials import softplus as _softplus
+from jaxacts._kernels.sigmoids import sigmoid as _sigmoid
+from jaxacts._kernels.sigmoids import tanh as _tanh
 from jaxacts.activations import _logistic as logistic
 from jaxacts.activations._logistic import sigmoid_slope, tanh_slope
 

@@ -7,10 +7,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from jaxacts._trace.follow import Signal, Trail, follow
 from jaxacts._trace.graph import PRODUCTS, Graph, Op, Use
+from jaxacts._trace.layers.follow import Signal, Trail, follow
+from jaxacts._trace.layers.recognize import recognized
 from jaxacts._trace.primitives import KEEPS_ELEMENTS, LOOPS
-from jaxacts._trace.recognize import recognized
 from jaxacts.initializers._theory.curve import curve_of
 from jaxacts.initializers._theory.gains import Convention, Criterion, gain_of, moments_of
 from jaxacts.lookup import catalogue

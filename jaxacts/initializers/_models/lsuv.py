@@ -15,7 +15,7 @@ from jax import Array
 
 from jaxacts._core.errors import unknown_name
 from jaxacts._trace.graph import Graph, Use, graph_of
-from jaxacts._trace.measure import measured
+from jaxacts._trace.layers.measure import measured
 from jaxacts.initializers import _checks
 from jaxacts.initializers._models.found import unused
 from jaxacts.initializers._models.models import Model, all_zero, folded, opened

@@ -12,7 +12,7 @@ from jax import Array
 
 from jaxacts._core.errors import unknown_name
 from jaxacts._trace.graph import Graph, graph_of
-from jaxacts._trace.measure import measured
+from jaxacts._trace.layers.measure import measured
 from jaxacts.initializers import _checks
 from jaxacts.initializers._fans.fans import KernelSpec
 from jaxacts.initializers._models.draw import (

@@ -1,0 +1,1 @@
+"""Refined forms of the sigmoids; erf takes the density from gelu."""

@@ -1,0 +1,135 @@
+"""Which activation an expression is: a name where its values are those of the catalogue, its formula otherwise."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from jaxacts._trace.layers.follow import Signal, Trail
+from jaxacts.lookup import catalogue
+
+__all__ = ["agrees", "recognized", "same"]
+
+Floats: TypeAlias = NDArray[np.float64]
+
+_GRID = np.linspace(-4.0, 4.0, 33)
+_COMMON = ("relu", "gelu", "silu", "tanh", "sigmoid")
+_INFIX = {
+    "add": " + {}",
+    "add_any": " + {}",
+    "sub": " - {}",
+    "mul": "·{}",
+    "div": "/{}",
+    "gt": " > {}",
+    "ge": " ≥ {}",
+    "lt": " < {}",
+    "le": " ≤ {}",
+    "eq": " = {}",
+    "ne": " ≠ {}",
+}
+_SAME = frozenset(["convert_element_type", "copy", "stop_gradient", "name"])
+_LONGEST = 60
+
+
+def recognized(trail: Trail, end: Signal) -> tuple[Callable[..., Any], str]:
+    """An activation of the catalogue that has these values, and so its digits; else the operations themselves."""
+    function = trail.function(end)
+    values = _table(function)
+    name = _named(values)
+    return (_known(name)[0], name) if name else (function, _formula(trail, end.expr))
+
+
+def same(f: Callable[..., Any] | float, g: Callable[..., Any] | float) -> bool:
+    """Whether two activations have the same values, or two gains are equal."""
+    if not (callable(f) and callable(g)):
+        return f == g
+    return bool(np.allclose(_table(f), _table(g), rtol=1e-4, atol=1e-4))
+
+
+def agrees(name: str, function: Callable[..., Any], tolerance: float) -> bool:
+    """Whether the function is this activation of the catalogue, up to a tolerance for rounded constants."""
+    entry = catalogue()[name]
+    return entry.elementwise and bool(np.allclose(_table(function), _known(name)[1], rtol=tolerance, atol=tolerance))
+
+
+def _table(function: Callable[..., Any]) -> Floats:
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        return np.asarray(jax.jit(function)(jnp.asarray(_GRID)), np.float64)
+
+
+@functools.cache
+def _known(name: str) -> tuple[Callable[..., Any], Floats]:
+    entry = catalogue()[name.removesuffix(" (exact)")]
+    arguments = entry.arguments() | ({"approximate": False} if name == "gelu (exact)" else {})
+    function = functools.partial(entry.function, **arguments)
+    return function, _table(function)
+
+
+def _named(values: Floats) -> str | None:
+    names = [name for name, entry in catalogue().items() if entry.elementwise and name != "identity"]
+    tried = dict.fromkeys([*_COMMON, "gelu (exact)", *names])
+    return next((n for n in tried if np.allclose(values, _known(n)[1], rtol=1e-4, atol=1e-4)), None)
+
+
+def _formula(trail: Trail, expr: int) -> str:
+    """The expression in z, or the name of the function that computes it where that is too long to read."""
+    text = _text(trail, expr)
+    scope = trail.graph.producer[expr].scope[len(trail.use.op.scope) :]
+    return text if len(text) <= _LONGEST else scope[0] if scope else f"{text[:_LONGEST]}…"
+
+
+def _text(trail: Trail, value: int) -> str:
+    state = trail.states.get(value)
+    if not isinstance(state, Signal):
+        number = trail.uniform(value)
+        return f"{number:.4g}" if np.issubdtype(np.asarray(number).dtype, np.number) else str(number)
+    if state.expr == trail.use.output:
+        return "z"
+    op = trail.graph.producer[state.expr]
+    if op.name in _SAME:
+        return _text(trail, op.inputs[0])
+    if not state.linear and (name := _called(trail, state)):
+        return name
+    parts = [_text(trail, v) for v in op.inputs]
+    if op.name in _INFIX:
+        first, second = (_grouped(p, " ") for p in parts)
+        return first + _INFIX[op.name].format(second)
+    if op.name == "select_n":
+        condition, otherwise, chosen = parts
+        return f"where({condition}, {chosen}, {otherwise})"
+    if op.name in ("integer_pow", "square"):
+        return f"{_grouped(parts[0], ' ·/')}^{op.params.get('y', 2)}"
+    return f"{op.name}({', '.join(parts)})"
+
+
+def _grouped(part: str, loose: str) -> str:
+    """In parentheses, where one of the ``loose`` signs stands outside of all."""
+    bare = part
+    while (shorter := re.sub(r"\([^()]*\)", "", bare)) != bare:
+        bare = shorter
+    return f"({part})" if any(sign in bare for sign in loose) else part
+
+
+def _called(trail: Trail, state: Signal) -> str | None:
+    """``relu(0.1·z)`` for an activation of the catalogue, by its values or, of a scaled z, by the name of the call."""
+    if name := _named(_table(trail.function(state))):
+        return f"{name}(z)"
+    depth = len(trail.use.op.scope)
+    scope = trail.graph.producer[state.expr].scope[depth : depth + 1]
+    if not scope or scope[0] not in catalogue():
+        return None
+    open_, outside = [state.expr], dict[int, None]()
+    while open_:
+        for v in trail.graph.producer[open_.pop()].inputs:
+            inner = trail.states.get(v)
+            if isinstance(inner, Signal):
+                inside = trail.graph.producer[inner.expr].scope[depth : depth + 1] == scope
+                (open_.append(inner.expr) if inside else outside.update({inner.expr: None}))
+    return f"{scope[0]}({_text(trail, next(iter(outside)))})" if len(outside) == 1 else None

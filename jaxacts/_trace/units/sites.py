@@ -1,0 +1,369 @@
+"""Where a model applies activations: elementwise functions f(z) of one value, found by what they compute.
+
+Each value that an elementwise operation computes has a parent, the nearest value that alone determines it, as ``z``
+does for ``z * sigmoid(z)``. A chain of parents that is not linear is an activation; it begins at the last value before
+the first nonlinear step and ends where another operation takes its result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxacts._trace.graph import PRODUCTS, Graph, Op, Path, Use
+from jaxacts._trace.layers.follow import Signal, Trail
+from jaxacts._trace.layers.recognize import agrees, recognized
+from jaxacts._trace.primitives import MOVES, REDUCES, WINDOWED
+from jaxacts._trace.units.axes import unit_axes
+from jaxacts._trace.units.tree import Kind, Tree
+from jaxacts.lookup import catalogue
+
+__all__ = ["TAP", "Site", "Sites", "sites_of"]
+
+TAP = "jaxacts.tap:"
+"""What the names of values begin with that the user has marked."""
+
+_PLAIN = frozenset(["gelu (exact)", *catalogue()])
+_OPAQUE = frozenset(
+    ["while", "cond", "shard_map", "pallas_call", "pure_callback", "io_callback", "custom_partitioning", "ffi_call"]
+)
+
+
+class Site(NamedTuple):
+    """An activation: its input ``before`` (None if only the result is known) and its result ``after``.
+
+    ``path`` leads to the program that has both as the variables ``before`` and ``after``; ``use`` is the last layer
+    before it, ``leaf`` the parameter of that. ``function`` is None where parameters of the model are part of it.
+    ``steps`` are the lengths of the loops around it of which each step has parameters of its own.
+    """
+
+    name: str
+    activation: str
+    function: Callable[..., Any] | None
+    path: Path
+    before: Any
+    after: Any
+    axis: int
+    values: tuple[int | None, int]
+    use: Use | None
+    steps: tuple[int, ...]
+
+
+class Sites(NamedTuple):
+    """The activations in the order of the computation, and what could not be followed, with the reason."""
+
+    found: tuple[Site, ...]
+    unfollowed: tuple[str, ...]
+
+
+@dataclass
+class _Search:
+    graph: Graph
+
+    def __post_init__(self) -> None:
+        graph = self.graph
+        self.tree = Tree(graph, {}, {}, set())
+        self.consumers: dict[int, list[Op]] = defaultdict(list)
+        self.statistics: set[int] = set()
+        self.uses = {use.output: use for use in graph.uses()}
+        self.axes = unit_axes(graph)
+        self.at: dict[int, list[tuple[Path, Any]]] = defaultdict(list)
+        for (path, variable), value in graph.places.items():
+            self.at[value].append((path, variable))
+        self.live = self._live()
+        self.names: dict[Any, tuple[Callable[..., Any] | None, str]] = {}
+        for op in graph.ops:
+            if not self.live.intersection(op.outputs):
+                continue
+            for v in op.inputs:
+                self.consumers[v].append(op)
+            self.tree.grow(op)
+            inputs = [v for v in op.inputs if v in graph.varying]
+            if op.name in REDUCES or (inputs and op.name not in PRODUCTS and all(v in self.statistics for v in inputs)):
+                self.statistics.update(op.outputs)
+
+    def _live(self) -> set[int]:
+        live = set(self.graph.outputs)
+        back = defaultdict(set[int])
+        for after, before in self.graph.loops:
+            back[before].add(after)
+        for _ in range(1 + len(self.graph.loops)):
+            size = len(live)
+            for op in reversed(self.graph.ops):
+                if live.intersection(op.outputs):
+                    live.update(op.inputs)
+                    live.update(*(back[v] for v in op.outputs))
+            if len(live) == size:
+                break
+        return live
+
+    def ends(self) -> dict[int, int]:
+        """The result of each activation and its input."""
+        found = dict[int, int]()
+        for value in sorted(self.tree.curved & self.live):
+            if not self._left(value):
+                continue
+            chain = self._trimmed(value)
+            end = chain[0]
+            start = self._start(chain)
+            if end not in found and start not in self.statistics:
+                found[end] = start
+        # 1 - sigmoid(z) is no activation of its own beside sigmoid(z).
+        return {end: start for end, start in found.items() if not self._follows(end, found)}
+
+    def _left(self, value: int) -> bool:
+        """Whether something outside of the elementwise function takes the value."""
+        if value in self.graph.outputs:
+            return True
+        return any(out not in self.tree.parent for op in self.consumers[value] for out in op.outputs)
+
+    def _trimmed(self, value: int) -> list[int]:
+        """The chain of parents without the scales and shifts by arrays that come after the last nonlinear step."""
+        chain = self.tree.chain(value)
+        curve = next(i for i, v in enumerate(chain) if self.tree.kind[v] is Kind.CURVED)
+        affine = [i for i in range(curve) if self.tree.kind[chain[i]] is Kind.AFFINE]
+        return chain[affine[-1] + 1 :] if affine else chain
+
+    def _start(self, chain: list[int]) -> int:
+        """The last value before the first nonlinear step, and before the numbers that it is scaled by there."""
+        first = max(i for i, v in enumerate(chain) if self.tree.kind.get(v) is Kind.CURVED)
+        start = first + 1
+        while start + 1 < len(chain) and self.tree.kind[chain[start]] is Kind.SCALED:
+            start += 1
+        return chain[start]
+
+    def _follows(self, end: int, found: dict[int, int]) -> bool:
+        for value in self.tree.chain(end):
+            if value != end and value in found:
+                return True
+            if self.tree.kind.get(value) is Kind.CURVED:
+                return False
+        return False
+
+    def uses_of(self, value: int) -> set[str]:
+        """What becomes of a value and its rearrangements: "reduce", "spread", "product", "output" or "other"."""
+        open_, seen, kinds = [value], {value}, set[str]()
+        while open_:
+            v = open_.pop()
+            if v in self.graph.outputs:
+                kinds.add("output")
+            for op in self.consumers[v]:
+                size = math.prod(self.graph.shapes[op.outputs[0]])
+                if op.name in REDUCES | WINDOWED:
+                    kinds.add("reduce")
+                elif op.name in PRODUCTS:
+                    kinds.add("product")
+                elif op.name == "broadcast_in_dim" and size > math.prod(self.graph.shapes[v]):
+                    kinds.add("spread")
+                elif op.name in MOVES or op.outputs[0] in self.tree.parent:
+                    new = [out for out in op.outputs if out not in seen]
+                    open_ += new
+                    seen.update(new)
+                else:
+                    kinds.add("other")
+        return kinds
+
+    def layer(self, value: int) -> Use | None:
+        """The last layer before a value."""
+        open_, seen, found = [value], {value}, list[Use]()
+        back = defaultdict[int, list[int]](list)
+        for after, before in self.graph.loops:
+            back[before].append(after)
+        while open_:
+            v = open_.pop()
+            if v in self.uses:
+                found.append(self.uses[v])
+                continue
+            op = self.graph.producer.get(v)
+            new = [u for u in (*(op.inputs if op else ()), *back[v]) if u not in seen and u in self.graph.varying]
+            open_ += new
+            seen.update(new)
+        return max(found, key=lambda use: use.output, default=None)
+
+    def trail(self, start: int) -> Trail:
+        """The activation as an expression in its input."""
+        op = self.graph.producer.get(start) or Op("input", None, {}, (), (start,), ())
+        trail = Trail(self.graph, Use(-1, 0, op, start, 0, 0), {})
+        for value in self.tree.parent:
+            chain = self.tree.chain(value)
+            if start in chain:
+                linear = all(self.tree.kind[v] is not Kind.CURVED for v in chain[: chain.index(start)])
+                trail.states[value] = Signal(value, start, linear)
+        trail.states[start] = Signal(start, start)
+        return trail
+
+    def named(self, start: int, end: int) -> tuple[Callable[..., Any] | None, str]:
+        """The function and its name; None for one that has parameters of the model in it."""
+        trail = self.trail(start)
+        key = self._written(end, start, {})
+        if key in self.names:
+            return self.names[key]
+        signal = Signal(end, start, False)
+        try:
+            function = trail.function(signal)
+            name = next((n for n, tolerance in self._suggested(end) if agrees(n, function, tolerance)), None)
+            function, name = (catalogue()[name].function, name) if name else recognized(trail, signal)
+        except KeyError:  # a parameter, of which the graph knows the shape alone
+            function, name = None, self._parametric(trail, signal)
+        except (TypeError, ValueError):  # an array of numbers, such as a table
+            function, name = None, self._called(end)
+        if (called := name.removesuffix("(z)")) in _PLAIN:
+            name = called
+        self.names[key] = function, name
+        return function, name
+
+    def _parametric(self, trail: Trail, signal: Signal) -> str:
+        """The name of a function with parameters of the model in it, by the values that it has if these are 0.25."""
+        some = {leaf: np.full(self.graph.shapes[leaf], 0.25, np.float32) for leaf in self.graph.leaves}
+        trail.known.update(some)
+        try:
+            return recognized(trail, signal)[1]
+        except (TypeError, ValueError):
+            return self._called(signal.expr)
+
+    def _called(self, value: int) -> str:
+        """The name of the call that computes a value."""
+        scope = self.graph.producer[value].scope
+        return next((name for name in scope if name in catalogue()), "".join(scope[:1]) or "elementwise function")
+
+    def _suggested(self, value: int) -> list[tuple[str, float]]:
+        """Names to try first, with a tolerance: those of the calls, and in 16 bits what has rounded constants."""
+        half = self.at[value][0][1].aval.dtype.itemsize < 4
+        names = [name for name in self.graph.producer[value].scope if name in catalogue()]
+        return [(name, 0.02 if half else 1e-4) for name in (*names, *(("gelu", "silu") if half else ()))]
+
+    def unscaled(self, start: int, end: int) -> int:
+        """The result without the numbers that it is scaled by, as before dropout, if that has a name."""
+        if self.named(start, end)[1] in _PLAIN:
+            return end
+        bare = next(v for v in self.tree.chain(end) if self.tree.kind[v] is Kind.CURVED)
+        return bare if bare != end and self.named(start, bare)[1] in _PLAIN else end
+
+    def _written(self, value: int, start: int, memo: dict[int, int]) -> tuple[Any, ...]:
+        """The operations from one value to another, equal for equal functions."""
+        found = list[Any]()
+
+        def write(v: int) -> int:
+            if v not in memo:
+                op = None if v == start else self.graph.producer.get(v)
+                if op is None:
+                    known = self.graph.constants.get(v)
+                    found.append("z" if v == start else ("leaf" if known is None else np.asarray(known).tobytes()))
+                else:
+                    inputs = tuple(write(u) for u in op.inputs)
+                    found.append((op.name, inputs, str({k: op.params[k] for k in op.params if k != "sharding"})))
+                memo[v] = len(memo)
+            return memo[v]
+
+        write(value)
+        return tuple(found)
+
+    def place(self, start: int | None, end: int) -> tuple[Path, Any, Any]:
+        """The outermost program that has both values as variables, or at least the second."""
+        ends = dict(self.at[end])
+        starts = dict(self.at[start]) if start is not None else {}
+        path = min(ends.keys() & starts.keys() or ends.keys(), key=len)
+        return path, starts.get(path), ends[path]
+
+    def around(self, path: Path) -> list[Any]:
+        """The calls around a program, outermost first."""
+        return [self.graph.calls[path[:depth]] for depth in range(1, len(path) + 1)]
+
+    def steps(self, path: Path) -> tuple[int, ...]:
+        """The lengths of the loops over layers: those that have parameters of their own in each step."""
+        return tuple(
+            eqn.params["length"]
+            for depth, eqn in enumerate(self.around(path), 1)
+            if eqn.primitive.name == "scan" and over_layers(self.graph, path[:depth])
+        )
+
+
+def over_layers(graph: Graph, path: Path) -> bool:
+    """Whether the scan at this path takes parameters apart, so that each step is a layer of its own."""
+    eqn = graph.calls[path]
+    scanned = eqn.invars[eqn.params["num_consts"] + eqn.params["num_carry"] :]
+    values = (graph.places.get((path[:-1], v)) for v in scanned if not hasattr(v, "val"))
+    return any(
+        v is not None and v not in graph.varying and graph.origins.get(v) and len(graph.shapes[v]) > 1 for v in values
+    )
+
+
+def sites_of(graph: Graph, paths: Sequence[str]) -> Sites:
+    """The activations of a model whose parameters are named ``paths``."""
+    search = _Search(graph)
+    found, unfollowed = list[Site](), dict[str, None]()
+    calls = _calls(search)
+    curves = {
+        end: start
+        for end, start in search.ends().items()
+        if not any(search.place(start, end)[0][: len(call)] == call for call in calls)
+    }
+    curves = {search.unscaled(start, end): start for end, start in curves.items()}
+    results = {v: name for v, name in calls.values() if name not in ("softmax", "log_softmax")}
+    tapped = {op.outputs[0]: name for op in graph.ops if (name := _tap(op))}
+    for end in sorted({*curves, *results, *tapped}):
+        start = curves.get(end)
+        path, before, after = search.place(start, end)
+        if not jnp.issubdtype(after.aval.dtype, jnp.floating) or not after.aval.shape:
+            continue
+        use, function = search.layer(end), None
+        if start is None:
+            activation = tapped.get(end) or results[end]
+        else:
+            function, activation = search.named(start, end)
+            plain = activation in _PLAIN and activation != "abs"
+            if not plain and (use is None or search.uses_of(end) & {"reduce", "spread"}):
+                continue
+        name = tapped.get(end) or (_layer(paths[use.leaf]) if use else activation)
+        if any(eqn.primitive.name == "shard_map" for eqn in search.around(path)):
+            unfollowed[f"{name} (inside shard_map)"] = None
+            continue
+        axis = search.axes.get(end, len(after.aval.shape) - 1)
+        steps, values = search.steps(path), (start, end)
+        found.append(Site(name, activation, function, path, before, after, axis, values, use, steps))
+    for op in graph.ops:
+        if op.name in _OPAQUE and graph.varying.intersection(op.inputs) and search.live.intersection(op.outputs):
+            unfollowed[" in ".join([op.name, *op.scope[-1:]])] = None
+    return Sites(tuple(_unique(found)), tuple(unfollowed))
+
+
+def _calls(search: _Search) -> dict[Path, tuple[int, str]]:
+    """The calls of activations of the catalogue that are not functions of one value alone: results and names."""
+    found = dict[Path, tuple[int, str]]()
+    for path, eqn in search.graph.calls.items():
+        name = str(eqn.params.get("name", ""))
+        if name not in catalogue() or any(path[: len(outer)] == outer for outer in found):
+            continue
+        value = search.graph.places.get((path[:-1], eqn.outvars[0]))
+        if value is not None and value in search.live & search.graph.varying and value not in search.tree.curved:
+            found[path] = value, name
+    return found
+
+
+def _tap(op: Op) -> str | None:
+    """The name that the user has given to a value."""
+    name = str(op.params["name"]) if op.name == "name" else ""
+    return name.removeprefix(TAP) if name.startswith(TAP) else None
+
+
+def _layer(path: str) -> str:
+    return path.rpartition("/")[0] or path
+
+
+def _unique(sites: list[Site]) -> list[Site]:
+    """With the activation and a number after the names that several have."""
+    count = defaultdict[str, int](int)
+    for site in sites:
+        count[site.name] += 1
+    numbered, given = list[Site](), defaultdict[str, int](int)
+    for site in sites:
+        name = site.name if count[site.name] == 1 else f"{site.name}.{site.activation}"
+        given[name] += 1
+        numbered.append(site._replace(name=name if given[name] == 1 else f"{name}.{given[name]}"))
+    return numbered

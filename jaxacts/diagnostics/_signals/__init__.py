@@ -1,0 +1,1 @@
+"""Signals and gradients over the depth: at initialization, in training, and in theory."""

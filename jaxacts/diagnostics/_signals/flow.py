@@ -1,0 +1,203 @@
+"""Gradient flow: how the size of gradients changes with depth."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxacts.diagnostics._models import path_of
+from jaxacts.diagnostics._signals.gradients import mean_squares
+from jaxacts.diagnostics._tables import Tabular
+from jaxacts.diagnostics._watch import Watch
+from jaxacts.initializers import _checks
+
+__all__ = ["FlowReport", "FrozenReport", "FrozenUnits", "LayerFlow", "fitted_slope", "frozen_units", "gradient_flow"]
+
+
+class LayerFlow(NamedTuple):
+    """A row: the root mean square of the gradient of a layer, and the same in units of that of the last layer."""
+
+    layer: str
+    rms: float
+    relative: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class FlowReport(Tabular):
+    """Gradients by layer, first layer first.
+
+    ``slope`` is that of the logarithm of the rms against depth, fitted by least squares: above 0 gradients get smaller
+    towards the first layer. ``predicted`` is the slope that χ₁ predicts, where it was given.
+    """
+
+    slope: float
+    predicted: float | None
+    verdict: str
+
+    title: ClassVar[str] = "Gradients by layer"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "slope": self.slope, "predicted": self.predicted, "verdict": self.verdict}
+
+
+def gradient_flow(
+    source: Any,
+    loss: Callable[[Any], Array] | None = None,
+    variables: Any = None,
+    x: Any = None,
+    *,
+    predicted: float | None = None,
+    **options: Any,
+) -> FlowReport:
+    r"""How gradients change from the last layer to the first, with a verdict.
+
+    .. math:: \log \operatorname{rms}\Bigl(\frac{\partial L}{\partial z_l}\Bigr) \approx a + s \, l,
+        \qquad s = -\tfrac12 \log \chi_1 \text{ in theory}
+
+    Args:
+        source: a :class:`Watch`, for gradients by the inputs z of its activations; or a tree of gradients, such as
+            ``jax.grad`` gives, for those by the kernels (arrays of two axes or more) in the order of the tree.
+        loss: with a watch, a function of what the model returns that gives a number.
+        variables: with a watch, the variables (or the nnx module) to call the model with.
+        x: with a watch, the input: an array or a tuple of the positional arguments.
+        predicted: the slope to show beside the fitted one, such as ``at_init(...).predicted_slope``.
+        **options: with a watch, further arguments of the call of the model.
+
+    Returns:
+        A :class:`FlowReport`. Its verdict is "vanishing" where the fit falls by a factor of 100 or more from the last
+        layer to the first, or where gradients are exactly 0, "exploding" where it grows by as much, else "healthy".
+
+    Raises:
+        TypeError: a watch without a loss.
+        ValueError: no layers.
+
+    Note:
+        The gradient by z says more than that by a kernel, which also has the size of the inputs of the layer in it.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxacts
+        >>> from jaxacts import diagnostics
+        >>> def model(kernels, x):
+        ...     for kernel in kernels:
+        ...         x = jaxacts.sigmoid(x @ kernel)
+        ...     return x
+        >>> keys = jax.random.split(jax.random.key(0), 8)
+        >>> kernels = [jax.random.normal(key, (64, 64)) / 8 for key in keys]
+        >>> x = jax.random.normal(jax.random.key(1), (32, 64))
+        >>> watch = diagnostics.watch(model, x, variables=kernels)
+        >>> flow = diagnostics.gradient_flow(watch, lambda y: y.sum(), kernels, x)
+        >>> flow.verdict, bool(flow.slope > 1)
+        ('vanishing', True)
+
+    References:
+        Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010; Schoenholz
+        et al., "Deep information propagation", 2017, https://arxiv.org/abs/1611.01232 (χ₁)
+    """
+    if isinstance(source, Watch):
+        if loss is None:
+            raise TypeError("gradient_flow: loss must be a function of the output, got None; pass lambda y: y.sum().")
+        found = mean_squares(source, loss, variables, x, options)
+        squares = {name: float(v) for row in found for name, v in _named(row.site.name, row.gradient)}
+    else:
+        leaves = jax.tree_util.tree_flatten_with_path(source)[0]
+        squares = {path_of(path): float(jnp.mean(jnp.square(leaf))) for path, leaf in leaves if jnp.ndim(leaf) > 1}
+    if not squares:
+        raise ValueError("gradient_flow: needs layers, got a source without any; pass a watch or a tree of kernels.")
+    return flow_report({name: math.sqrt(v) for name, v in squares.items()}, predicted)
+
+
+def flow_report(rms: Mapping[str, float], predicted: float | None) -> FlowReport:
+    values = list(rms.values())
+    slope = fitted_slope(values)
+    last = next((v for v in reversed(values) if v > 0), 1.0)
+    verdict = _verdict(values, slope)
+    rows = tuple(
+        LayerFlow(name, v, v / last, "no gradient" if v == 0 else "not finite" if not math.isfinite(v) else "healthy")
+        for name, v in rms.items()
+    )
+    theory = "" if predicted is None else f", {predicted:+.3f} predicted"
+    note = f"log-slope of the gradient a layer: {slope:+.3f}{theory}; {verdict}"
+    return FlowReport(rows, (note,), slope, predicted, verdict)
+
+
+def fitted_slope(values: Sequence[float]) -> float:
+    """The slope of the logarithm against the index, by least squares over what is positive and finite."""
+    y = np.asarray(values, float)
+    at = np.flatnonzero(np.isfinite(y) & (y > 0))
+    return float(np.polyfit(at, np.log(y[at]), 1)[0]) if len(at) > 1 else 0.0
+
+
+def _verdict(values: Sequence[float], slope: float) -> str:
+    change = slope * (len(values) - 1)
+    if not all(map(math.isfinite, values)) or change < -math.log(100):
+        return "exploding"
+    if change > math.log(100) or any(v == 0 for v in values):
+        return "vanishing"
+    return "healthy"
+
+
+def _named(name: str, values: Array) -> list[tuple[str, float]]:
+    """One for each step of the scans over layers."""
+    indices = itertools.product(*map(range, values.shape))
+    return [(name + "".join(f"[{i}]" for i in index), float(values[index])) for index in indices]
+
+
+class FrozenUnits(NamedTuple):
+    """A row: the share of the units of a kernel whose weights all have second moments of 0."""
+
+    layer: str
+    units: int
+    frozen: float
+
+
+@dataclass(frozen=True)
+class FrozenReport(Tabular):
+    """Units that the optimizer no longer moves, by kernel."""
+
+    shares: ClassVar[frozenset[str]] = frozenset(["frozen"])
+    title: ClassVar[str] = "Units without gradients"
+
+
+def frozen_units(nu: Any, *, threshold: float = 1e-16) -> FrozenReport:
+    r"""Units without gradients, from Adam's second moments: no forward pass, no data.
+
+    .. math:: \text{frozen}_j = \Bigl[\max_i \nu_{ij} \le \text{threshold}\Bigr]
+
+    Args:
+        nu: the tree of second moments, ``opt_state[0].nu`` of ``optax.adam``. Kernels have their units along the last
+            axis; arrays with fewer than two axes are left out.
+        threshold: second moments up to this count as 0, the square of 1e-8, Adam's own ε, by default. At least 0.
+
+    Returns:
+        A :class:`FrozenReport`, a row a kernel.
+
+    Raises:
+        ValueError: a negative threshold, or no kernel.
+
+    Note:
+        A relu that died keeps a ν that falls by β₂ each step, below 1e-16 some thousands of steps after its last
+        gradients. A watch sees it at once; this costs nothing.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxacts import diagnostics
+        >>> diagnostics.frozen_units({"kernel": jnp.array([[1e-4, 0.0], [0.0, 0.0]])}).rows[0].frozen
+        0.5
+    """
+    least = _checks.magnitude("frozen_units", "threshold", threshold)
+    leaves = [(path_of(p), np.asarray(x)) for p, x in jax.tree_util.tree_flatten_with_path(nu)[0] if jnp.ndim(x) > 1]
+    if not leaves:
+        raise ValueError("frozen_units: needs kernels, got a tree without; pass opt_state[0].nu of optax.adam.")
+    rows = [
+        FrozenUnits(path, x.shape[-1], float((x.reshape(-1, x.shape[-1]).max(0) <= least).mean())) for path, x in leaves
+    ]
+    return FrozenReport(tuple(rows), ())
