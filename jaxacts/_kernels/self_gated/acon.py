@@ -8,9 +8,9 @@ from jax import Array, lax
 from ..arithmetic.double_word import two_prod, two_sum
 from ..arithmetic.elementary import by_size, finite
 from ..arithmetic.products import bump
-from .blend import Tail, blend, blend_slope, logistic
+from .blend import Tail, blend_slope, logistic
 
-__all__ = ["acon_c", "acon_c_by_beta", "acon_c_by_p1", "acon_c_by_p2", "acon_c_slope"]
+__all__ = ["acon_c_by_beta", "acon_c_by_p1", "acon_c_by_p2", "acon_c_slope"]
 
 
 def _half_step(x: Array, p1: Array, p2: Array) -> tuple[Array, Array]:
@@ -31,11 +31,6 @@ def _passage(x: Array, p1: Array, p2: Array, beta: Array) -> tuple[Array, Tail]:
     z = finite(2 * half)
     lo = 2 * (half_lo + first_lo * b) + z * share
     return z, logistic(z, lax.stop_gradient(jnp.where(jnp.abs(z) < 1e4, lo, 0)))
-
-
-def acon_c(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
-    """(p1·σ(z) + p2·σ(-z))·x."""
-    return blend(x, p2, p1, *_passage(x, p1, p2, beta))
 
 
 def acon_c_slope(x: Array, p1: Array, p2: Array, beta: Array) -> Array:

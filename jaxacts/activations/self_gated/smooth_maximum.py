@@ -69,7 +69,6 @@ def _acon_c_facts(p1: float, p2: float, beta: float) -> Facts:
         "beta": _acon_c_by_beta,
     },
     refined={
-        "value": _acon.acon_c,
         "slope": _acon.acon_c_slope,
         "p1": _acon.acon_c_by_p1,
         "p2": _acon.acon_c_by_p2,

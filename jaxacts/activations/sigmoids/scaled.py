@@ -25,7 +25,6 @@ from jaxacts.activations.sigmoids.distribution import STEEPNESS, bell
 __all__ = ["derf", "dyt", "lecun_tanh", "soft_cap"]
 
 Curve: TypeAlias = Callable[[Array], Array]
-Ratio: TypeAlias = Callable[[Array, Array], Array]
 
 
 def _sech_slope(z: Array) -> Array:
@@ -90,41 +89,32 @@ def lecun_tanh(x: Array) -> Array:
     return _lecun_tanh(x, jnp.tanh)
 
 
-def _soft_cap(x: Array, cap: Array, tanh: Array) -> Array:
-    return jnp.where(jnp.abs(x / cap) < 1e-9, x, cap * tanh)  # x/cap may underflow
+def _share(x: Array, cap: Array) -> Array:
+    return jnp.clip(x / cap, -1e3, 1e3)
 
 
-def _soft_cap_by_cap(tanh: Curve, sech: Ratio) -> Ratio:
+def _soft_cap_bend(x: Array, cap: Array) -> Array:
+    r = _share(x, cap)
+    root = _sech(x / cap)
+    return 2 * r * jnp.tanh(r) * root * root / cap
+
+
+@gradient(_soft_cap_bend, lambda x, cap: -_soft_cap_bend(x, cap) * _share(x, cap))
+def _soft_cap_by_cap(x: Array, cap: Array) -> Array:
     """tanh(r) - r/cosh²(r) at r = x/cap, as (sinh w - w)/(2cosh² r) with w = 2r where that cancels."""
-
-    def ratio(x: Array, cap: Array) -> Array:
-        return jnp.clip(x / cap, -1e3, 1e3)
-
-    def by_x(x: Array, cap: Array) -> Array:
-        r, root = ratio(x, cap), sech(x, cap)
-        return 2 * r * tanh(r) * root * root / cap
-
-    @gradient(by_x, lambda x, cap: -by_x(x, cap) * ratio(x, cap))
-    def by_cap(x: Array, cap: Array) -> Array:
-        r, root = ratio(x, cap), sech(x, cap)
-        small = jnp.clip(r, -1, 1)
-        square = 4 * small * small
-        last = 29 if x.dtype == jnp.float64 else 17
-        series = polynomial([6 / factorial(k) for k in range(last, 1, -2)], square)  # 3!·(sinh w - w)/w³
-        near = small * square * series / 6 * root * root
-        return jnp.where(jnp.abs(r) < 1, near, tanh(r) - r * root * root)
-
-    return by_cap
+    r, root = _share(x, cap), _sech(x / cap)
+    small = jnp.clip(r, -1, 1)
+    square = 4 * small * small
+    last = 29 if x.dtype == jnp.float64 else 17
+    series = polynomial([6 / factorial(k) for k in range(last, 1, -2)], square)  # 3!·(sinh w - w)/w³
+    near = small * square * series / 6 * root * root
+    return jnp.where(jnp.abs(r) < 1, near, jnp.tanh(r) - r * root * root)
 
 
 @activation(
     slope=lambda x, cap: jnp.square(_sech(x / cap)),
-    partials={"cap": _soft_cap_by_cap(jnp.tanh, lambda x, cap: _sech(x / cap))},
-    refined={
-        "value": lambda x, cap: _soft_cap(x, cap, _tanh(x / cap)),
-        "slope": lambda x, cap: jnp.square(_hyperbolic.sech_of_quotient(finite(x), cap)),
-        "cap": _soft_cap_by_cap(_tanh, lambda x, cap: _hyperbolic.sech_of_quotient(finite(x), cap)),
-    },
+    partials={"cap": _soft_cap_by_cap},
+    refined={"slope": lambda x, cap: jnp.square(_hyperbolic.sech_of_quotient(finite(x), cap))},
     facts=lambda cap: Facts((-cap, cap), Line(0, -cap), Line(0, cap), lipschitz=1.0),
     typical={"cap": 30.0},
     domain={"cap > 0": lambda cap: cap > 0},
@@ -160,7 +150,7 @@ def soft_cap(x: Array, cap: ArrayLike) -> Array:
         Gemma Team 2024, "Gemma 2: improving open language models at a practical size",
         https://arxiv.org/abs/2408.00118
     """
-    return _soft_cap(x, jnp.asarray(cap), jnp.tanh(x / cap))
+    return jnp.where(jnp.abs(x / cap) < 1e-9, x, cap * jnp.tanh(x / cap))  # x/cap may underflow
 
 
 def _dyt(x: Array, alpha: Array, gamma: Array, beta: Array, tanh: Curve) -> Array:
