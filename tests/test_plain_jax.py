@@ -315,6 +315,11 @@ DRAWS_64_BITS = pytest.mark.xfail(reason="its key is drawn from with 64-bit inte
 IN_FLOAT64 = [pytest.param(n, marks=[DRAWS_64_BITS] if n == "gumbel_softmax" else []) for n in ENTRIES]
 
 
+def _cancelled(name: str) -> float:
+    """What is left of 8 minus a threshold that is nearly 8, and sums in another order."""
+    return 1e-15 if name == "gaussian_topk" else 0.0
+
+
 @pytest.mark.parametrize("name", IN_FLOAT64)
 def test_float64_inside_a_function_that_enables_it(name: str) -> None:
     def inside(x: Array) -> tuple[Array, Array]:
@@ -329,7 +334,7 @@ def test_float64_inside_a_function_that_enables_it(name: str) -> None:
     for run in (inside, jax.jit(inside)):
         for a, b in zip(run(x), expected, strict=True):
             assert a.dtype == jnp.dtype("float64")
-            np.testing.assert_allclose(a, b, rtol=1e-14, atol=1e-15)
+            np.testing.assert_allclose(a, b, rtol=1e-14, atol=_cancelled(name))
 
 
 @pytest.mark.parametrize("name", IN_FLOAT64)
@@ -344,7 +349,7 @@ def test_a_float64_array_keeps_its_dtype_while_64_bit_types_are_off(name: str) -
         got = run(f)(x), run(lambda x, t: jax.vjp(f, x)[1](t)[0])(x, t)
         for a, b in zip(got, expected, strict=True):
             assert a.dtype == jnp.dtype("float64")
-            np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-14, atol=1e-15)
+            np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-14, atol=_cancelled(name))
 
 
 def _by_parameter(f: Function, parameter: str, value: float, x: float) -> Array:

@@ -34,7 +34,8 @@ ones compare equal when their arguments do, and pickle. What holds for all:
 
 * dtypes below 32 bits are drawn in float32 and rounded once;
 * one key gives the same bits under every sharding, jitted or not, and each device builds only its own part (but for
-  the matrix decomposition of the orthogonal ones);
+  the matrix decomposition of the orthogonal ones); in :func:`unit_norm` a norm over an axis that is split is a sum of
+  sums, and the values may differ by its rounding;
 * a name means what it says: ``*_normal`` is Gaussian and ``*_truncated_normal`` is truncated, where jax and keras call
   the truncated one ``he_normal``.
 

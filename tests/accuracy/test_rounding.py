@@ -128,18 +128,22 @@ def test_with_other_instructions(isa: str) -> None:
 
 
 def test_eager_has_the_bits_of_jit() -> None:
-    inputs = every_input("bfloat16")
-    size = np.abs(inputs.astype(np.float64))
-    x = jnp.asarray(inputs[(size >= 2.0**-120) | (size == 0)])  # below, partial products are flushed one by one
-    names = [n for n, s in SUBJECTS.items() if s.name not in (*NEAR_TIES, "lisht")]  # lisht: the least x·tanh(x)
+    numbers = every_input("bfloat16")
+    size = np.abs(numbers.astype(np.float64))
+    x = jnp.asarray(numbers[(size >= 2.0**-126) | (size == 0)])
+    names = [n for n, s in SUBJECTS.items() if s.name not in NEAR_TIES]
 
     def both(label: str, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         return SUBJECTS[label].ours(x), backward(SUBJECTS[label].ours, x)
 
+    def bits(y: jax.Array) -> Reals:
+        wide = np.asarray(y, np.float64)
+        return np.where(np.abs(wide) < 2.0**-124, 0, wide)  # partial products may be flushed on the way there
+
     compiled = jax.jit(lambda x: {n: both(n, x) for n in names})(x)
     for name in names:
         for got, expected in zip(both(name, x), compiled[name], strict=True):
-            np.testing.assert_array_equal(np.asarray(got), np.asarray(expected), err_msg=name)
+            np.testing.assert_array_equal(bits(got), bits(expected), err_msg=name)
 
 
 def test_a_wrong_rounding_is_seen() -> None:

@@ -79,7 +79,9 @@ def wrong(found: dict[str, np.ndarray]) -> list[str]:
             continue
         ends = [int(n) for n in bounds.split(",")]
         index = tuple(slice(*pair) for pair in zip(ends[::2], ends[1::2], strict=True))
-        if not np.array_equal(expected[name][index], part):
+        # A norm over an axis that is split is a sum of sums.
+        bound = 4 * float(np.finfo(np.float32).eps) if name == "unit_norm" and ends[1] - ends[0] < 8 else 0
+        if not np.allclose(expected[name][index], part, rtol=bound, atol=0):
             rows.append(row)
     return rows
 

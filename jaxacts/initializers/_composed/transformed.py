@@ -111,8 +111,9 @@ def unit_norm(init: Initializer, axis: Axes = -1, dtype: DTypeLike | None = None
         TypeError: an ``init`` that is not a function, an axis that is not an int or a tuple of ints.
 
     Note:
-        nGPT normalizes its matrices again after each step, which is the business of the optimizer. jax.nn, torch and
-        keras have no such function.
+        nGPT normalizes its matrices again after each step, which is the business of the optimizer. Where a sharding
+        splits the axis, each device sums its own part of the norm, and the last bits may differ from those of one
+        device. jax.nn, torch and keras have no such function.
 
     Example:
         >>> import jax, jax.numpy as jnp
