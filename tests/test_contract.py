@@ -62,7 +62,7 @@ def _rows() -> list[Any]:
                     continue
                 why = EXCEPTIONS.get((clause, name, index))
                 marks = [pytest.mark.xfail(reason=why, strict=True)] if why else []
-                # Of draws that differ in numbers alone the plain tests have one; in exact clauses that is not the first.
+                # Of draws that differ in numbers alone the plain tests have one, in exact clauses the second.
                 earlier = reference.draws[1 if clause in EXACT else 0 : index]
                 if any(_same_program(entry, draw, d) for d in earlier):
                     marks.append(pytest.mark.slow)

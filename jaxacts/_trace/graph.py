@@ -7,8 +7,8 @@ constants alone can be evaluated. The body of a scan appears once, as one step: 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
@@ -124,6 +124,21 @@ class Graph:
                 same_size = op.name == "broadcast_in_dim" and self._size(op.inputs[0]) == self._size(op.outputs[0])
                 if (op.name in KEEPS_ELEMENTS or same_size or op.name == "step_of") and op.inputs[0] in self.kernels:
                     self.kernels[op.outputs[0]] = self.kernels[op.inputs[0]]
+
+    def needed_for(self, values: Iterable[int]) -> set[int]:
+        """These values and all that they are computed from."""
+        found, back = set(values), defaultdict[int, set[int]](set)
+        for after, before in self.loops:
+            back[before].add(after)
+        for _ in range(1 + len(self.loops)):
+            size = len(found)
+            for op in reversed(self.ops):
+                if found.intersection(op.outputs):
+                    found.update(op.inputs)
+                    found.update(*(back[v] for v in op.outputs))
+            if len(found) == size:
+                break
+        return found
 
     def _size(self, value: int) -> int:
         return math.prod(self.shapes[value])

@@ -125,8 +125,8 @@ def recycle(
     for leaf, mask in ends:
         leaves[leaf] = jnp.where(mask, jnp.zeros((), leaves[leaf].dtype), leaves[leaf])
         masks[leaf] = _either(masks[leaf], mask)
-    known = {path: mask for path, mask in zip(paths, masks, strict=True) if mask is not None}
-    return Recycled(rebuilt(leaves), _forgotten(opt_state, known), units, left)
+    changed = dict(zip(paths, masks, strict=True))
+    return Recycled(rebuilt(leaves), _forgotten(opt_state, changed), units, left)
 
 
 def _mask(chosen: Array, ids: NDArray[np.int32], leaf: Any) -> Array:
@@ -152,12 +152,13 @@ def _draw(key: Array, path: str, leaf: Any, site: Site, fan_in: float) -> Array:
 
 
 def _forgotten(opt_state: Any, masks: dict[str, Any]) -> Any:
-    """The state of the optimizer with zeros for the weights that changed."""
+    """The state of the optimizer with zeros for the weights that changed; the mask of a parameter may be None."""
 
     def forget(keys: tuple[Any, ...], leaf: Any) -> Any:
         path = "/" + path_of(keys)
-        found = [p for p in masks if path.endswith("/" + p) or not p]
-        mask = masks[max(found, key=len)] if found else None
+        # Of "w" and "enc/w" the longer is meant.
+        found = max((p for p in masks if path.endswith("/" + p) or not p), key=len, default=None)
+        mask = None if found is None else masks[found]
         shape = np.shape(leaf)
         if mask is None or len(shape) != mask.ndim or jnp.broadcast_shapes(shape, mask.shape) != shape:
             return leaf

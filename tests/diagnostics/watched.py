@@ -100,6 +100,19 @@ class Parametric(nn.Module):
         return nn.Dense(3)(x / (1 + jnp.abs(x)))
 
 
+class Normalized(nn.Module):
+    """The squares in the variances are no activations."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = nn.LayerNorm()(nn.relu(nn.Dense(4)(x)))
+        x = nn.RMSNorm()(nn.relu(nn.Dense(4)(x)))
+        x = nn.BatchNorm(use_running_average=False)(nn.relu(nn.Dense(4)(x)))
+        x = nn.relu(nn.Dense(4)(x))
+        x = nn.Dense(4)(x / jnp.sqrt((x**2).sum(-1, keepdims=True) + 1e-6))
+        return nn.Dense(3)(jnp.square(nn.relu(x)).mean(0))
+
+
 class NnxMlp(nnx.Module):
     def __init__(self, rngs: nnx.Rngs):
         self.layers = nnx.List([nnx.Linear(5, 6, rngs=rngs), nnx.Linear(6, 4, rngs=rngs)])
@@ -173,6 +186,12 @@ CASES = {
         ),
     ),
     "gru": Case(Gru(), (2, 5, 4), (("GRUCell_0/hr", "sigmoid"), ("GRUCell_0/hz", "sigmoid"), ("GRUCell_0/hn", "tanh"))),
+    "normalized after relu": Case(
+        Normalized(),
+        (8, 5),
+        (*((f"Dense_{i}", "relu") for i in range(4)), ("Dense_4", "relu_squared")),
+        {"mutable": ["batch_stats"]},
+    ),
     "parametric, in training": Case(
         Parametric(),
         (8, 5),

@@ -1,7 +1,8 @@
 """Which weights belong to a unit: those that lead to it, its bias and scale, and those that lead away from it.
 
 Units are followed as numbers: an array of the shape of a value holds the unit of each element, and is rearranged as the
-value is.
+value is. A unit can be replaced where new incoming weights change nothing but its own result, and where a result of 0
+adds 0 to the next layer, so that outgoing weights of 0 change nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +25,15 @@ __all__ = ["Links", "links_of"]
 
 Units: TypeAlias = NDArray[np.int32]
 _LINEAR = SUMS | SAME_PLACE | MOVES | {"mul", "div", "neg"}
-_FOLLOWED = ELEMENTWISE | SAME_PLACE | MOVES | REDUCES | WINDOWED
+_REARRANGED = frozenset(
+    ["reshape", "transpose", "squeeze", "expand_dims", "broadcast_in_dim", "slice", "rev", "sharding_constraint"]
+)
+_SAME = ELEMENTWISE | SAME_PLACE
+_ZERO_AT_0 = _REARRANGED | SAME_PLACE | REDUCES | WINDOWED
+_ZERO_AT_0 |= set("concatenate reduce_window_max mul neg abs sign square sqrt cbrt sin tan sinh tanh".split())
+_ZERO_AT_0 |= set("asin atan asinh atanh erf expm1 log1p floor ceil round and".split())
+_ZERO_AT_0 -= {"argmax", "argmin"}
+_ZERO_AMONG_0 = SUMS | {"max", "min", "gt", "lt", "ne", "clamp", "or"}
 
 
 @dataclass
@@ -51,11 +60,15 @@ def links_of(graph: Graph, site: Site) -> Links:
     elif site.steps or any(graph.calls[site.path[:d]].primitive.name == "scan" for d in range(1, len(site.path) + 1)):
         links.problem = "it is inside of a scan"
     else:
+        live = graph.needed_for(graph.outputs)
         with jax.ensure_compile_time_eval():
-            _incoming(graph, start, site.axis, links)
-            _outgoing(graph, end, site.axis, links)
+            _incoming(graph, (start, end), site.axis, live, links)
+            _outgoing(graph, end, site.axis, live, links)
         if not links.problem and not (links.incoming and links.outgoing):
             links.problem = "there is no kernel before it" if not links.incoming else "no kernel takes its result"
+        linked = [*links.incoming, *links.outgoing, *links.shifts, *links.scales]
+        if not links.problem and any(_times_used(graph, leaf, live) > 1 for leaf in linked):
+            links.problem = "its parameters are used more than once"
     return links
 
 
@@ -81,12 +94,13 @@ def _moved(graph: Graph, op: Op, known: dict[int, Units]) -> Units | None:
     if op.name == "concatenate":
         parts = [known[v] if v in known else np.full(graph.shapes[v], -1, np.int32) for v in op.inputs]
         return np.concatenate(parts, op.params["dimension"])
-    if op.name in ("reshape", "transpose", "squeeze", "expand_dims", "broadcast_in_dim", "slice", "rev", "copy"):
+    if op.name in _REARRANGED:
         return np.asarray(graph.run(op, [jnp.asarray(units)])[0])
-    return units if shape == units.shape else None
+    return units if op.name in _SAME and shape == units.shape else None
 
 
-def _incoming(graph: Graph, start: int, axis: int, links: Links) -> None:
+def _incoming(graph: Graph, values: tuple[int, int], axis: int, live: set[int], links: Links) -> None:
+    start, end = values
     shape = graph.shapes[start]
     for use in graph.uses():
         columns = _columns(graph, use)
@@ -104,6 +118,7 @@ def _incoming(graph: Graph, start: int, axis: int, links: Links) -> None:
                 ways.update({v: [*ways[sources[0]], op] for v in op.outputs})
         if start not in known:
             continue
+        links.problem = links.problem or _elsewhere(graph, use.output, columns, end, live)
         features = np.moveaxis(known[start], axis, -1).reshape(-1, shape[axis])[0]
         unit_of = np.full(int(columns.max()) + 1, -1, np.int32)
         unit_of[features[features >= 0]] = np.flatnonzero(features >= 0)
@@ -113,6 +128,40 @@ def _incoming(graph: Graph, start: int, axis: int, links: Links) -> None:
         links.incoming[use.leaf] = found, use.fan_in
         for op in ways[start]:
             _beside(graph, op, known, unit_of, links)
+
+
+def _elsewhere(graph: Graph, source: int, columns: Units, end: int, live: set[int]) -> str:
+    """What else than a unit's own result its incoming weights would change, or nothing."""
+    known, statistics, before = {source: columns}, set[int](), graph.needed_for([end])
+    for op in graph.ops:
+        sources = [v for v in op.inputs if v in known]
+        if not sources or source in op.outputs or end in op.outputs or not live.intersection(op.outputs):
+            continue
+        units = _moved(graph, op, known)
+        apart = op.name in _SAME | MOVES and all(v in statistics or v not in graph.varying for v in op.inputs)
+        if op.name in REDUCES and units is not None or apart:
+            # Such as the variance of a unit over the batch, and its running average.
+            statistics.update(op.outputs)
+        elif not before.intersection(op.outputs):
+            return "what goes into the activation is used elsewhere too"
+        if units is None and not (apart and not before.intersection(op.outputs)):
+            return "its units are mixed before the activation"
+        known.update(dict.fromkeys(op.outputs, columns if units is None else units))
+    if any(v in known and v not in statistics for v in graph.outputs):
+        return "the model returns what goes into the activation"
+    return ""
+
+
+def _times_used(graph: Graph, leaf: int, live: set[int]) -> int:
+    """How many operations combine a parameter with data."""
+    derived, count = {graph.leaves[leaf]}, 0
+    for op in graph.ops:
+        if derived.intersection(op.inputs) and live.intersection(op.outputs):
+            if graph.varying.intersection(op.outputs):
+                count += 1
+            else:
+                derived.update(op.outputs)
+    return count
 
 
 def _columns(graph: Graph, use: Use) -> Units | None:
@@ -164,30 +213,44 @@ def _places(graph: Graph, value: int) -> tuple[int, Units] | None:
     return leaf, np.asarray(graph.run(op, [jnp.asarray(places)])[0]) if op.name in MOVES - SAME_PLACE else places
 
 
-def _outgoing(graph: Graph, end: int, axis: int, links: Links) -> None:
-    known, derived = {end: _along(graph.shapes[end], axis)}, {end}
+def _outgoing(graph: Graph, end: int, axis: int, live: set[int], links: Links) -> None:
+    known, zeros = {end: _along(graph.shapes[end], axis)}, {end}
     uses = {(use.op.outputs[0], use.operand): use for use in graph.uses()}
-    if end in graph.outputs:
-        links.problem = "the model returns it"
     for op in graph.ops:
-        if end in op.outputs or not derived.intersection(op.inputs):
-            continue
-        if op.name not in PRODUCTS:
-            derived.update(op.outputs)
-        sources = [v for v in op.inputs if v in known]
-        if not sources:
+        if end in op.outputs or not known.keys() & set(op.inputs) or not live.intersection(op.outputs):
             continue
         if op.name in PRODUCTS:
             _rows(graph, op, known, uses, links)
-            continue
-        if op.name in SUMS and any(v in graph.varying and v not in derived for v in op.inputs):
+            if not all(v in zeros for v in op.inputs if v in known):
+                links.problem = "a result of 0 does not stay 0 on its way to the next kernel"
+        elif op.name in SUMS and any(v in graph.varying and v not in known for v in op.inputs):
             links.problem = "it adds to a residual stream"
-            return
-        units = _moved(graph, op, known) if op.name in _FOLLOWED else None
-        if units is not None:
+        elif (units := _moved(graph, op, known)) is None:
+            links.problem = f"its units cannot be followed to the next kernel ({op.name})"
+        else:
             known.update(dict.fromkeys(op.outputs, units))
+            if _zero_at_zero(graph, op, zeros):
+                zeros.update(op.outputs)
+        if links.problem:
+            return
     if any(v in known for v in graph.outputs):
         links.problem = "the model returns it"
+
+
+def _zero_at_zero(graph: Graph, op: Op, zeros: set[int]) -> bool:
+    """Whether an operation gives 0 where these of its operands are 0, whatever the others are."""
+    if op.name == "select_n":
+        return all(v in zeros or _zero(graph, v) for v in op.inputs[1:])
+    if op.name in _ZERO_AMONG_0:
+        return all(v in zeros or _zero(graph, v) for v in op.inputs)
+    if not zeros.intersection(op.inputs) or (op.name == "div" and op.inputs[1] in zeros):
+        return False
+    return op.name in _ZERO_AT_0 or op.name == "div" or (op.name == "integer_pow" and op.params["y"] > 0)
+
+
+def _zero(graph: Graph, value: int) -> bool:
+    constant = value not in graph.varying and value not in graph.drawn and not graph.origins.get(value)
+    return constant and not np.any(np.asarray(graph.evaluate(value, {})))
 
 
 def _rows(graph: Graph, op: Op, known: dict[int, Units], uses: dict[tuple[int, int], Use], links: Links) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -76,7 +76,7 @@ class _Search:
         self.at: dict[int, list[tuple[Path, Any]]] = defaultdict(list)
         for (path, variable), value in graph.places.items():
             self.at[value].append((path, variable))
-        self.live = self._live()
+        self.live = graph.needed_for(graph.outputs)
         self.names: dict[Any, tuple[Callable[..., Any] | None, str]] = {}
         for op in graph.ops:
             if not self.live.intersection(op.outputs):
@@ -87,21 +87,6 @@ class _Search:
             inputs = [v for v in op.inputs if v in graph.varying]
             if op.name in REDUCES or (inputs and op.name not in PRODUCTS and all(v in self.statistics for v in inputs)):
                 self.statistics.update(op.outputs)
-
-    def _live(self) -> set[int]:
-        live = set(self.graph.outputs)
-        back = defaultdict(set[int])
-        for after, before in self.graph.loops:
-            back[before].add(after)
-        for _ in range(1 + len(self.graph.loops)):
-            size = len(live)
-            for op in reversed(self.graph.ops):
-                if live.intersection(op.outputs):
-                    live.update(op.inputs)
-                    live.update(*(back[v] for v in op.outputs))
-            if len(live) == size:
-                break
-        return live
 
     def ends(self) -> dict[int, int]:
         """The result of each activation and its input."""
@@ -145,6 +130,11 @@ class _Search:
             if self.tree.kind.get(value) is Kind.CURVED:
                 return False
         return False
+
+    def derived(self, end: int, ends: Iterable[int]) -> bool:
+        """Whether a result is computed from that of another activation."""
+        own = self.tree.curved.intersection(self.tree.chain(end)[1:])
+        return any(own.intersection(self.tree.chain(other)) for other in ends if other != end)
 
     def uses_of(self, value: int) -> set[str]:
         """What becomes of a value and its rearrangements: "reduce", "spread", "product", "output" or "other"."""
@@ -317,8 +307,11 @@ def sites_of(graph: Graph, paths: Sequence[str]) -> Sites:
             activation = tapped.get(end) or results[end]
         else:
             function, activation = search.named(start, end)
-            plain = activation in _PLAIN and activation != "abs"
-            if not plain and (use is None or search.uses_of(end) & {"reduce", "spread"}):
+            plain, uses = activation in _PLAIN and activation != "abs", search.uses_of(end)
+            if not plain and (use is None or uses & {"reduce", "spread"}):
+                continue
+            # The square of a relu in the variance of a normalization is no activation of its own.
+            if uses == {"reduce"} and search.derived(end, curves):
                 continue
         name = tapped.get(end) or (_layer(paths[use.leaf]) if use else activation)
         if any(eqn.primitive.name == "shard_map" for eqn in search.around(path)):
