@@ -193,7 +193,7 @@ def depth(reports: PropagationReport | InitialReport | Mapping[str, PropagationR
 
     Args:
         reports: of :func:`jaxacts.diagnostics.propagation` or :func:`jaxacts.diagnostics.at_init`, one or several by
-            name. For ``at_init`` the theory is that of the gradient alone.
+            name.
 
     Returns:
         A matplotlib figure: signals on the left, gradients on the right, relative to the last layer.
@@ -218,13 +218,12 @@ def depth(reports: PropagationReport | InitialReport | Mapping[str, PropagationR
         if isinstance(report, PropagationReport):
             curves = [[getattr(row, f) for row in report.rows] for f in _FIELDS]
         else:
-            squares = np.square([row.gradient for row in report.rows])
-            theory = np.exp(2 * report.predicted_slope * (x - len(x)))
-            curves = [[row.variance for row in report.rows], None, squares, theory]
+            signals = [[row.variance for row in report.rows], [row.variance_predicted for row in report.rows]]
+            roots = [[row.gradient for row in report.rows], [row.gradient_predicted for row in report.rows]]
+            curves = [*signals, *np.square(roots)]
         for ax, measured, theory in ((left, *curves[:2]), (right, *curves[2:])):
             ax.semilogy(x, _shown(measured), color=colour, linewidth=1.6, label=name)
-            if theory is not None:
-                ax.semilogy(x, _shown(theory), "--", color=colour, linewidth=1.2)
+            ax.semilogy(x, _shown(theory), "--", color=colour, linewidth=1.2)
     for ax, title in ((left, "signal: mean square by layer"), (right, "gradient: mean square by layer")):
         low, high = ax.get_ylim()
         ax.set(xlabel="layer", ylim=(min(low, 0.1), max(high, 10.0)))

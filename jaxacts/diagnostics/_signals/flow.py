@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -65,7 +66,8 @@ def gradient_flow(
 
     Args:
         source: a :class:`Watch`, for gradients by the inputs z of its activations; or a tree of gradients, such as
-            ``jax.grad`` gives, for those by the kernels (arrays of two axes or more) in the order of the tree.
+            ``jax.grad`` gives, for those by the kernels (arrays of two axes or more), which should be in the order of
+            the layers: that of the tree, with ``Dense_2`` before ``Dense_10``.
         loss: with a watch, a function of what the model returns that gives a number.
         variables: with a watch, the variables (or the nnx module) to call the model with.
         x: with a watch, the input: an array or a tuple of the positional arguments.
@@ -81,7 +83,9 @@ def gradient_flow(
         ValueError: no layers.
 
     Note:
-        The gradient by z says more than that by a kernel, which also has the size of the inputs of the layer in it.
+        The gradient by z says more than that by a kernel, which also has the size of the inputs of the layer in it. A
+        kernel that a scan over layers takes apart is one row of a tree, and a row a step of a watch. Where the
+        activation is inside of a custom derivative, or its input is not known, a note says that there is no gradient.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxacts
@@ -105,17 +109,29 @@ def gradient_flow(
     if isinstance(source, Watch):
         if loss is None:
             raise TypeError("gradient_flow: loss must be a function of the output, got None; pass lambda y: y.sum().")
-        found = mean_squares(source, loss, variables, x, options)
+        found, notes = mean_squares(source, loss, variables, x, options)
         squares = {name: float(v) for row in found for name, v in _named(row.site.name, row.gradient)}
     else:
-        leaves = jax.tree_util.tree_flatten_with_path(source)[0]
-        squares = {path_of(path): float(jnp.mean(jnp.square(leaf))) for path, leaf in leaves if jnp.ndim(leaf) > 1}
+        notes = ()
+        squares = {path: float(jnp.mean(jnp.square(leaf))) for path, leaf in _kernels(source)}
     if not squares:
         raise ValueError("gradient_flow: needs layers, got a source without any; pass a watch or a tree of kernels.")
-    return flow_report({name: math.sqrt(v) for name, v in squares.items()}, predicted)
+    return flow_report({name: math.sqrt(v) for name, v in squares.items()}, predicted, notes)
 
 
-def flow_report(rms: Mapping[str, float], predicted: float | None) -> FlowReport:
+def _kernels(tree: Any) -> list[tuple[str, Any]]:
+    """The arrays of two axes or more by their paths, in which numbers are in the order of numbers."""
+    named = [(path_of(path), leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]]
+    kernels = [(path, leaf) for path, leaf in named if jnp.ndim(leaf) > 1]
+
+    def parts(path: str) -> list[list[str | int]]:
+        # Text and digits take turns, so that each is compared with its like.
+        return [[int(s) if i % 2 else s for i, s in enumerate(re.split(r"(\d+)", part))] for part in path.split("/")]
+
+    return sorted(kernels, key=lambda kernel: parts(kernel[0]))
+
+
+def flow_report(rms: Mapping[str, float], predicted: float | None, notes: Sequence[str] = ()) -> FlowReport:
     values = list(rms.values())
     slope = fitted_slope(values)
     last = next((v for v in reversed(values) if v > 0), 1.0)
@@ -126,7 +142,7 @@ def flow_report(rms: Mapping[str, float], predicted: float | None) -> FlowReport
     )
     theory = "" if predicted is None else f", {predicted:+.3f} predicted"
     note = f"log-slope of the gradient a layer: {slope:+.3f}{theory}; {verdict}"
-    return FlowReport(rows, (note,), slope, predicted, verdict)
+    return FlowReport(rows, (note, *notes), slope, predicted, verdict)
 
 
 def fitted_slope(values: Sequence[float]) -> float:
@@ -184,7 +200,8 @@ def frozen_units(nu: Any, *, threshold: float = 1e-16) -> FrozenReport:
         ValueError: a negative threshold, or no kernel.
 
     Note:
-        A relu that died keeps a ν that falls by β₂ each step, below 1e-16 some thousands of steps after its last
+        A kernel that a scan over layers takes apart counts as one, in which a unit is frozen if it is in every step;
+        take the steps apart first, as by ``jax.tree.map(lambda x: x[0], nu)``. A relu that died keeps a ν that falls by β₂ each step, below 1e-16 some thousands of steps after its last
         gradients. A watch sees it at once; this costs nothing.
 
     Example:
@@ -194,7 +211,7 @@ def frozen_units(nu: Any, *, threshold: float = 1e-16) -> FrozenReport:
         0.5
     """
     least = _checks.magnitude("frozen_units", "threshold", threshold)
-    leaves = [(path_of(p), np.asarray(x)) for p, x in jax.tree_util.tree_flatten_with_path(nu)[0] if jnp.ndim(x) > 1]
+    leaves = [(path, np.asarray(leaf)) for path, leaf in _kernels(nu)]
     if not leaves:
         raise ValueError("frozen_units: needs kernels, got a tree without; pass opt_state[0].nu of optax.adam.")
     rows = [

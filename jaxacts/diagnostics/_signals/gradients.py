@@ -34,8 +34,8 @@ class Squares(NamedTuple):
 
 def mean_squares(
     watch: Watch, loss: Callable[[Any], Array], variables: Any, x: Any, options: dict[str, Any]
-) -> list[Squares]:
-    """Of every layer whose activation has a known input, for the gradient of ``loss`` of the output."""
+) -> tuple[list[Squares], tuple[str, ...]]:
+    """Of every layer whose activation has a known input, for the gradient of ``loss`` of the output; notes on others."""
     call = call_of(watch.kind, watch.model, variables, inputs_of(x), options)
     graph, sites, tree = watch.traced(call)
     scans = {site.name: _scans(graph, site) for site in sites.found}
@@ -57,7 +57,12 @@ def mean_squares(
         rest = tuple(range(len(scans[site.name]), gradients[site.name].ndim))
         gradient = jnp.square(gradients[site.name]).mean((*axes, *rest))
         rows.append(Squares(site, before / count, after / count, gradient))
-    return rows
+    notes = [
+        f"no gradient: {site.name} ({'the input is not known' if site.before is None else 'inside a custom derivative'})"
+        for site in sites.found
+        if site not in known
+    ]
+    return rows, tuple(notes)
 
 
 def _squares(moment: Moment) -> tuple[Array, Array, Array]:

@@ -19,7 +19,7 @@ from jaxacts.diagnostics._signals.gradients import Squares, mean_squares
 from jaxacts.diagnostics._tables import Tabular
 from jaxacts.diagnostics._watch import Watch, inputs_of
 from jaxacts.diagnostics._watch import watch as watch_
-from jaxacts.initializers import _checks, match, moments
+from jaxacts.initializers import Moments, _checks, match, moments
 
 __all__ = ["InitialReport", "LayerStart", "at_init"]
 
@@ -28,9 +28,10 @@ class LayerStart(NamedTuple):
     """A row: one layer with the weights that it starts with.
 
     ``std`` is that of the weights, ``variance`` the mean square of the inputs of the activation, ``output`` that of
-    its results, ``gradient`` the rms of the gradient by these inputs, as a multiple of that of the last layer.
-    ``chi`` is the factor of the squared gradient at this layer in theory, fan_in · std² · E[f'²], and ``advice`` the
-    standard deviation that suits the activation, where it differs by more than 5%.
+    its results, ``gradient`` the rms of the gradient by these inputs, as a multiple of that of the last layer. Theory
+    predicts the variance from that of the first layer, and the gradient from that of the last. ``chi`` is χ₁ of the
+    layer, fan_in · std² · E[f'²], and ``advice`` the standard deviation that suits the activation, where it differs by
+    more than 5%.
     """
 
     layer: str
@@ -38,8 +39,10 @@ class LayerStart(NamedTuple):
     fan_in: float
     std: float
     variance: float
+    variance_predicted: float
     output: float
     gradient: float
+    gradient_predicted: float
     chi: float | None
     advice: str
 
@@ -49,8 +52,9 @@ class InitialReport(Tabular):
     """How signals and gradients fare at initialization, layer by layer.
 
     ``drift`` is the fitted slope of the logarithm of the variance against depth; ``flow`` has the gradients, with the
-    slope that χ₁ predicts, ``predicted_slope``. ``verdict`` is "contractive" where the product of all χ₁ is below 0.1,
-    "expansive" where it is above 10, else "marginal".
+    slope of those that theory predicts, ``predicted_slope``. ``verdict`` is "contractive" where the squared gradient
+    falls by a factor of 10 or more from the last layer to the first, by the fit, "expansive" where it grows by as much,
+    else "marginal".
     """
 
     drift: float
@@ -68,8 +72,10 @@ class InitialReport(Tabular):
 def at_init(model: Any, sample: Any, key: Array, *, variables: Any = None, **options: Any) -> InitialReport:
     r"""Signals and gradients of a model before training, beside the theory, with a verdict and the remedy.
 
-    .. math:: q_l = \mathbb E[z_l^2], \qquad \chi_l = \text{fan\_in} \cdot \operatorname{Var}(W_l) \,
-        \mathbb E[f'(\sqrt{q_l} \, t)^2], \quad t \sim \mathcal N(0, 1)
+    .. math:: q_{l+1} = \text{fan\_in} \cdot \operatorname{Var}(W_{l+1}) \, \mathbb E[f(\sqrt{q_l} \, t)^2], \qquad
+        g_l = \text{fan\_out} \cdot \operatorname{Var}(W_{l+1}) \, \mathbb E[f'(\sqrt{q_l} \, t)^2] \, g_{l+1}
+
+    for the mean squares q of the inputs z of each activation and g of the gradients by them, with t ~ N(0, 1).
 
     Args:
         model: a ``flax.linen`` or ``flax.nnx`` module, another callable pytree, or a function ``f(params, x)``.
@@ -86,8 +92,9 @@ def at_init(model: Any, sample: Any, key: Array, *, variables: Any = None, **opt
 
     Note:
         The advice is the standard deviation of :func:`jaxacts.initializers.match`, which needs a Flax module; where it
-        refuses a model a note says why. Skip connections and normalizations keep signals as they are whatever χ is, so
-        look at the measured columns there.
+        refuses a model a note says why. The theory is that of one layer after the other without biases; skip connections
+        and normalizations keep signals as they are whatever it predicts. Where an activation has no moments, the
+        prediction goes on from what was measured.
 
     Example:
         >>> import flax.linen as nn, jax, jaxacts
@@ -109,22 +116,22 @@ def at_init(model: Any, sample: Any, key: Array, *, variables: Any = None, **opt
         rngs = dict.fromkeys(("params", "dropout", *options.get("rngs", ())), key)
         variables = model.init(rngs, *inputs, **known)
     variables = shapes_of("at_init", watch.kind, model, inputs, variables, options)
-    rows = mean_squares(watch, lambda y: _projected(y, key), variables, sample, options)
+    rows, missing = mean_squares(watch, lambda y: _projected(y, key), variables, sample, options)
     advice, notes = _advice(watch, sample, key, variables, known)
     kernels = watch.kernels(variables, sample, options)
     starts = [row for found in rows for row in _rows(found, kernels[found.site.name], advice)]
     last = next((row.gradient for row in reversed(starts) if row.gradient > 0), 1.0)
-    starts = [row._replace(gradient=row.gradient / last) for row in starts]
-    chis = [row.chi for row in starts if row.chi]
-    total = sum(map(math.log, chis))
-    predicted = -0.5 * total / max(len(chis), 1)
-    verdict = "contractive" if total < -math.log(10) else "expansive" if total > math.log(10) else "marginal"
+    starts = _predicted([row._replace(gradient=row.gradient / last) for row in starts], rows)
+    predicted = fitted_slope([row.gradient_predicted for row in starts])
     drift = fitted_slope([row.variance for row in starts])
     flow = flow_report({row.layer: row.gradient for row in starts}, predicted)
+    total = -2 * flow.slope * (len(starts) - 1)
+    verdict = "contractive" if total < -math.log(10) else "expansive" if total > math.log(10) else "marginal"
     notes = [
         f"{verdict}: the variance changes by a factor of {math.exp(drift):.3g} a layer, the squared gradient by "
         f"{math.exp(-2 * flow.slope):.3g} a layer towards the input ({math.exp(-2 * predicted):.3g} predicted)",
         *notes,
+        *missing,
         *(f"not followed: {what}" for what in watch.unfollowed),
     ]
     return InitialReport(tuple(starts), tuple(notes), drift, flow, predicted, verdict)
@@ -153,23 +160,49 @@ def _advice(
 
 def _rows(found: Squares, kernel: tuple[str, Any] | None, advice: dict[str, float]) -> list[LayerStart]:
     rows = list[LayerStart]()
+    path, stds = ("", math.nan) if kernel is None else kernel
+    # Of loops over layers that share the kernel there is one standard deviation.
+    shaped = np.broadcast_to(stds, found.before.shape) if np.ndim(stds) in (0, found.before.ndim) else np.mean(stds)
+    fan_in = found.site.use.fan_in if found.site.use else math.nan
     for index in itertools.product(*map(range, found.before.shape)):
         name = found.site.name + "".join(f"[{i}]" for i in index)
         before, after, gradient = (float(x[index]) for x in (found.before, found.after, found.gradient))
-        fan_in = found.site.use.fan_in if found.site.use else math.nan
-        path, std = ("", math.nan) if kernel is None else (kernel[0], float(np.std(np.asarray(kernel[1], float))))
+        std = float(np.broadcast_to(shaped, found.before.shape)[index])
         right = advice.get(path)
         differs = right is not None and abs(std - right) > 0.05 * right
-        chi = _chi(found.site, fan_in, std, before)
+        known = _moments(found.site, before)
+        chi = None if known is None or not math.isfinite(fan_in * std) else fan_in * std**2 * known.slope
         said = f"std {right:.3g} instead of {std:.3g}" if differs else ""
-        rows.append(LayerStart(name, found.site.activation, fan_in, std, before, after, math.sqrt(gradient), chi, said))
+        root = math.sqrt(gradient)
+        rows.append(
+            LayerStart(name, found.site.activation, fan_in, std, before, before, after, root, root, chi, said)
+        )
     return rows
 
 
-def _chi(site: Site, fan_in: float, std: float, q: float) -> float | None:
-    if site.function is None or not (math.isfinite(fan_in * std) and 1e-30 < q < math.inf):
+def _predicted(rows: list[LayerStart], found: list[Squares]) -> list[LayerStart]:
+    """With what theory predicts from the first variance and the last gradient."""
+    sites = [squares.site for squares in found for _ in range(squares.before.size)]
+    sizes = [math.prod(site.before.aval.shape) for site in sites]
+    for i in range(1, len(rows)):
+        known, weights = _moments(sites[i - 1], rows[i - 1].variance_predicted), rows[i].fan_in * rows[i].std ** 2
+        if known is not None and math.isfinite(weights):
+            rows[i] = rows[i]._replace(variance_predicted=weights * known.second_moment)
+    for i in reversed(range(len(rows) - 1)):
+        after, known = rows[i + 1], _moments(sites[i], rows[i].variance)
+        # Each weight leads from a unit here to one there, so that on average there are so many to a unit here.
+        weights = after.fan_in * sizes[i + 1] / sizes[i] * after.std**2
+        factor = rows[i].gradient / after.gradient if after.gradient else math.nan
+        if known is not None and math.isfinite(weights):
+            factor = math.sqrt(weights * known.slope)
+        rows[i] = rows[i]._replace(gradient_predicted=factor * after.gradient_predicted)
+    return rows
+
+
+def _moments(site: Site, q: float) -> Moments | None:
+    if site.function is None or not 1e-30 < q < math.inf:
         return None
     try:
-        return fan_in * std**2 * moments(site.function, q).slope
+        return moments(site.function, q)
     except (TypeError, ValueError):  # a function that has no moments
         return None
