@@ -12,11 +12,13 @@ import jax.numpy as jnp
 import jax.test_util
 import numpy as np
 import pytest
+from flax import nnx
 from jax import Array
 from memory import gated_bytes
 from references import REFERENCES
 
 import jaxacts
+from jaxacts import nnx as modules
 from jaxacts._contract.exact import Exact, errors_in_ulps, evaluate
 
 Unit = Callable[..., Array]
@@ -141,6 +143,47 @@ def test_a_gate_takes_the_slope_that_is_chosen_at_its_kink() -> None:
         ):
             for dtype in ("float32", "bfloat16"):
                 assert jax.jit(jax.grad(unit))(jnp.asarray(0.0, dtype), jnp.asarray(3.0, dtype)) == slope
+
+
+def _prelu_of(slope: Array) -> dict[str, Unit]:
+    return {
+        "partial": functools.partial(jaxacts.prelu, negative_slope=slope),
+        "variant": jaxacts.clipped(functools.partial(jaxacts.prelu, negative_slope=slope)),
+        "lambda": lambda x: jaxacts.prelu(x, slope),
+    }
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", ["partial", "variant", "lambda"])
+def test_arrays_that_the_gate_holds_are_differentiated(kind: str, dtype: str) -> None:
+    gate, value = (a[:6] for a in _pair(dtype))
+
+    def of(slope: Array) -> Array:
+        return jaxacts.gated(_prelu_of(slope)[kind])(gate, value).astype(jnp.float32).sum()
+
+    want = float((jnp.minimum(gate, 0) * value).astype(jnp.float32).sum())
+    one = jnp.float32(0.25)
+    for f in (jax.grad(of), jax.jit(jax.grad(of)), jax.grad(jax.jit(of)), lambda a: jax.jvp(of, (a,), (a / a,))[1]):
+        assert float(f(one)) == pytest.approx(want, rel=1e-2 if dtype == "bfloat16" else 1e-5)
+    assert jax.grad(jax.grad(of))(one) == 0
+    kept = jax.tree.leaves(jax.vjp(jaxacts.gated(_prelu_of(one)[kind]), gate, value)[1])
+    assert sorted((a.size, a.dtype) for a in kept if a.size > 1) == [(6, jnp.dtype(dtype))] * 2
+
+
+def test_a_module_as_the_gate_learns() -> None:
+    gate, value = (a[:6] for a in _pair("float32"))
+    module: Any = modules.PReLU()
+    unit = jaxacts.gated(module)
+
+    def loss(module: Any) -> Array:
+        return jaxacts.gated(module)(gate, value).sum()
+
+    by_slope = jnp.sum(jnp.minimum(gate, 0) * value)
+    for gradient in (nnx.grad(loss), nnx.jit(nnx.grad(loss))):
+        np.testing.assert_allclose(gradient(module).negative_slope[...], by_slope, rtol=1e-5)
+    before = unit(gate, value)
+    module.negative_slope[...] += 1
+    np.testing.assert_allclose(unit(gate, value) - before, jnp.minimum(gate, 0) * value, rtol=1e-5, atol=1e-6)
 
 
 def test_gated_units_are_pickled() -> None:

@@ -13,7 +13,7 @@ from jax import Array
 from jaxacts._core import as_floating, check_flag, checked_axis, down, plain_form, up
 from jaxacts._kernels.arithmetic.elementary import finite
 
-__all__ = ["Form", "by_activation", "gate_and_value", "is_wide", "product"]
+__all__ = ["Form", "by_activation", "by_fixed_activation", "gate_and_value", "is_wide", "product", "product_of_open"]
 
 Form: TypeAlias = Callable[..., Array]
 """A function of gate, value and parameters, all of the compute dtype."""
@@ -83,8 +83,20 @@ def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, A
     return passed(factor, value), finite(value) * tangents[0] + factor * tangents[1]
 
 
-@functools.lru_cache(maxsize=256)
+def product_of_open(form: Form, gate: Array, value: Array) -> Array:
+    """``product`` of a form that may hold arrays, by which it can be differentiated, too."""
+
+    def rounded(gate: Array, value: Array) -> Array:
+        return down(form(up(gate, gate.dtype), up(value, gate.dtype)), gate.dtype)
+
+    return jax.checkpoint(rounded, prevent_cse=False)(gate, value)
+
+
 def by_activation(activation: Callable[..., Array], wide: bool) -> Form:
     """The form activation(gate)·value; the refined form of the activation is for results that show the difference."""
     f = activation if wide else plain_form(activation)
     return lambda gate, value: passed(f(gate), value)
+
+
+by_fixed_activation = functools.lru_cache(maxsize=256)(by_activation)
+"""The same function for the same activation, so that what is made of it is traced once."""

@@ -9,24 +9,53 @@ from typing import Any
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._core import Variant, activation, variant
-from jaxacts.activations.gated._product import by_activation, gate_and_value, is_wide, product
+from jaxacts._core import Activation, Variant, activation, plain_form, variant, variant_of
+from jaxacts.activations.gated._product import (
+    Form,
+    by_activation,
+    by_fixed_activation,
+    gate_and_value,
+    is_wide,
+    product,
+    product_of_open,
+)
 
 __all__ = ["gated"]
 
 
-@functools.lru_cache(maxsize=256)
-def _unit(function: Callable[..., Array]) -> Callable[..., Array]:
+def _unit(function: Callable[..., Array], form_of: Callable[..., Form], product: Form) -> Callable[..., Array]:
     def unit(x: Array, value: ArrayLike | None = None, axis: int = -1, interleaved: bool = False) -> Array:
-        form = by_activation(function, is_wide(x))
+        form = form_of(function, is_wide(x))
         return product(form, *gate_and_value(unit.__name__, x, value, axis, interleaved))
 
     unit.__name__ = unit.__qualname__ = f"gated_{getattr(function, '__name__', 'activation')}"
     return activation(static=("axis", "interleaved"))(unit)
 
 
+@functools.lru_cache(maxsize=256)
+def _of_fixed(function: Callable[..., Array]) -> Callable[..., Array]:
+    return _unit(function, by_fixed_activation, product)
+
+
+def _of_open(function: Callable[..., Array]) -> Callable[..., Array]:
+    """Neither kept nor compiled: what the function holds may have changed at the next call, or be traced."""
+    return plain_form(_unit(function, by_activation, product_of_open))
+
+
+def _is_fixed(function: Any) -> bool:
+    """Whether it is made of activations and of numbers alone, so that it is the same in every call."""
+    if (made := variant_of(function)) is not None:
+        held = made.settings
+    elif isinstance(function, functools.partial):
+        held = {"": function.func, **dict(enumerate(function.args)), **function.keywords}
+    else:
+        entry = getattr(function, "__activation__", None)
+        return isinstance(entry, Activation) and entry.function is function
+    return all(_is_fixed(v) if callable(v) else isinstance(v, bool | int | float | str | None) for v in held.values())
+
+
 def _call(function: Callable[..., Array], /, *args: Any, **kwargs: Any) -> Array:
-    return _unit(function)(*args, **kwargs)
+    return (_of_fixed if _is_fixed(function) else _of_open)(function)(*args, **kwargs)
 
 
 def gated(function: Callable[..., Array]) -> Callable[..., Array]:
@@ -38,7 +67,8 @@ def gated(function: Callable[..., Array]) -> Callable[..., Array]:
 
     Args:
         function: any activation of this library, a variant or a ``functools.partial`` of one, or any elementwise
-            function of an array that JAX can differentiate.
+            function of an array that JAX can differentiate. Arrays that it holds, as an nnx module does, are
+            differentiated, too.
 
     Returns:
         A function ``(x, value=None, axis=-1, interleaved=False)``: of gate and value, or of one array that holds both
@@ -65,4 +95,4 @@ def gated(function: Callable[..., Array]) -> Callable[..., Array]:
         raise TypeError(
             f"gated: function must be an activation, got {type(function).__name__}; pass jaxacts.silu or such."
         )
-    return variant(Variant(gated, _call, {"function": function}), _unit(function))
+    return variant(Variant(gated, _call, {"function": function}), _unit(function, by_activation, product))

@@ -8,7 +8,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import activation, check_flag, current_choice, with_kink_slope
-from jaxacts.activations.gated._product import by_activation, gate_and_value, is_wide, product
+from jaxacts.activations.gated._product import by_fixed_activation, gate_and_value, is_wide, product
 from jaxacts.activations.gated._swish import swish_times
 from jaxacts.activations.rectifiers import relu
 from jaxacts.activations.self_gated import gelu
@@ -105,7 +105,7 @@ def geglu(
         Shazeer 2020, "GLU variants improve transformer", https://arxiv.org/abs/2002.05202
     """
     check_flag("geglu", "approximate", approximate)
-    form = by_activation(gelu if approximate else _exact_gelu, is_wide(x))
+    form = by_fixed_activation(gelu if approximate else _exact_gelu, is_wide(x))
     return product(form, *gate_and_value("geglu", x, value, axis, interleaved))
 
 
@@ -145,7 +145,7 @@ def reglu(x: Array, value: ArrayLike | None = None, axis: int = -1, interleaved:
         Shazeer 2020, "GLU variants improve transformer", https://arxiv.org/abs/2002.05202
     """
     choice = current_choice.get()
-    form = by_activation(relu if choice is None else with_kink_slope(relu, choice), is_wide(x))
+    form = by_fixed_activation(relu if choice is None else with_kink_slope(relu, choice), is_wide(x))
     return product(form, *gate_and_value("reglu", x, value, axis, interleaved))
 
 
