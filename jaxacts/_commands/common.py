@@ -62,6 +62,9 @@ def loaded(target: str, what: str) -> Any:
         found: Any = importlib.import_module(module_name.removesuffix(".py").replace("/", "."))
     except ImportError as error:
         raise UsageError(f"{what}: cannot import {module_name!r} ({error}); run it where that module is.") from None
+    except Exception as error:
+        kind = type(error).__name__
+        raise UsageError(f"{what}: importing {module_name!r} raises {kind}: {error}") from error
     for part in attribute.split("."):
         if not hasattr(found, part):
             near = "".join(f"; did you mean {n!r}?" for n in nearest(part, dir(found))[:1])

@@ -44,12 +44,10 @@ def run(options: argparse.Namespace) -> tuple[list[Any], Any, int]:
         one = entry(name)
         if not one.elementwise:
             raise UsageError(f"{name} is a function over an axis, which plain layers do not have; leave it out.")
-        weight = _variance(one, options)
-        arguments = {n: one.arguments()[n] for n in (*one.parameters, *one.static)}
-        report = propagation(
-            one.function, weight, options.bias_variance, depth=options.depth, width=options.width, **arguments
-        )
-        found[name] = weight, report
+        try:
+            found[name] = _through(one, options)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
     shown = sorted({1, (options.depth + 1) // 2, options.depth})
     heads = ("activation", "weights", *(f"signal at {n}" for n in shown), "gradient at 1", "a layer", "verdict")
     rows = [
@@ -71,14 +69,15 @@ def run(options: argparse.Namespace) -> tuple[list[Any], Any, int]:
     return text, data, 0
 
 
-def _variance(one: Activation, options: argparse.Namespace) -> float:
+def _through(one: Activation, options: argparse.Namespace) -> tuple[float, PropagationReport]:
+    """The variance of the weights times fan_in, and what becomes of signal and gradient."""
     arguments = {n: one.arguments()[n] for n in (*one.parameters, *one.static)}
-    try:
-        if options.init == "critical":
-            return critical(one.function, bias_variance=options.bias_variance, **arguments).weight_variance
-        return gain(one.function, **arguments) ** 2 if options.init == "gain" else _INITS[options.init]
-    except ValueError as error:
-        raise UsageError(str(error)) from None
+    if options.init == "critical":
+        weight = critical(one.function, bias_variance=options.bias_variance, **arguments).weight_variance
+    else:
+        weight = gain(one.function, **arguments) ** 2 if options.init == "gain" else _INITS[options.init]
+    sizes = {"depth": options.depth, "width": options.width}
+    return weight, propagation(one.function, weight, options.bias_variance, **sizes, **arguments)
 
 
 def _plot(reports: dict[str, PropagationReport], path: str) -> None:

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 
 from jaxacts._commands.common import UsageError, loaded
 from jaxacts.diagnostics import at_init
+from jaxacts.diagnostics._models import kind_of
 
 __all__ = ["add_arguments", "run"]
 
@@ -55,13 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[list[Any], Any, int]:
     model = loaded(options.model, "model")
-    if inspect.isfunction(model) and not inspect.signature(model).parameters:
-        model = model()
     weights, *keys = jax.random.split(jax.random.key(options.seed), 1 + len(options.sample))
     try:
         dtype = jnp.dtype(options.dtype)
     except TypeError:
         raise UsageError(f"--dtype: unknown dtype {options.dtype!r}; write float32, bfloat16 or int32.") from None
+
+    if not (jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.floating)):
+        raise UsageError(f"--dtype: inputs are floats or integers, got {options.dtype!r}; write float32 or int32.")
 
     def draw(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         if jnp.issubdtype(dtype, jnp.integer):
@@ -69,9 +71,16 @@ def run(options: argparse.Namespace) -> tuple[list[Any], Any, int]:
         return jax.random.normal(key, shape, dtype)
 
     sample = tuple(draw(key, shape) for key, shape in zip(keys, options.sample, strict=True))
+    call = dict(options.option)
     try:
-        report = at_init(model, sample, weights, **dict(options.option))
-    except (TypeError, ValueError) as error:
-        raise UsageError(str(error)) from None
+        if inspect.isfunction(model) and not inspect.signature(model).parameters:
+            model = model()
+        if kind_of("doctor", model) == "linen":
+            call = {"mutable": ["batch_stats"], **call}
+        report = at_init(model, sample, weights, **call)
+    except Exception as error:  # whatever the user's model raises
+        kind = "" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: "
+        shapes = ", ".join(map(str, options.sample))
+        raise UsageError(f"model, called with inputs of shape {shapes}: {kind}{error}") from error
     healthy = report.flow.verdict == "healthy" and abs(report.drift) * (len(report.rows) - 1) < 4.6
     return [report], report.to_dict(), int(not healthy)

@@ -236,9 +236,9 @@ def watch(
         of jit, remat, scan and custom derivatives too, so that ``x * jax.nn.sigmoid(x)`` is a silu. A unit is a channel
         of the layer before the activation. Layers that are scanned over have a row for each step; a loop over time,
         whose steps share their parameters, is one layer. What happens in a ``while`` loop, a ``cond``, a kernel or a
-        ``shard_map`` inside of the model is not followed but named in ``watch.unfollowed``; :func:`tap` marks a value
-        there. Gradients of the model are unchanged, and the sums have none. No other library finds saturation by the
-        slope of the activation itself.
+        ``shard_map`` inside of the model is not followed but named in ``watch.unfollowed``; :func:`tap` marks what
+        comes out of it. Gradients of the model are unchanged, and the sums have none. No other library finds saturation
+        by the slope of the activation itself.
 
     Example:
         >>> import flax.linen as nn, jax, jax.numpy as jnp, jaxacts

@@ -27,12 +27,14 @@ def make_good():
     return network()
 
 bad = network(0.5)
+image = nn.Sequential([nn.Conv(4, (3, 3)), nn.BatchNorm(use_running_average=False), jaxacts.relu, nn.Dense(3)])
 """
 
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "users_own_module.py").write_text(MODULE)
+    (tmp_path / "users_broken_module.py").write_text("def model(:")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, "users_own_module", raising=False)
@@ -110,6 +112,8 @@ def test_doctor_tells_good_from_bad(module: str, capsys: pytest.CaptureFixture[s
     found = loaded(capsys)
     assert found["verdict"] == "contractive"
     assert found["rows"][3]["advice"].startswith("std 0.25 instead of 0.1")
+    assert main(["doctor", f"{module}:image", "--sample", "4,8,8,2", "--json"]) == 0
+    assert [row["layer"] for row in loaded(capsys)["rows"]] == ["layers_0"]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +130,11 @@ def test_doctor_tells_good_from_bad(module: str, capsys: pytest.CaptureFixture[s
         ("doctor users_own_module:bad --sample 3,x", "must be sizes such as 32,784"),
         ("doctor users_own_module:bad --sample 4,8 --dtype flaot", "unknown dtype 'flaot'"),
         ("doctor users_own_module:half_wave --sample 4,8", "pass variables=params"),
+        ("doctor users_own_module:bad --sample 4,8 --dtype bool", "inputs are floats or integers, got 'bool'"),
+        ("doctor users_own_module:image --sample 5", "model, called with inputs of shape (5,): "),
+        ("doctor users_own_module:image --sample 4,8,8,2 --option mutable=false", "ModifyScopeVariableError"),
+        ("doctor users_broken_module:model --sample 5", "importing 'users_broken_module' raises SyntaxError"),
+        ("compare relu --bias-variance -1", "propagation: bias_variance must not be negative"),
         ("show softmax --plot x.png", "is no function of one number"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -68,6 +69,10 @@ def test_gradient_trees_have_a_row_for_each_kernel() -> None:
     )
     assert [(r.layer, r.rms, r.verdict) for r in flow.rows] == [("a/kernel", 3.0, "healthy"), ("b", 0.0, "no gradient")]
     assert flow.verdict == "vanishing"
+    deep = {f"Dense_{i}": {"kernel": jnp.full((2, 2), 10.0**i)} for i in range(12)}
+    flow = diagnostics.gradient_flow(deep)
+    assert [r.layer for r in flow.rows] == [f"Dense_{i}/kernel" for i in range(12)]
+    assert flow.slope == pytest.approx(math.log(10))
     with pytest.raises(ValueError, match="gradient_flow: needs layers"):
         diagnostics.gradient_flow({"bias": jnp.ones(3)})
 
@@ -90,6 +95,78 @@ def test_initial_verdicts_and_predictions(activation: str, scale: float, verdict
     assert report.predicted_slope == pytest.approx(-0.5 * math.log(scale / 2), abs=0.03)
     assert report.drift == pytest.approx(math.log(scale / 2), abs=0.12)
     assert bool(report.rows[3].advice) == (scale != 2.0)
+
+
+def _relu_layers(kernels: Any, x: jax.Array) -> jax.Array:
+    for kernel in kernels:
+        x = jaxacts.relu(x @ kernel)
+    return x
+
+
+def _normal(shape: tuple[int, int], gain: float, seed: int) -> jax.Array:
+    return jax.random.normal(jax.random.key(seed), shape) * math.sqrt(gain / shape[0])
+
+
+def test_predictions_go_from_layer_to_layer() -> None:
+    widths = (64, 256, 1024, 128, 512)
+    gains = (200.0, 2.0, 0.5, 4.0)  # the first scales the signal, but no gradient between two layers
+    kernels = [
+        _normal(shape, gain, i) for i, (shape, gain) in enumerate(zip(itertools.pairwise(widths), gains, strict=True))
+    ]
+    x = jax.random.normal(KEY, (256, 64))
+    report = diagnostics.at_init(_relu_layers, x, KEY, variables=kernels)
+    signal = [200 * math.prod(g / 2 for g in gains[1 : i + 1]) for i in range(4)]
+    np.testing.assert_allclose([row.variance_predicted for row in report.rows], signal, rtol=0.1)
+    np.testing.assert_allclose([row.variance for row in report.rows], signal, rtol=0.2)
+    # The squared gradient by z is the sum over the units of the next layer.
+    factors = [
+        gain / 2 * fan_out / fan_in for gain, fan_in, fan_out in zip(gains[1:], widths[1:-1], widths[2:], strict=True)
+    ]
+    gradient = [math.sqrt(math.prod(factors[i:])) for i in range(4)]
+    np.testing.assert_allclose([row.gradient_predicted for row in report.rows], gradient, rtol=0.1)
+    np.testing.assert_allclose([row.gradient for row in report.rows], gradient, rtol=0.2)
+    np.testing.assert_allclose([row.chi or 0 for row in report.rows], [g / 2 for g in gains], rtol=0.1)
+
+
+def test_layers_of_a_scan_have_their_own_kernels() -> None:
+    gains = (0.5, 2.0, 8.0)
+    kernels = [_normal((64, 64), gain, i) for i, gain in enumerate(gains)]
+    x = jax.random.normal(KEY, (128, 64))
+
+    def scanned(params: jax.Array, x: jax.Array) -> jax.Array:
+        return jax.lax.scan(lambda h, w: (jaxacts.relu(h @ w), None), x, params)[0]
+
+    one, other = (
+        diagnostics.at_init(f, x, KEY, variables=v) for f, v in ((scanned, jnp.stack(kernels)), (_relu_layers, kernels))
+    )
+    for a, b in zip(one.rows, other.rows, strict=True):
+        np.testing.assert_allclose(a[3:-1], b[3:-1], rtol=1e-4)
+    assert [row.std for row in one.rows] == [pytest.approx(float(kernel.std()), rel=1e-5) for kernel in kernels]
+
+
+def test_a_model_with_normalized_branches_is_marginal() -> None:
+    resnet = CASES["resnet in training"].model
+    report = diagnostics.at_init(resnet, jax.random.normal(KEY, (4, 8, 8, 2)), KEY)
+    assert (report.verdict, report.flow.verdict) == ("marginal", "healthy")
+
+
+@jax.custom_vjp
+def _custom(p: jax.Array, x: jax.Array) -> jax.Array:
+    return jaxacts.relu(x @ p)
+
+
+_custom.defvjp(lambda p, x: (_custom(p, x), (p, x)), lambda kept, g: (kept[1].T @ g, g @ kept[0].T))
+
+
+def test_layers_without_a_gradient_are_named() -> None:
+    def model(p: jax.Array, x: jax.Array) -> jax.Array:
+        return jnp.tanh(diagnostics.tap(_custom(p, x) @ p, "mixed") @ p)
+
+    x, p = jnp.ones((3, 4)), jnp.eye(4)
+    flow = diagnostics.gradient_flow(diagnostics.watch(model, x, variables=p), lambda y: y.sum(), p, x)
+    missing = ("no gradient: .relu (inside a custom derivative)", "no gradient: mixed (the input is not known)")
+    assert flow.notes[1:] == missing
+    assert diagnostics.at_init(model, x, KEY, variables=p).notes[1:] == missing
 
 
 def test_at_init_of_every_kind() -> None:

@@ -236,7 +236,12 @@ def test_moments_of_a_parameter_whose_path_ends_like_another_stay() -> None:
     def model(p: Any, x: jax.Array) -> Any:
         return relu(x @ p["w"] + p["b"]) @ p["out"], jnp.tanh(x @ p["enc"]["w"])
 
-    p = {"w": jnp.eye(5), "b": jnp.array([0.0, -99.0, 0.0, 0.0, 0.0]), "enc": {"w": jnp.eye(5)}, "out": jnp.ones((5, 2))}
+    p = {
+        "w": jnp.eye(5),
+        "b": jnp.array([0.0, -99.0, 0.0, 0.0, 0.0]),
+        "enc": {"w": jnp.eye(5)},
+        "out": jnp.ones((5, 2)),
+    }
     watch = diagnostics.watch(model, X, variables=p)
     ones = jax.tree.map(jnp.ones_like, optax.adam(1e-3).init(p))
     moments = diagnostics.recycle(watch, p, ones, watch(p, X)[1], KEY, tau=0.0).opt_state[0].mu

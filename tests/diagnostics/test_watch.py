@@ -216,11 +216,31 @@ def test_what_cannot_be_followed_is_named_and_a_tap_helps() -> None:
 
     watch = diagnostics.watch(model, jnp.ones((3, 2)), variables=jnp.eye(2))
     assert set(watch.unfollowed) == {"while", "cond"}
-    assert [layer.name for layer in watch.layers] == ["w.relu", "after the loop"] or len(watch.layers) == 2
+    assert [(layer.name, layer.activation) for layer in watch.layers] == [("", "relu"), ("after the loop",) * 2]
     report = diagnostics.report(watch(jnp.eye(2), jnp.ones((3, 2)))[1])
     assert [note for note in report.notes if "while" in note] == ["not followed: while"]
     with pytest.raises(AssertionError, match="not followed: while"):
         report.assert_healthy(max_stuck=1, allow_unfollowed=False)
+
+
+@jax.custom_batching.custom_vmap
+def _own_rule(x: jax.Array) -> jax.Array:
+    return jaxacts.relu(x)
+
+
+@_own_rule.def_vmap
+def _(size: int, batched: Any, x: jax.Array) -> Any:
+    return jaxacts.relu(x), True
+
+
+def test_programs_that_are_not_unfolded_and_taps_of_other_arrays_are_named() -> None:
+    def model(w: jax.Array, x: jax.Array) -> Any:
+        h = jax.lax.custom_linear_solve(lambda v: 2 * v, x @ w, lambda _, b: jaxacts.relu(b))
+        return jnp.tanh(_own_rule(h) @ w), diagnostics.tap(x @ w > 0, "mask")
+
+    watch = diagnostics.watch(model, jnp.ones((3, 2)), variables=jnp.eye(2))
+    named = ("mask (a tap needs an array of floats)", "custom_linear_solve", "custom_vmap_call")
+    assert watch.unfollowed == named
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,35 @@ _REARRANGED = frozenset(
     ["reshape", "transpose", "squeeze", "expand_dims", "broadcast_in_dim", "slice", "rev", "sharding_constraint"]
 )
 _SAME = ELEMENTWISE | SAME_PLACE
-_ZERO_AT_0 = _REARRANGED | SAME_PLACE | REDUCES | WINDOWED
-_ZERO_AT_0 |= set("concatenate reduce_window_max mul neg abs sign square sqrt cbrt sin tan sinh tanh".split())
-_ZERO_AT_0 |= set("asin atan asinh atanh erf expm1 log1p floor ceil round and".split())
-_ZERO_AT_0 -= {"argmax", "argmin"}
+_SIGNED = {
+    "neg",
+    "sign",
+    "cbrt",
+    "sin",
+    "tan",
+    "sinh",
+    "tanh",
+    "asin",
+    "atan",
+    "asinh",
+    "atanh",
+    "erf",
+    "expm1",
+    "log1p",
+}
+_ZERO_AT_0 = _SIGNED | {
+    "concatenate",
+    "reduce_window_max",
+    "mul",
+    "abs",
+    "square",
+    "sqrt",
+    "floor",
+    "ceil",
+    "round",
+    "and",
+}
+_ZERO_AT_0 |= _REARRANGED | SAME_PLACE | WINDOWED | REDUCES - {"argmax", "argmin"}
 _ZERO_AMONG_0 = SUMS | {"max", "min", "gt", "lt", "ne", "clamp", "or"}
 
 
@@ -139,7 +164,7 @@ def _elsewhere(graph: Graph, source: int, columns: Units, end: int, live: set[in
             continue
         units = _moved(graph, op, known)
         apart = op.name in _SAME | MOVES and all(v in statistics or v not in graph.varying for v in op.inputs)
-        if op.name in REDUCES and units is not None or apart:
+        if (op.name in REDUCES and units is not None) or apart:
             # Such as the variance of a unit over the batch, and its running average.
             statistics.update(op.outputs)
         elif not before.intersection(op.outputs):

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from jaxacts._trace.graph import PRODUCTS, Graph, Op, Path, Use
 from jaxacts._trace.layers.follow import Signal, Trail
@@ -301,6 +303,8 @@ def sites_of(graph: Graph, paths: Sequence[str]) -> Sites:
         start = curves.get(end)
         path, before, after = search.place(start, end)
         if not jnp.issubdtype(after.aval.dtype, jnp.floating) or not after.aval.shape:
+            if end in tapped:
+                unfollowed[f"{tapped[end]} (a tap needs an array of floats)"] = None
             continue
         use, function = search.layer(end), None
         if start is None:
@@ -321,7 +325,7 @@ def sites_of(graph: Graph, paths: Sequence[str]) -> Sites:
         steps, values = search.steps(path), (start, end)
         found.append(Site(name, activation, function, path, before, after, axis, values, use, steps))
     for op in graph.ops:
-        if op.name in _OPAQUE and graph.varying.intersection(op.inputs) and search.live.intersection(op.outputs):
+        if _opaque(op) and graph.varying.intersection(op.inputs) and search.live.intersection(op.outputs):
             unfollowed[" in ".join([op.name, *op.scope[-1:]])] = None
     return Sites(tuple(_unique(found)), tuple(unfollowed))
 
@@ -337,6 +341,12 @@ def _calls(search: _Search) -> dict[Path, tuple[int, str]]:
         if value is not None and value in search.live & search.graph.varying and value not in search.tree.curved:
             found[path] = value, name
     return found
+
+
+def _opaque(op: Op) -> bool:
+    """Whether an operation is a program of its own that the graph does not unfold."""
+    inner = jax.tree.leaves([v for k, v in op.params.items() if k != "update_jaxpr"])
+    return op.name in _OPAQUE or (op.name not in REDUCES and any(isinstance(p, ClosedJaxpr | Jaxpr) for p in inner))
 
 
 def _tap(op: Op) -> str | None:

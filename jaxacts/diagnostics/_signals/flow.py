@@ -201,8 +201,9 @@ def frozen_units(nu: Any, *, threshold: float = 1e-16) -> FrozenReport:
 
     Note:
         A kernel that a scan over layers takes apart counts as one, in which a unit is frozen if it is in every step;
-        take the steps apart first, as by ``jax.tree.map(lambda x: x[0], nu)``. A relu that died keeps a ν that falls by β₂ each step, below 1e-16 some thousands of steps after its last
-        gradients. A watch sees it at once; this costs nothing.
+        take the steps apart first, as by ``jax.tree.map(lambda x: x[0], nu)``. A relu that died keeps a ν that falls by
+        β₂ each step, below 1e-16 some thousands of steps after its last gradients. A watch sees it at once; this costs
+        nothing.
 
     Example:
         >>> import jax.numpy as jnp

@@ -35,7 +35,7 @@ class Squares(NamedTuple):
 def mean_squares(
     watch: Watch, loss: Callable[[Any], Array], variables: Any, x: Any, options: dict[str, Any]
 ) -> tuple[list[Squares], tuple[str, ...]]:
-    """Of every layer whose activation has a known input, for the gradient of ``loss`` of the output; notes on others."""
+    """Of layers whose activations have known inputs, for the gradient of ``loss`` of the output; notes on others."""
     call = call_of(watch.kind, watch.model, variables, inputs_of(x), options)
     graph, sites, tree = watch.traced(call)
     scans = {site.name: _scans(graph, site) for site in sites.found}
@@ -57,12 +57,9 @@ def mean_squares(
         rest = tuple(range(len(scans[site.name]), gradients[site.name].ndim))
         gradient = jnp.square(gradients[site.name]).mean((*axes, *rest))
         rows.append(Squares(site, before / count, after / count, gradient))
-    notes = [
-        f"no gradient: {site.name} ({'the input is not known' if site.before is None else 'inside a custom derivative'})"
-        for site in sites.found
-        if site not in known
-    ]
-    return rows, tuple(notes)
+    missing = [site for site in sites.found if site.name not in nudges]
+    why = ["the input is not known" if site.before is None else "inside a custom derivative" for site in missing]
+    return rows, tuple(f"no gradient: {site.name} ({reason})" for site, reason in zip(missing, why, strict=True))
 
 
 def _squares(moment: Moment) -> tuple[Array, Array, Array]:

@@ -92,9 +92,9 @@ def at_init(model: Any, sample: Any, key: Array, *, variables: Any = None, **opt
 
     Note:
         The advice is the standard deviation of :func:`jaxacts.initializers.match`, which needs a Flax module; where it
-        refuses a model a note says why. The theory is that of one layer after the other without biases; skip connections
-        and normalizations keep signals as they are whatever it predicts. Where an activation has no moments, the
-        prediction goes on from what was measured.
+        refuses a model a note says why. The theory is that of one layer after the other without biases; skip
+        connections and normalizations keep signals as they are whatever it predicts. Where an activation has no
+        moments, the prediction goes on from what was measured.
 
     Example:
         >>> import flax.linen as nn, jax, jaxacts
@@ -116,12 +116,15 @@ def at_init(model: Any, sample: Any, key: Array, *, variables: Any = None, **opt
         rngs = dict.fromkeys(("params", "dropout", *options.get("rngs", ())), key)
         variables = model.init(rngs, *inputs, **known)
     variables = shapes_of("at_init", watch.kind, model, inputs, variables, options)
-    rows, missing = mean_squares(watch, lambda y: _projected(y, key), variables, sample, options)
+    changes = watch.kind == "linen" and options.get("mutable")
+    rows, missing = mean_squares(watch, lambda y: _projected(y[0] if changes else y, key), variables, sample, options)
     advice, notes = _advice(watch, sample, key, variables, known)
     kernels = watch.kernels(variables, sample, options)
     starts = [row for found in rows for row in _rows(found, kernels[found.site.name], advice)]
     last = next((row.gradient for row in reversed(starts) if row.gradient > 0), 1.0)
-    starts = _predicted([row._replace(gradient=row.gradient / last) for row in starts], rows)
+    relative = [row.gradient / last for row in starts]
+    starts = [row._replace(gradient=g, gradient_predicted=g) for row, g in zip(starts, relative, strict=True)]
+    starts = _predicted(starts, rows)
     predicted = fitted_slope([row.gradient_predicted for row in starts])
     drift = fitted_slope([row.variance for row in starts])
     flow = flow_report({row.layer: row.gradient for row in starts}, predicted)
@@ -174,9 +177,7 @@ def _rows(found: Squares, kernel: tuple[str, Any] | None, advice: dict[str, floa
         chi = None if known is None or not math.isfinite(fan_in * std) else fan_in * std**2 * known.slope
         said = f"std {right:.3g} instead of {std:.3g}" if differs else ""
         root = math.sqrt(gradient)
-        rows.append(
-            LayerStart(name, found.site.activation, fan_in, std, before, before, after, root, root, chi, said)
-        )
+        rows.append(LayerStart(name, found.site.activation, fan_in, std, before, before, after, root, root, chi, said))
     return rows
 
 
