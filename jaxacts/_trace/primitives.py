@@ -13,6 +13,8 @@ __all__ = [
     "SCATTERS",
     "SUMS",
     "WINDOWED",
+    "ZERO_AMONG_0",
+    "ZERO_AT_0",
 ]
 
 _KEEPS = """
@@ -27,6 +29,11 @@ max min mul ne neg not or pow rem round rsqrt select_n shift_left sign sin sinh 
 _MOVES = """
 broadcast_in_dim carry concatenate dynamic_slice dynamic_update_slice gather pad reduce_window_max rev slice split
 step_of steps
+"""
+_ZERO_AT_0 = """
+abs and asin asinh atan atanh broadcast_in_dim cbrt ceil concatenate cumsum erf expm1 expand_dims floor log1p mul neg
+reduce_max reduce_min reduce_prod reduce_sum reduce_window_max reduce_window_sum reshape rev round
+sharding_constraint sign sin sinh slice sqrt square squeeze tan tanh transpose
 """
 
 KEEPS_ELEMENTS = frozenset(_KEEPS.split())
@@ -43,5 +50,9 @@ REDUCES = frozenset(["reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "a
 WINDOWED = frozenset(["reduce_window_sum", "cumsum"])
 SCATTERS = frozenset(["scatter-add", "scatter_add"])
 SUMS = frozenset(["add", "sub", "add_any"])
+ZERO_AT_0 = SAME_PLACE | frozenset(_ZERO_AT_0.split())
+"""The result is 0 where one operand is, whatever the others are."""
+ZERO_AMONG_0 = SUMS | frozenset(["max", "min", "gt", "lt", "ne", "clamp", "or"])
+"""The result is 0 where all operands are."""
 LOOPS = frozenset(["scan", "while", "cond"])
 DRAWS = frozenset(["random_bits", "random_gamma", "threefry2x32", "rng_bit_generator", "rng_uniform"])

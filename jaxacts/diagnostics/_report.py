@@ -193,7 +193,8 @@ def _row(sums: UnitSums, name: str, tau: float, delta: float) -> LayerHealth:
     share = {key: float(np.mean(value) / seen) for key, value in numbers.items()}
     std = math.sqrt(max(share["square"] - share["total"] ** 2, 0.0)) if np.isfinite(share["square"]) else math.nan
     dead = numbers["active"] == 0
-    stuck = (numbers["left"] + numbers["right"] >= count) & ~dead
+    rounded = 1e-3 * count if count > 2**24 else 0.0
+    stuck = (numbers["left"] + numbers["right"] >= count - rounded) & ~dead
     ranks = (None, None, None) if sums.gram is None else _ranks(np.asarray(sums.gram), delta)
     row = LayerHealth(
         layer=name,

@@ -53,8 +53,10 @@ def _within(z: Array, intervals: tuple[tuple[float, float], ...]) -> Array | Non
 def _of(name: str, epsilon: float, exact: bool) -> Saturation:
     entry = catalogue()[name]
     arguments = entry.arguments() | ({"approximate": False} if exact else {})
-    function: Callable[..., Any] = functools.partial(entry.function, **arguments)
+    return _tabulated(functools.partial(entry.function, **arguments), epsilon)
 
+
+def _tabulated(function: Callable[..., Any], epsilon: float) -> Saturation:
     @jax.jit
     def slopes(x: Array) -> Array:
         return jnp.abs(jax.jvp(function, (x,), (jnp.ones_like(x),))[1])
@@ -70,8 +72,10 @@ def _of(name: str, epsilon: float, exact: bool) -> Saturation:
         low, high = grid[at], grid[at + 1]
         for _ in range(3):
             finer = np.linspace(low, high, _POINTS)
-            change = int(np.flatnonzero((slopes_at(finer) < epsilon) != small[at])[0])
-            low, high = finer[change - 1], finer[change]
+            changes = np.flatnonzero((slopes_at(finer) < epsilon) != small[at])
+            if not len(changes):  # closer than the numbers of a program in float32
+                break
+            low, high = finer[changes[0] - 1], finer[changes[0]]
         edges.append(float(np.float32(low if small[at] else high)))
     edges += [np.inf] * bool(small[-1])
     intervals = list(zip(edges[::2], edges[1::2], strict=True))
@@ -90,8 +94,10 @@ def _of(name: str, epsilon: float, exact: bool) -> Saturation:
 
 
 def saturation_of(site: Site, epsilon: float) -> Saturation:
-    """For activations of the catalogue without parameters of the model in them the bounds, computed once."""
+    """The bounds for activations without parameters of the model in them."""
     name = site.activation.removesuffix(" (exact)")
-    if site.function is None or name not in catalogue():
+    if site.function is None:
         return Saturation(epsilon, None, None, ("", ""))
-    return _of(name, epsilon, name != site.activation)
+    if name in catalogue():
+        return _of(name, epsilon, name != site.activation)
+    return _tabulated(site.function, epsilon)

@@ -34,6 +34,8 @@ class Layer(NamedTuple):
 class UnitSums:
     """Sums over all examples (and positions) that a layer has seen, for each of its units, in float32.
 
+    Numbers of examples are exact up to 2^24 and rounded from there on, like the other sums; an int32 would wrap around.
+
     ``absolute`` is Σ|h|, ``total`` Σh, ``square`` Σh², ``active`` how often h was not 0, ``left`` and ``right`` how
     often the slope was below the threshold for negative and for positive inputs, all of shape (units,), and ``count``
     the number of examples. Layers of a scan have an axis in front, one row for each step. ``gram`` is Σ h hᵀ and

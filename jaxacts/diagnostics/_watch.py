@@ -19,7 +19,7 @@ from jaxacts._trace.units.execute import Moment, Runner
 from jaxacts._trace.units.links import Links, links_of
 from jaxacts._trace.units.sites import TAP, Site, Sites, sites_of
 from jaxacts.diagnostics._models import Call, call_of, kind_of, opened, shapes_of
-from jaxacts.diagnostics._saturation import saturation_of
+from jaxacts.diagnostics._saturation import Saturation, saturation_of
 from jaxacts.diagnostics._state import Layer, State, UnitSums
 from jaxacts.initializers import _checks
 from jaxacts.lookup import catalogue
@@ -55,6 +55,7 @@ class Watch:
         graph, sites, _ = self.traced(call)
         self.graph, self.sites = graph, sites.found
         self._links: dict[str, Links] = {}
+        self._saturations: dict[tuple[str, str], Saturation] = {}
         _, found = jax.eval_shape(Runner(graph, sites.found, self._sums, {}), [*call.leaves, *call.data])
         self._empty = self._state(sites, found)
         self.unfollowed = sites.unfollowed
@@ -143,6 +144,12 @@ class Watch:
                 self._traced[call.signature] = traced
         return traced
 
+    def _saturation(self, site: Site) -> Saturation:
+        key = site.name, site.activation
+        if key not in self._saturations:
+            self._saturations[key] = saturation_of(site, self.epsilon)
+        return self._saturations[key]
+
     def _state(self, sites: Sites, found: dict[str, Any]) -> State:
         layers = tuple(found[site.name] for site in sites.found)
         return State(layers, jnp.ones((), jnp.int32), sites.unfollowed)
@@ -159,7 +166,7 @@ class Watch:
 
     def _sums(self, moment: Moment) -> UnitSums:
         site, h = moment.site, moment.after
-        saturation = saturation_of(site, self.epsilon)
+        saturation = self._saturation(site)
         if moment.before is not None and moment.before.shape != h.shape:
             moment = moment._replace(before=None)
         left, right = saturation.flags(moment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import math
@@ -119,6 +120,15 @@ def test_exports_agree() -> None:
     with pytest.raises(KeyError, match="HealthReport: no layer 'x'; there are"):
         report["x"]
     assert report[row.layer] is row
+
+
+@pytest.mark.parametrize(("missing", "stuck"), [(0, 1.0), (2, 1.0), (200_000, 0.0)])
+def test_sums_beyond_24_bits_are_compared_as_rounded_ones(missing: int, stuck: float) -> None:
+    watch = diagnostics.watch(lambda w, x: jnp.tanh(x @ w), jnp.ones((1, 1)), variables=jnp.eye(1))
+    _, state = watch(jnp.eye(1), jnp.ones((1, 1)))
+    sides = {"left": jnp.float32([15_000_001]), "right": jnp.float32([15_000_002 - missing])}
+    many = dataclasses.replace(state.layers[0], active=jnp.float32([3e7]), count=jnp.float32(30_000_003), **sides)
+    assert diagnostics.report(dataclasses.replace(state, layers=(many,))).rows[0].stuck == stuck
 
 
 def test_reports_are_made_on_the_host() -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jaxacts._trace.graph import PRODUCTS, Graph, Op, Use
-from jaxacts._trace.primitives import ELEMENTWISE, MOVES, REDUCES, SAME_PLACE, SUMS, WINDOWED
+from jaxacts._trace.primitives import ELEMENTWISE, MOVES, REDUCES, SAME_PLACE, SUMS, ZERO_AMONG_0, ZERO_AT_0
 from jaxacts._trace.units.sites import Site
 
 __all__ = ["Links", "links_of"]
@@ -29,36 +29,6 @@ _REARRANGED = frozenset(
     ["reshape", "transpose", "squeeze", "expand_dims", "broadcast_in_dim", "slice", "rev", "sharding_constraint"]
 )
 _SAME = ELEMENTWISE | SAME_PLACE
-_SIGNED = {
-    "neg",
-    "sign",
-    "cbrt",
-    "sin",
-    "tan",
-    "sinh",
-    "tanh",
-    "asin",
-    "atan",
-    "asinh",
-    "atanh",
-    "erf",
-    "expm1",
-    "log1p",
-}
-_ZERO_AT_0 = _SIGNED | {
-    "concatenate",
-    "reduce_window_max",
-    "mul",
-    "abs",
-    "square",
-    "sqrt",
-    "floor",
-    "ceil",
-    "round",
-    "and",
-}
-_ZERO_AT_0 |= _REARRANGED | SAME_PLACE | WINDOWED | REDUCES - {"argmax", "argmin"}
-_ZERO_AMONG_0 = SUMS | {"max", "min", "gt", "lt", "ne", "clamp", "or"}
 
 
 @dataclass
@@ -266,11 +236,11 @@ def _zero_at_zero(graph: Graph, op: Op, zeros: set[int]) -> bool:
     """Whether an operation gives 0 where these of its operands are 0, whatever the others are."""
     if op.name == "select_n":
         return all(v in zeros or _zero(graph, v) for v in op.inputs[1:])
-    if op.name in _ZERO_AMONG_0:
+    if op.name in ZERO_AMONG_0:
         return all(v in zeros or _zero(graph, v) for v in op.inputs)
     if not zeros.intersection(op.inputs) or (op.name == "div" and op.inputs[1] in zeros):
         return False
-    return op.name in _ZERO_AT_0 or op.name == "div" or (op.name == "integer_pow" and op.params["y"] > 0)
+    return op.name in ZERO_AT_0 or op.name == "div" or (op.name == "integer_pow" and op.params["y"] > 0)
 
 
 def _zero(graph: Graph, value: int) -> bool:
