@@ -17,10 +17,15 @@ from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
 import jaxacts
+from jaxacts._modules.rational import fitted
 
 Reals = NDArray[np.float64]
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 LARGE = jaxacts.catalogue()["rational"].typical
+ALMOST_DEGENERATE = {
+    "numerator": (-1.407e-03, 0.5, 0.4085, 0.1073, 0.00875, -3.42e-09),
+    "denominator": (0.0, 0.2147, -3.12e-08, 4.27e-15),
+}
 CURVES: dict[str, tuple[Callable[..., Array], Callable[..., Any], dict[str, Any]]] = {
     "rational 5/4": (jaxacts.rational, references.rational, dict(LARGE)),
     "rational 2/3": (
@@ -132,6 +137,40 @@ def test_tails_of_rational() -> None:
         np.testing.assert_allclose(f(far), jnp.broadcast_to(value, far.shape), rtol=1e-6, atol=1e-8)
         got = jax.vmap(jax.grad(f))(far)
         np.testing.assert_allclose(got, np.full(far.shape, slope, float), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16"])
+@pytest.mark.parametrize("of", ["typical", "almost degenerate", "gelu", "relu"])
+def test_rational_at_all_magnitudes(of: str, name: str) -> None:
+    """Also where the polynomials are almost of a lower degree."""
+    given: dict[str, Any] = {"typical": LARGE, "almost degenerate": ALMOST_DEGENERATE}.get(of) or dict(
+        zip(LARGE, fitted(of), strict=True)
+    )
+    a, b = (np.float32(v) for v in given.values())
+    powers = np.concatenate([2.0 ** np.arange(-30, 126, 3), [3.3e38 if name == "float32" else 3.38e38]])
+    x = jnp.asarray(np.concatenate([-powers, powers]), name)
+
+    @jax.jit
+    @jax.vmap
+    def derivatives(x: Array) -> tuple[Array, ...]:
+        f = functools.partial(jaxacts.rational, numerator=a, denominator=b)
+        by_each = jax.jit(jax.grad(jaxacts.rational, (1, 2)))(x, a, b)
+        return f(x), jax.grad(f)(x), jax.grad(jax.grad(f))(x), *by_each
+
+    value, slope, bend, by_a, by_b = derivatives(x)
+    given = {"numerator": a, "denominator": b}
+    with mp.workdps(120):
+        xs = [mp.mpf(float(v)) for v in x]
+        true = {"value": (value, references.rational(xs, **given))}
+        for what, got, order in (("slope", slope, 1), ("bend", bend, 2)):
+            true[what] = (got, [mp.diff(lambda v: references.rational([v], **given)[0], v, order) for v in xs])
+        for what, (got, want) in true.items():
+            exact = np.array([float(v) for v in want])
+            inside = np.abs(exact) < float(jnp.finfo(name).max)
+            tolerance = 2e-5 if name == "float32" else 4e-3
+            error = np.abs(np.asarray(got, float)[inside] - exact[inside])
+            assert np.all(error <= tolerance * (np.abs(exact[inside]) + 1)), what
+    assert not jnp.isnan(by_a).any() and not jnp.isnan(by_b).any()
 
 
 def test_kinks_of_rational_take_the_slope_of_least_magnitude() -> None:

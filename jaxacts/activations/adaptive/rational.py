@@ -9,12 +9,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 from jaxacts._core import activation, down, up
 from jaxacts._core.dtypes import as_floating, broadcast
 from jaxacts._core.kinks import current_choice
 from jaxacts._core.pieces import Choice, choice_rule
+from jaxacts._kernels.arithmetic.elementary import derivative, gradient
 
 __all__ = ["rational"]
 
@@ -48,10 +50,21 @@ def _in_reciprocal(coefficients: Coefficients, degree: Array, y: Array, z: Array
     return total
 
 
-def _times_power(value: Array, x: Array, y: Array, exponent: Array, most: int) -> Array:
-    """value·x^exponent for an exponent from -most to most and y = 1/x, factor by factor: no power overflows alone."""
+@gradient(lambda p, d: _quotient(jnp.ones_like(p), d), lambda p, d: -_quotient(_quotient(p, d), d))
+def _quotient(p: Array, d: Array) -> Array:
+    """p/d with derivatives that never square a small d."""
+    return p / d
+
+
+@derivative(lambda z: -_reciprocal(z) * _reciprocal(z))
+def _reciprocal(z: Array) -> Array:
+    return 1 / z
+
+
+def _times_power(value: Array, z: Array, y: Array, exponent: Array, most: int) -> Array:
+    """value·z^exponent for an exponent from -most to most and y = 1/z, factor by factor: no power overflows alone."""
     for step in range(most):
-        factor = jnp.where(exponent > step, x, jnp.where(-exponent > step, y, 1))
+        factor = jnp.where(exponent > step, z, jnp.where(-exponent > step, y, 1))
         value = value * factor
     return value
 
@@ -61,36 +74,98 @@ def _magnitude(x: Array) -> Array:
     return x * jnp.sign(x)
 
 
+class _Far:
+    """P and Q divided by their leading powers, n and m, for |z| > 1: p and q; 1 + |Q| is d·|z|^m."""
+
+    def __init__(self, z: Array, a: Coefficients, b: Coefficients) -> None:
+        q = (jnp.zeros((), z.dtype), *b)
+        self.z, self.y, self.most = z, _reciprocal(z), max(len(a) - 1, len(b)) + 1
+        self.n, self.m = _degree(a), _degree(q)
+        self.p, self.q = (_in_reciprocal(c, k, self.y, z) for c, k in ((a, self.n), (q, self.m)))
+        # y times their derivatives by y
+        self.by_p, self.by_q = (
+            _in_reciprocal([(degree - k) * v for k, v in enumerate(c)], degree, self.y, z)
+            for c, degree in ((a, self.n), (q, self.m))
+        )
+        self.share = _times_power(jnp.ones_like(z), jnp.abs(z), jnp.abs(self.y), -self.m, len(b))
+        self.d = self.share + _magnitude(self.q)
+        self.negated = (self.m % 2 == 1) & (z < 0)  # z^m/|z|^m is -1
+
+    def over_powers(self, value: Array, exponent: Array | int) -> Array:
+        """value·z^exponent/|z|^m."""
+        return _times_power(jnp.where(self.negated, -value, value), self.z, self.y, exponent - self.m, self.most)
+
+
+def _split(x: Array) -> tuple[Array, Array, Array]:
+    """Where |x| > 1, and x for the formulas of either side."""
+    large = jnp.abs(x) > 1
+    return large, jnp.where(large, 0, x), jnp.where(large, x, 1)
+
+
 def _value(x: Array, a: Coefficients, b: Coefficients) -> Array:
     """P(x)/(1 + |Q(x)|): in powers of x up to 1 in magnitude, in powers of 1/x beyond."""
-    zero, large = jnp.zeros((), x.dtype), jnp.abs(x) > 1
-    z = jnp.where(large, 0, x)
-    near = _horner(a, z) / (1 + _magnitude(_horner((zero, *b), z)))
-    z = jnp.where(large, x, 1)
-    y = 1 / z
-    above, below = _degree(a), _degree((zero, *b))
-    p, q = _in_reciprocal(a, above, y, z), _in_reciprocal((zero, *b), below, y, z)
-    share = _times_power(jnp.ones_like(x), jnp.abs(z), jnp.abs(y), -below, len(b))
-    quotient = p / (share + _magnitude(q))
-    odd = (below % 2 == 1) & (z < 0)  # x^below/|x|^below
-    far = _times_power(jnp.where(odd, -quotient, quotient), z, y, above - below, max(len(a) - 1, len(b)))
-    return jnp.where(large, far, near)
+    large, z, beyond = _split(x)
+    near = _horner(a, z) / (1 + _magnitude(z * _horner(b, z)))
+    far = _Far(beyond, a, b)
+    return jnp.where(large, far.over_powers(_quotient(far.p, far.d), far.n), near)
+
+
+def _slope(choice: Choice, x: Array, a: Coefficients, b: Coefficients) -> Array:
+    """P'/(1 + |Q|) - f·|Q|'/(1 + |Q|), likewise.
+
+    Where Q crosses 0 its magnitude has a kink, between whose sides the slope is chosen.
+    """
+    q = (jnp.zeros((), x.dtype), *b)
+    at = jnp.clip(x, -(2.0**20), 2.0**20)
+    crosses = (_horner(q, at) == 0) & (at == x)
+
+    def taken(slope: Array, jump: Array) -> Array:
+        jump = jnp.where(crosses, jump, 0)
+        return jnp.where(jump == 0, slope, choice_rule(choice)(slope + jump, slope - jump))
+
+    large, z, beyond = _split(x)
+    below, by_p, by_q = _horner(q, z), _horner(_derivative(a), z), _horner(_derivative(q), z)
+    d = 1 + _magnitude(below)
+    f = _horner(a, z) / d
+    near = taken((by_p - f * jnp.where(crosses, 0, jnp.sign(below)) * by_q) / d, f * jnp.abs(by_q))
+
+    far = _Far(beyond, a, b)
+    ratio, share, by_q = (_quotient(v, far.d) for v in (far.p, far.share, far.by_q))
+    sign = jnp.where(crosses, 0, jnp.sign(far.q))
+    # z·P' is n·p - by_p, and so on: written so that nothing cancels in the leading terms.
+    bent = ratio * (far.n - far.m + far.m * share + sign * by_q) - _quotient(far.by_p, far.d)
+    return jnp.where(large, far.over_powers(taken(bent, ratio * jnp.abs(by_q) * jnp.sign(beyond)), far.n - 1), near)
+
+
+def _derivative(coefficients: Coefficients) -> Coefficients:
+    return [k * c for k, c in enumerate(coefficients)][1:] or [jnp.zeros_like(coefficients[0])]
+
+
+def _by_coefficients(x: Array, a: Coefficients, b: Coefficients) -> tuple[list[Array], list[Array]]:
+    """x^k/(1 + |Q|), which are the derivatives by the numerator, and those by the denominator."""
+    large, z, beyond = _split(x)
+    far = _Far(beyond, a, b)
+    below = z * _horner(b, z)
+    near, top = 1 / (1 + _magnitude(below)), _quotient(jnp.ones_like(far.d), far.d)
+    sign = jnp.sign(jnp.where(large, jnp.where(far.negated, -far.q, far.q), below))
+    shares = [jnp.where(large, far.over_powers(top, k), near * z**k) for k in range(max(len(a), len(b) + 1))]
+    f = _value(x, a, b)
+    return shares[: len(a)], [-f * (sign * v) for v in shares[1 : len(b) + 1]]
 
 
 @functools.partial(jax.checkpoint, static_argnums=(0,), prevent_cse=False)
 def _tangent(choice: Choice, primals: Any, tangents: Any) -> Array:
-    """Checkpointed, so that x is kept and nothing else."""
+    """Checkpointed, so that x is kept and nothing else; a tangent that is None is 0."""
     narrow = primals[0].dtype
     (x, a, b), (dx, da, db) = jax.tree.map(lambda v: up(v, narrow), (primals, tangents))
     largest = float(jnp.finfo(x.dtype).max) * 2.0**-20  # its slope is that of the asymptote
     x = jnp.clip(x, -largest, largest)
-    tangent = jax.jvp(_value, (x, a, b), (dx, da, db))[1]
-    # Where Q crosses 0 its magnitude has a kink, and the tangent is that of slope 0.
-    at, q = jnp.clip(x, -(2.0**20), 2.0**20), (jnp.zeros_like(b[0]), *b)
-    slope, of_q = (_horner([k * c for k, c in enumerate(p)][1:] or [jnp.zeros_like(x)], at) for p in (a, q))
-    jump = jnp.where((_horner(q, at) == 0) & (at == x), _horner(a, at) * jnp.abs(of_q), 0)
-    taken = choice_rule(choice)(slope + jump, slope - jump)
-    return down(jnp.where(jump == 0, tangent, tangent + (taken - slope) * dx), narrow)
+    total = jnp.zeros_like(x) if dx is None else _slope(choice, x, a, b) * dx
+    if any(t is not None for t in (*da, *db)):
+        slopes = _by_coefficients(x, a, b)
+        terms = zip((*slopes[0], *slopes[1]), (*da, *db), strict=True)
+        total = sum((s * t for s, t in terms if t is not None), total)
+    return down(total, narrow)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -98,9 +173,10 @@ def _rational(choice: Choice, x: Array, a: Coefficients, b: Coefficients) -> Arr
     return down(_value(*jax.tree.map(lambda v: up(v, x.dtype), (x, a, b))), x.dtype)
 
 
-@_rational.defjvp
+@functools.partial(_rational.defjvp, symbolic_zeros=True)
 def _(choice: Choice, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-    return _rational(choice, *primals), _tangent(choice, primals, tangents)
+    given = jax.tree.map(lambda t: None if isinstance(t, SymbolicZero) else t, tangents)
+    return _rational(choice, *primals), _tangent(choice, primals, given)
 
 
 @activation(
