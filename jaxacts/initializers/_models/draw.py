@@ -14,9 +14,8 @@ from jax.sharding import NamedSharding
 
 from jaxacts._trace.graph import Graph, Op
 from jaxacts.initializers import _checks
-from jaxacts.initializers._fans.fans import FAN, KernelSpec
+from jaxacts.initializers._fans.fans import FAN
 from jaxacts.initializers._models.found import Found
-from jaxacts.initializers._orthogonal import Orthogonal
 from jaxacts.initializers._variance import Distribution, Mode, of_variance
 
 __all__ = ["Residual", "drawn", "is_identity", "is_orthogonal", "residual_factors", "root_mean_square"]
@@ -81,11 +80,21 @@ def drawn(
     placement = getattr(leaf, "sharding", None)
     sharding = placement if isinstance(placement, NamedSharding) else None
     if "orthogonal" in found.notes:
-        scale: Any = np.sqrt(variance * found.use.fan_in)
-        init = Orthogonal("match", None, _checks.multiplier("match", "scale", scale), KernelSpec(), "fan_in")
-    else:
-        init = of_variance("match", variance, distribution)
+        new = (_orthogonal(graph, found, leaf, key) * np.sqrt(variance)).astype(leaf.dtype)
+        return (new if sharding is None else jax.device_put(new, sharding)), mean**0.5
+    init = of_variance("match", variance, distribution)
     return init(key, leaf.shape, leaf.dtype, sharding), mean**0.5
+
+
+def _orthogonal(graph: Graph, found: Found, leaf: Any, key: Array) -> Array:
+    """The weights of a kernel whose matrices are orthogonal, with the mean square 1 in each."""
+    blocks = _orthogonal_blocks(graph, found, leaf)
+    flat = jnp.zeros(leaf.size, _checks.wide(leaf.dtype))
+    for own, places in zip(jax.random.split(key, len(blocks)), blocks, strict=True):
+        *stacked, rows, columns = places.shape
+        matrices = jax.random.orthogonal(own, rows, tuple(stacked), flat.dtype, columns)
+        flat = flat.at[places].set(matrices * max(rows, columns) ** 0.5)
+    return flat.reshape(leaf.shape)
 
 
 @jax.jit
@@ -94,15 +103,46 @@ def root_mean_square(leaf: Any) -> Array:
     return jnp.sqrt(jnp.mean(jnp.square(jnp.abs(leaf).astype(jnp.float32))))
 
 
-def is_orthogonal(leaf: Any) -> bool:
-    """Whether a matrix has orthogonal columns, or rows, of one norm, by the first few of them."""
-    if isinstance(leaf, jax.ShapeDtypeStruct) or np.ndim(leaf) != 2 or min(leaf.shape) < 4:
+def is_orthogonal(graph: Graph, found: Found, leaf: Any) -> bool:
+    """Whether each matrix of a kernel has orthogonal columns, or rows, of one norm, by the first few of them."""
+    known = not isinstance(leaf, jax.ShapeDtypeStruct) and np.ndim(leaf) > 1
+    return known and bool(_orthogonal_blocks(graph, found, leaf))
+
+
+def _orthogonal_blocks(graph: Graph, found: Found, leaf: Any) -> list[Any]:
+    """The places of the matrices to draw, as :meth:`Graph.matrices` has them: one, those of gates, or squares in a row.
+
+    None where the kernel is not orthogonal in any of these ways.
+    """
+    use = found.use
+    if use.op.inputs[use.operand] in graph.kernels:
+        whole = graph.matrices(use)
+    elif leaf.ndim == 2:  # concatenated with others before the product
+        whole = np.arange(leaf.size).reshape(leaf.shape)
+    else:
+        return []
+    rows, columns = whole.shape[-2:]
+    edges = sorted({c for part in found.parts for c in part.columns or ()})
+    gates = [gate for gate in np.split(whole, edges, axis=-1) if gate.size]
+    squares = np.split(whole, range(rows, columns, rows), axis=-1)
+    flat = leaf.reshape(-1)
+    for way in (squares, gates):
+        if all(_all_orthogonal(flat, places) for places in way):
+            return way
+    # Rows that run through all gates are not orthogonal once these have gains of their own, but those of a gate are.
+    return gates if len(gates) > 1 and _all_orthogonal(flat, whole) else []
+
+
+def _all_orthogonal(flat: Any, places: Any) -> bool:
+    if min(places.shape[-2:]) < 4:
         return False
-    some = leaf[:, :8] if leaf.shape[0] >= leaf.shape[1] else leaf[:8].T
-    wide = np.asarray(some, np.float64)
-    product = wide.T @ wide
-    size = product.trace() / len(product)
-    return bool(size > 0 and np.abs(product - size * np.eye(len(product))).max() < 0.01 * size)
+    tall = places if places.shape[-2] >= places.shape[-1] else places.swapaxes(-1, -2)
+    some = np.asarray(flat[tall[..., :8]])
+    some = some.astype(np.complex128 if np.iscomplexobj(some) else np.float64)
+    product = some.conj().swapaxes(-1, -2) @ some
+    count = product.shape[-1]
+    size = np.trace(product, axis1=-2, axis2=-1).real[..., None, None] / count
+    return bool((size > 0).all() and (np.abs(product - size * np.eye(count)) < 0.01 * size).all())
 
 
 def is_identity(leaf: Any) -> bool:

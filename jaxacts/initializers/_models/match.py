@@ -169,7 +169,8 @@ def _decided(
         kept = _kept(leaf) if here and index not in chosen else ""
         one = Skipped(kept) if kept else found_behind(graph, known, index, here, chosen, rule)
         if isinstance(one, Found):
-            found[index] = one._replace(notes=(*one.notes, "orthogonal")) if is_orthogonal(leaf) else one
+            same = is_orthogonal(graph, one, leaf)
+            found[index] = one._replace(notes=(*one.notes, "orthogonal")) if same else one
         elif one.refused:
             unclear[path] = one
         elif one.reason:

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 __all__ = ["LsuvReport", "MatchReport", "MatchedLayer", "ScaledLayer"]
 
+_MARGIN = 0.01
+
 
 class MatchedLayer(NamedTuple):
     """A row of the report: one kernel, what follows it, and what it got.
@@ -30,6 +32,11 @@ class MatchedLayer(NamedTuple):
     chi_1: float = 1.0
     before: float = math.nan
     after: float = math.nan
+
+    @property
+    def verdict(self) -> str:
+        """What the layer does to squared gradients: "contractive", "expansive" or, within 1 %, "marginal"."""
+        return "marginal" if abs(self.chi_1 - 1) <= _MARGIN else "contractive" if self.chi_1 < 1 else "expansive"
 
 
 class ScaledLayer(NamedTuple):
@@ -110,34 +117,52 @@ class MatchReport(_Report):
             "χ₁": [f"{r.chi_1:.3g}" for r in rows],
             "before": [_number(r.before, "{:.3g}") for r in rows],
             "after": [_number(r.after, "{:.3g}") for r in rows],
+            "verdict": [r.verdict for r in rows],
             "notes": [", ".join(r.notes) for r in rows],
         }
         return {head: cells for head, cells in columns.items() if head in _ALWAYS or any(cells)}
 
-    def assert_healthy(self, smallest: float = 0.01, largest: float = 100.0) -> None:
+    def to_dict(self) -> dict[str, Any]:
+        """The report as lists, dicts, strings and numbers, ready for JSON."""
+        data = super().to_dict()
+        for layer, row in zip(data["layers"], self.layers, strict=True):
+            layer["verdict"] = row.verdict
+        return {**data, "drift": self.drift}
+
+    def assert_healthy(self, smallest: float = 0.01, largest: float = 100.0, std_factor: float = 100.0) -> None:
         """Raises an AssertionError with the layers and the drift that are out of bounds.
 
         Args:
             smallest: the least variance of outputs, χ₁ and drift that is taken for healthy.
             largest: the largest.
+            std_factor: by which factor the standard deviation of a kernel may differ from 1/√fan_in, either way.
+                Kernels of zeros are left out, for these are on purpose.
 
         Raises:
             AssertionError: a χ₁ or a measured variance of a layer, or the drift, is below ``smallest`` or above
-                ``largest``, or there are ``warnings``.
+                ``largest``, a standard deviation differs too much, or there are ``warnings``.
         """
         wrong = [
             f"{row.path} has {what} {value:.3g}"
             for row in self.layers
-            for what, value in (("χ₁", row.chi_1 if row.gain else 1.0), ("variance", row.after))
-            if not (smallest <= value <= largest or math.isnan(value))
+            for what, value in (("χ₁", row.chi_1), ("variance", row.after))
+            if row.std and not (smallest <= value <= largest or math.isnan(value))
+        ]
+        wrong += [
+            f"{row.path} has std {row.std:.3g}, {row.std * row.fan_in**0.5:.3g} times 1/√fan_in"
+            for row in self.layers
+            if row.std and not 1 / std_factor <= row.std * row.fan_in**0.5 <= std_factor
         ]
         wrong += [] if smallest <= self.drift <= largest else [f"the drift over the depth is {self.drift:.3g}"]
         if wrong or self.warnings:
             listed = "\n".join(f"  {text}" for text in [*wrong, *self.warnings])
-            raise AssertionError(f"MatchReport: all layers must be within {smallest:g} and {largest:g}, got\n{listed}")
+            raise AssertionError(
+                f"MatchReport: all layers must be within {smallest:g} and {largest:g}, and their std within a factor "
+                f"of {std_factor:g} of 1/√fan_in, got\n{listed}"
+            )
 
 
-_ALWAYS = ("layer", "shape", "fan_in", "fan_out", "activation", "gain", "std", "χ₁", "notes")
+_ALWAYS = ("layer", "shape", "fan_in", "fan_out", "activation", "gain", "std", "χ₁", "verdict", "notes")
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,11 @@ def verdict(graph: Graph, found: Mapping[int, Found], residual: Residual | None)
             f"{sums} residual additions without normalization may multiply the second moment by 2^{sums}; "
             f"pass residual='depth_scaled', or normalize"
         )
+    if residual is not None and not any(one.branches for one in found.values()):
+        warnings.append(
+            f"no kernel ends a residual branch, so residual={residual!r} scales nothing; leave it out, or scale these "
+            f"kernels by choices"
+        )
     if not 1 / _DRIFT <= drift <= _DRIFT:
         warnings.append(
             f"squared gradients change by {drift:.3g} over the layers without normalization; "

@@ -1,0 +1,125 @@
+"""What the whole-model call draws and says of it: orthogonal kernels, verdicts, and the health that it asserts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen, nnx
+from test_match import KEY, Net, X, dense, ones
+
+import jaxacts
+from jaxacts import initializers as ji
+
+relu = jax.nn.relu
+N = 16
+
+
+def match(body: Callable[[jax.Array], jax.Array], **options: Any) -> tuple[Any, ji.MatchReport]:
+    return ji.match(Net(body), X, KEY, **options)
+
+
+# Orthogonal kernels --------------------------------------------------------------------------------------------------
+
+
+def assert_orthogonal(matrices: Any, gain: float) -> None:
+    """Square ones, whose weights have the standard deviation gain/√n."""
+    product = np.swapaxes(matrices, -1, -2) @ matrices
+    np.testing.assert_allclose(product, np.broadcast_to(gain**2 * np.eye(N), product.shape), atol=1e-4)
+
+
+def test_stacks_of_orthogonal_kernels_stay_orthogonal() -> None:
+    class Cell(linen.Module):
+        @linen.compact
+        def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
+            return jnp.tanh(linen.Dense(N, kernel_init=ji.orthogonal(), name="z")(x)), None
+
+    scanned = linen.scan(Cell, variable_axes={"params": 0}, split_rngs={"params": True}, length=3)
+    new, report = match(lambda x: scanned(name="cells")(x, None)[0])
+    assert report.layers[0].notes == ("orthogonal",)
+    drawn = np.asarray(new["params"]["cells"]["z"]["kernel"])
+    assert_orthogonal(drawn, ji.gain(jaxacts.tanh))
+    assert np.abs(drawn[0] - drawn[1]).max() > 0.1
+
+
+@pytest.mark.parametrize("packed", [1, 2], ids=["drawn as a whole", "drawn apart"])
+def test_packed_gates_stay_orthogonal_each(packed: int) -> None:
+    def body(x: jax.Array) -> jax.Array:
+        init = ji.orthogonal(layer=ji.Dense(packed=packed))
+        z = linen.Dense(2 * N, kernel_init=init, name="z")(x)
+        return jax.nn.sigmoid(z[:, :N]) * jnp.tanh(z[:, N:])
+
+    new, report = match(body)
+    assert "orthogonal" in report.layers[0].notes
+    kernel = np.asarray(new["params"]["z"]["kernel"])
+    assert_orthogonal(kernel[:, :N], ji.gain(jaxacts.sigmoid))
+    assert_orthogonal(kernel[:, N:], ji.gain(jaxacts.tanh))
+
+
+def test_packed_layers_of_one_gain_stay_orthogonal_each() -> None:
+    def body(x: jax.Array) -> jax.Array:
+        z = linen.Dense(3 * N, kernel_init=ji.orthogonal(layer=ji.Dense(packed=3)), name="z")(x)
+        query, key, value = jnp.split(z, 3, -1)
+        return jax.nn.softmax(query @ key.T) @ value
+
+    kernel = np.asarray(match(body)[0]["params"]["z"]["kernel"])
+    assert_orthogonal(kernel.reshape(N, 3, N).swapaxes(0, 1), 1.0)
+
+
+def test_convolutions_of_orthogonal_kernels_stay_orthogonal() -> None:
+    conv = nnx.Conv(4, 16, (2, 2), kernel_init=ji.orthogonal(), param_dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    new, report = ji.match(conv, jnp.ones((1, 8, 8, 4)), KEY)
+    assert report.layers[0].notes == ("orthogonal",)
+    drawn = np.asarray(new.kernel[...], np.float32).reshape(N, N)
+    np.testing.assert_allclose(drawn.T @ drawn, np.eye(N), atol=0.02)
+
+
+# Reports -------------------------------------------------------------------------------------------------------------
+
+
+def test_health_looks_at_standard_deviations() -> None:
+    def body(x: jax.Array) -> jax.Array:
+        return dense(3, "head")(x + 1e-6 * relu(dense(N, "z")(x)))
+
+    _, report = match(body, variables=ones(body, X))
+    with pytest.raises(AssertionError, match=r"z/kernel has std 3.54e\+05, 1.41e\+06 times 1/√fan_in"):
+        report.assert_healthy()
+    report.assert_healthy(std_factor=1e7)
+
+
+def test_kernels_of_zeros_on_purpose_are_healthy() -> None:
+    def body(x: jax.Array) -> jax.Array:
+        return x + dense(N, "last")(relu(dense(N, "z")(x)))
+
+    _, report = match(body, residual="zero", measure=True)
+    assert [row.std for row in report.layers][1] == 0
+    report.assert_healthy()
+
+
+@pytest.mark.parametrize("residual", ["depth_scaled", "layer_scaled", "zero"])
+def test_a_residual_that_scales_nothing_is_warned_of(residual: Any) -> None:
+    def body(x: jax.Array) -> jax.Array:
+        return dense(3, "head")(relu(dense(N, "z")(x)))
+
+    _, report = match(body, variables=ones(body, X), residual=residual)
+    (warning,) = report.warnings
+    assert warning.startswith(f"no kernel ends a residual branch, so residual={residual!r} scales nothing; leave it")
+    assert f"warning: {warning}" in str(report)
+    assert not match(body, variables=ones(body, X))[1].warnings
+
+
+def test_verdicts_of_layers() -> None:
+    def body(x: jax.Array) -> jax.Array:
+        x = jnp.tanh(dense(N, "a")(relu(dense(N, "b")(x))))
+        return dense(3, "head")(jax.nn.sigmoid(dense(N, "c")(x)))
+
+    _, report = match(body, variables=ones(body, X))
+    verdicts = {row.path.partition("/")[0]: row.verdict for row in report.layers}
+    assert verdicts == {"b": "marginal", "a": "expansive", "c": "contractive", "head": "marginal"}
+    assert [layer["verdict"] for layer in report.to_dict()["layers"]] == list(verdicts.values())
+    assert report.to_dict()["drift"] == report.drift
+    assert str(report).splitlines()[0].split()[-2:] == ["verdict", "notes"]
