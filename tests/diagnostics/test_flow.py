@@ -125,6 +125,10 @@ def test_predictions_go_from_layer_to_layer() -> None:
     gradient = [math.sqrt(math.prod(factors[i:])) for i in range(4)]
     np.testing.assert_allclose([row.gradient_predicted for row in report.rows], gradient, rtol=0.1)
     np.testing.assert_allclose([row.gradient for row in report.rows], gradient, rtol=0.2)
+    watch = diagnostics.watch(_relu_layers, x, variables=kernels)
+    flow = diagnostics.gradient_flow(watch, lambda y: (y**3).sum(), kernels, x)
+    assert flow.predicted == pytest.approx(report.predicted_slope)
+    assert "predicted" in flow.notes[0]
     np.testing.assert_allclose([row.chi or 0 for row in report.rows], [g / 2 for g in gains], rtol=0.1)
 
 

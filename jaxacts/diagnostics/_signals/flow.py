@@ -16,6 +16,7 @@ from jax import Array
 
 from jaxacts.diagnostics._models import path_of
 from jaxacts.diagnostics._signals.gradients import mean_squares
+from jaxacts.diagnostics._signals.predicted import predictions
 from jaxacts.diagnostics._tables import Tabular
 from jaxacts.diagnostics._watch import Watch
 from jaxacts.initializers import _checks
@@ -37,7 +38,7 @@ class FlowReport(Tabular):
     """Gradients by layer, first layer first.
 
     ``slope`` is that of the logarithm of the rms against depth, fitted by least squares: above 0 gradients get smaller
-    towards the first layer. ``predicted`` is the slope that χ₁ predicts, where it was given.
+    towards the first layer. ``predicted`` is the slope that theory predicts, None with a tree of gradients.
     """
 
     slope: float
@@ -71,7 +72,8 @@ def gradient_flow(
         loss: with a watch, a function of what the model returns that gives a number.
         variables: with a watch, the variables (or the nnx module) to call the model with.
         x: with a watch, the input: an array or a tuple of the positional arguments.
-        predicted: the slope to show beside the fitted one, such as ``at_init(...).predicted_slope``.
+        predicted: the slope to show beside the fitted one; None is that of theory with a watch, for one layer after
+            the other with the present weights, and none with a tree.
         **options: with a watch, further arguments of the call of the model.
 
     Returns:
@@ -111,6 +113,9 @@ def gradient_flow(
             raise TypeError("gradient_flow: loss must be a function of the output, got None; pass lambda y: y.sum().")
         found, notes = mean_squares(source, loss, variables, x, options)
         squares = {name: float(v) for row in found for name, v in _named(row.site.name, row.gradient)}
+        if predicted is None and found:
+            theory = predictions(found, source.kernels(variables, x, options))
+            predicted = fitted_slope([math.sqrt(v) for row in theory for v in row.gradient.ravel()])
     else:
         notes = ()
         squares = {path: float(jnp.mean(jnp.square(leaf))) for path, leaf in _kernels(source)}

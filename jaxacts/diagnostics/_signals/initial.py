@@ -9,17 +9,16 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
-from jaxacts._trace.units.sites import Site
 from jaxacts.diagnostics._models import shapes_of
 from jaxacts.diagnostics._signals.flow import FlowReport, fitted_slope, flow_report
 from jaxacts.diagnostics._signals.gradients import Squares, mean_squares
+from jaxacts.diagnostics._signals.predicted import Predicted, moments_at, predictions
 from jaxacts.diagnostics._tables import Tabular
 from jaxacts.diagnostics._watch import Watch, inputs_of
 from jaxacts.diagnostics._watch import watch as watch_
-from jaxacts.initializers import Moments, _checks, match, moments
+from jaxacts.initializers import _checks, match
 
 __all__ = ["InitialReport", "LayerStart", "at_init"]
 
@@ -120,11 +119,16 @@ def at_init(model: Any, sample: Any, key: Array, *, variables: Any = None, **opt
     rows, missing = mean_squares(watch, lambda y: _projected(y[0] if changes else y, key), variables, sample, options)
     advice, notes = _advice(watch, sample, key, variables, known)
     kernels = watch.kernels(variables, sample, options)
-    starts = [row for found in rows for row in _rows(found, kernels[found.site.name], advice)]
+    theory = predictions(rows, kernels)
+    starts = [
+        row
+        for found, predicted in zip(rows, theory, strict=True)
+        for row in _rows(found, predicted, kernels[found.site.name], advice)
+    ]
     last = next((row.gradient for row in reversed(starts) if row.gradient > 0), 1.0)
-    relative = [row.gradient / last for row in starts]
-    starts = [row._replace(gradient=g, gradient_predicted=g) for row, g in zip(starts, relative, strict=True)]
-    starts = _predicted(starts, rows)
+    starts = [
+        row._replace(gradient=row.gradient / last, gradient_predicted=row.gradient_predicted / last) for row in starts
+    ]
     predicted = fitted_slope([row.gradient_predicted for row in starts])
     drift = fitted_slope([row.variance for row in starts])
     flow = flow_report({row.layer: row.gradient for row in starts}, predicted)
@@ -161,49 +165,22 @@ def _advice(
     return {layer.path: layer.std for layer in found.layers}, []
 
 
-def _rows(found: Squares, kernel: tuple[str, Any] | None, advice: dict[str, float]) -> list[LayerStart]:
+def _rows(
+    found: Squares, theory: Predicted, kernel: tuple[str, Any] | None, advice: dict[str, float]
+) -> list[LayerStart]:
     rows = list[LayerStart]()
-    path, stds = ("", math.nan) if kernel is None else kernel
-    # Of loops over layers that share the kernel there is one standard deviation.
-    shaped = np.broadcast_to(stds, found.before.shape) if np.ndim(stds) in (0, found.before.ndim) else np.mean(stds)
+    path = kernel[0] if kernel else ""
     fan_in = found.site.use.fan_in if found.site.use else math.nan
     for index in itertools.product(*map(range, found.before.shape)):
         name = found.site.name + "".join(f"[{i}]" for i in index)
         before, after, gradient = (float(x[index]) for x in (found.before, found.after, found.gradient))
-        std = float(np.broadcast_to(shaped, found.before.shape)[index])
+        std, variance, back = (float(x[index]) for x in (theory.std, theory.variance, theory.gradient))
         right = advice.get(path)
         differs = right is not None and abs(std - right) > 0.05 * right
-        known = _moments(found.site, before)
+        known = moments_at(found.site, before)
         chi = None if known is None or not math.isfinite(fan_in * std) else fan_in * std**2 * known.slope
         said = f"std {right:.3g} instead of {std:.3g}" if differs else ""
-        root = math.sqrt(gradient)
-        rows.append(LayerStart(name, found.site.activation, fan_in, std, before, before, after, root, root, chi, said))
+        signal = (before, variance, after)
+        gradients = (math.sqrt(gradient), math.sqrt(back))
+        rows.append(LayerStart(name, found.site.activation, fan_in, std, *signal, *gradients, chi, said))
     return rows
-
-
-def _predicted(rows: list[LayerStart], found: list[Squares]) -> list[LayerStart]:
-    """With what theory predicts from the first variance and the last gradient."""
-    sites = [squares.site for squares in found for _ in range(squares.before.size)]
-    sizes = [math.prod(site.before.aval.shape) for site in sites]
-    for i in range(1, len(rows)):
-        known, weights = _moments(sites[i - 1], rows[i - 1].variance_predicted), rows[i].fan_in * rows[i].std ** 2
-        if known is not None and math.isfinite(weights):
-            rows[i] = rows[i]._replace(variance_predicted=weights * known.second_moment)
-    for i in reversed(range(len(rows) - 1)):
-        after, known = rows[i + 1], _moments(sites[i], rows[i].variance)
-        # Each weight leads from a unit here to one there, so that on average there are so many to a unit here.
-        weights = after.fan_in * sizes[i + 1] / sizes[i] * after.std**2
-        factor = rows[i].gradient / after.gradient if after.gradient else math.nan
-        if known is not None and math.isfinite(weights):
-            factor = math.sqrt(weights * known.slope)
-        rows[i] = rows[i]._replace(gradient_predicted=factor * after.gradient_predicted)
-    return rows
-
-
-def _moments(site: Site, q: float) -> Moments | None:
-    if site.function is None or not 1e-30 < q < math.inf:
-        return None
-    try:
-        return moments(site.function, q)
-    except (TypeError, ValueError):  # a function that has no moments
-        return None
