@@ -170,7 +170,25 @@ def test_rational_at_all_magnitudes(of: str, name: str) -> None:
             tolerance = 2e-5 if name == "float32" else 4e-3
             error = np.abs(np.asarray(got, float)[inside] - exact[inside])
             assert np.all(error <= tolerance * (np.abs(exact[inside]) + 1)), what
-    assert not jnp.isnan(by_a).any() and not jnp.isnan(by_b).any()
+    assert not jnp.isnan(by_a).any()
+    assert not jnp.isnan(by_b).any()
+
+
+@pytest.mark.parametrize(
+    ("of", "near", "up_to_10", "at_100"),
+    [("gelu", 2e-3, 0.08, 34), ("silu", 1e-4, 0.02, 38), ("tanh", 5e-5, 0.01, 4), ("relu", 0.06, 0.8, 45)],
+)
+def test_where_the_modules_start(of: str, near: float, up_to_10: float, at_100: float) -> None:
+    """The errors that the docstring of the module states."""
+    fit, activation = fitted(of), jaxacts.get(of)
+
+    def error(*x: float | Array) -> float:
+        at = jnp.asarray(x).ravel()
+        return float(jnp.max(jnp.abs(jaxacts.rational(at, *map(jnp.float32, fit)) - activation(at))))
+
+    assert 0.5 * near < error(jnp.linspace(-3, 3, 1001)) < near
+    assert error(jnp.linspace(-10, 10, 1001)) < up_to_10
+    assert error(-100.0, 100.0) < at_100
 
 
 def test_kinks_of_rational_take_the_slope_of_least_magnitude() -> None:

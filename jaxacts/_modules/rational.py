@@ -25,6 +25,7 @@ Reals: TypeAlias = NDArray[np.floating[Any]]
 
 DEGREES = 5, 4
 _RADIUS = 3.0
+_FAR, _FAR_WEIGHT = 10.0, 0.03
 _STEPS = 200
 _TRIALS = ((0.2, 0.05, 0.3), (0.5, 0.2, 0.5), (1.0, 0.5, 1.0), (-0.2, 0.1, 0.3))
 
@@ -33,16 +34,18 @@ _TRIALS = ((0.2, 0.05, 0.3), (0.5, 0.2, 0.5), (1.0, 0.5, 1.0), (-0.2, 0.1, 0.3))
 def fitted(function: str | Callable[[Array], Array]) -> tuple[Reals, Reals]:
     """The coefficients of the numerator and the denominator that fit a function on [-3, 3] best.
 
-    The sum in the denominator is x²((u + v·x)² + w²): it is nowhere negative, and the fit has no kinks.
+    Points up to ±10 count a little: a fit that ignores them may grow like x² beyond 3, or faster. The sum in the
+    denominator is x²((u + v·x)² + w²): it is nowhere negative, and the fit has no kinks.
     """
-    at = _RADIUS * np.cos(np.pi * (np.arange(401) + 0.5) / 401)
+    near, far = _RADIUS * np.cos(np.pi * (np.arange(401) + 0.5) / 401), np.geomspace(_RADIUS, _FAR, 40)
+    at, weight = np.concatenate([near, far, -far]), np.repeat([1.0, _FAR_WEIGHT], [401, 80])
     with jax.ensure_compile_time_eval():
         y = np.asarray(get(function)(at) if isinstance(function, str) else function(jnp.asarray(at)), np.float64)
-    best = min((_fit(at, y, np.array(trial)) for trial in _TRIALS), key=lambda found: found[0])
+    best = min((_fit(at, y, weight, np.array(trial)) for trial in _TRIALS), key=lambda found: found[0])
     return best[1:]
 
 
-def _fit(x: Reals, y: Reals, shape: Reals) -> tuple[float, Reals, Reals]:
+def _fit(x: Reals, y: Reals, weight: Reals, shape: Reals) -> tuple[float, Reals, Reals]:
     """Levenberg-Marquardt from the best numerator for a denominator: the squared error and the coefficients."""
     powers, squares = x[:, None] ** np.arange(DEGREES[0] + 1), x[:, None] ** np.arange(1, DEGREES[1] + 1)
 
@@ -55,10 +58,12 @@ def _fit(x: Reals, y: Reals, shape: Reals) -> tuple[float, Reals, Reals]:
         a, (b, by_shape) = found[: DEGREES[0] + 1], denominator(found[DEGREES[0] + 1 :])
         below = (1 + squares @ b)[:, None]
         value = powers @ a / below[:, 0]
-        return value - y, np.concatenate([powers / below, -value[:, None] / below * (squares @ by_shape)], 1)
+        jacobian = np.concatenate([powers / below, -value[:, None] / below * (squares @ by_shape)], 1)
+        return weight * (value - y), weight[:, None] * jacobian
 
     below = 1 + squares @ denominator(shape)[0]
-    found = np.concatenate([np.linalg.lstsq(powers / below[:, None], y, rcond=None)[0], shape])
+    design = (weight / below)[:, None] * powers
+    found = np.concatenate([np.linalg.lstsq(design, weight * y, rcond=None)[0], shape])
     (error, jacobian), damping = residual(found), 1e-3
     for _ in range(_STEPS):
         damped = np.concatenate([jacobian, np.diag(np.sqrt(damping * (np.sum(jacobian**2, 0) + 1e-12)))])

@@ -16,7 +16,7 @@ from jaxacts._core import activation, down, up
 from jaxacts._core.dtypes import as_floating, broadcast
 from jaxacts._core.kinks import current_choice
 from jaxacts._core.pieces import Choice, choice_rule
-from jaxacts._kernels.arithmetic.elementary import derivative, gradient
+from jaxacts._kernels.arithmetic.elementary import gradient
 
 __all__ = ["rational"]
 
@@ -50,15 +50,18 @@ def _in_reciprocal(coefficients: Coefficients, degree: Array, y: Array, z: Array
     return total
 
 
-@gradient(lambda p, d: _quotient(jnp.ones_like(p), d), lambda p, d: -_quotient(_quotient(p, d), d))
+def _by_p(p: Array, d: Array) -> Array:
+    return _quotient(jnp.ones_like(p), d)
+
+
+def _by_d(p: Array, d: Array) -> Array:
+    return -_quotient(_quotient(p, d), d)
+
+
+@gradient(_by_p, _by_d)
 def _quotient(p: Array, d: Array) -> Array:
     """p/d with derivatives that never square a small d."""
     return p / d
-
-
-@derivative(lambda z: -_reciprocal(z) * _reciprocal(z))
-def _reciprocal(z: Array) -> Array:
-    return 1 / z
 
 
 def _times_power(value: Array, z: Array, y: Array, exponent: Array, most: int) -> Array:
@@ -79,7 +82,7 @@ class _Far:
 
     def __init__(self, z: Array, a: Coefficients, b: Coefficients) -> None:
         q = (jnp.zeros((), z.dtype), *b)
-        self.z, self.y, self.most = z, _reciprocal(z), max(len(a) - 1, len(b)) + 1
+        self.z, self.y, self.most = z, _quotient(jnp.ones_like(z), z), max(len(a) - 1, len(b)) + 1
         self.n, self.m = _degree(a), _degree(q)
         self.p, self.q = (_in_reciprocal(c, k, self.y, z) for c, k in ((a, self.n), (q, self.m)))
         # y times their derivatives by y
