@@ -115,6 +115,20 @@ def test_rows_of_any_magnitude(power: int, dtype: str) -> None:
             np.testing.assert_allclose(*pair, rtol=tolerance, atol=2 * tolerance)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "float64"])
+def test_rows_up_to_the_largest_number(dtype: str) -> None:
+    with jax.enable_x64(dtype == "float64"):
+        row, largest = jnp.array([0.5, -0.25, 1.0], dtype), jnp.finfo(dtype).max
+        for f, linear in ((_f("gaussian_topk", sparsity=0.5), True), (_f("poly_norm", epsilon=0.0), False)):
+            for share in (1.0, 0.5, 0.25):
+                size = largest * jnp.asarray(share, dtype)
+                y, back = jax.vjp(jax.jit(f), row * size)
+                got, want = (np.asarray(a, float) for a in (y, f(row)))
+                got = got / float(size) if linear else got
+                np.testing.assert_allclose(got, want, rtol=4 * float(jnp.finfo(dtype).eps))
+                assert jnp.isfinite(back(jnp.ones_like(y))[0]).all()
+
+
 @pytest.mark.parametrize("name", ENTRIES)
 def test_16_bits_are_rounded_from_float32(name: str) -> None:
     for dtype in ("bfloat16", "float16"):

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 
 from jaxacts._core import activation, as_floating, as_mask, check_number, down, up
 from jaxacts.activations.over_axis._axes import checked_axes, masked
-from jaxacts.activations.over_axis._scaled import largest_magnitude, mean_over
+from jaxacts.activations.over_axis._scaled import largest_magnitude, mean_over, power_of_two_scale
 
 __all__ = ["poly_norm"]
 
@@ -22,16 +22,25 @@ Axes = tuple[int, ...]
 Mask = Array | None
 
 
-def _norms(x: Array, axes: Axes, mask: Mask, epsilon: float) -> tuple[Array, list[tuple[Array, Array]]]:
-    """x over the largest of its row (if that is above 1), which is the scale, and (power, root mean square) of each."""
-    x = masked(mask, x, 0)
-    scale = jnp.maximum(largest_magnitude(x, axes, mask), 1)
-    y, powers = x / scale, []
+def _scale(x: Array, axes: Axes, mask: Mask) -> Array:
+    """The largest magnitude of each row, or 1."""
+    return jnp.maximum(largest_magnitude(x, axes, mask), 1)
+
+
+def _divided(x: Array, scale: Array) -> Array:
+    """x/scale, also where the reciprocal of the scale, which XLA may take, is too small for a normal number."""
+    c = power_of_two_scale(scale)
+    return x * c / (scale * c)
+
+
+def _norms(x: Array, scale: Array, axes: Axes, mask: Mask, epsilon: float) -> list[tuple[Array, Array]]:
+    """(power, root mean square) of x over its scale, for each power."""
+    y, powers = _divided(masked(mask, x, 0), scale), []
     power, smallest = jnp.ones_like(y), jnp.full_like(scale, epsilon)
     for _ in range(3):
-        power, smallest = power * y, smallest / scale / scale
+        power, smallest = power * y, _divided(_divided(smallest, scale), scale)
         powers.append((power, jnp.sqrt(mean_over(power * power, axes, mask) + smallest)))
-    return scale, powers
+    return powers
 
 
 def _over(x: Array, root: Array) -> Array:
@@ -48,8 +57,9 @@ def _tangent(
     axes: Axes, epsilon: float, x: Array, weight: Array, mask: Mask, t: Array, of_weight: Array, of_bias: Array
 ) -> Array:
     """In the compute dtype, from x, which is kept."""
-    scale, powers = _norms(up(x, x.dtype), axes, mask, epsilon)
-    step = up(t, x.dtype) / scale
+    wide = up(x, x.dtype)
+    scale = _scale(wide, axes, mask)
+    powers, step = _norms(wide, scale, axes, mask, epsilon), _divided(up(t, x.dtype), scale)
     values, moves = [], []
     below: Array | float = 1.0
     for i, (power, root) in enumerate(powers):
@@ -63,7 +73,8 @@ def _tangent(
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _poly_norm(axes: Axes, epsilon: float, x: Array, weight: Array, bias: Array, mask: Mask) -> Array:
-    _, powers = _norms(up(x, x.dtype), axes, mask, epsilon)
+    wide = up(x, x.dtype)
+    powers = _norms(wide, _scale(wide, axes, mask), axes, mask, epsilon)
     return down(masked(mask, _weighted(weight, bias, [_over(*p) for p in powers]), 0), x.dtype)
 
 
