@@ -18,6 +18,8 @@ try:
 except ImportError as error:
     raise ImportError('jaxacts.optim needs flax; install it with pip install "jaxacts[flax]".') from error
 
+from jaxacts import linen
+from jaxacts import nnx as for_nnx
 from jaxacts.linen import _base as of_linen
 from jaxacts.nnx import _base as of_nnx
 
@@ -120,6 +122,8 @@ def activation_labels(model: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _parameters(module: Any) -> tuple[str, ...]:
     """The names of the parameters of a module that is an activation."""
+    if isinstance(module, linen.FReLU | for_nnx.FReLU):  # a convolution, whose kernel and bias are weights
+        return ()
     if isinstance(module, of_linen.Learnable | of_nnx.Learnable):
         return module.definition.parameters
     return ("negative_slope",) if isinstance(module, nn.PReLU | nnx.PReLU) else ()

@@ -139,10 +139,13 @@ def test_labels_choose_the_optimizer_in_both_frameworks():
 
 
 def test_every_learnable_class_is_an_activation_to_the_optimizer():
+    """But FReLU, whose kernel and bias are weights."""
     for name in LEARNABLE:
-        assert all(jax.tree.leaves(activation_mask(in_nnx(name)))), name
         module = in_linen(name)
-        assert all(jax.tree.leaves(activation_mask(module, variables_of(module), batch()))), name
+        masks = activation_mask(in_nnx(name)), activation_mask(module, variables_of(module), batch())
+        for leaves in map(jax.tree.leaves, masks):
+            assert leaves
+            assert leaves == [name != "FReLU"] * len(leaves), name
 
 
 def test_refuses_parameters():
