@@ -37,10 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     for name, of_name in fits.items():
         first = [f"{v:+.3f}" for v in lab.mean([[r.mean_shift for r in start(f)] for f in of_name])]
         last = [f"{v:+.3f}" for v in lab.shares(of_name, "mean_shift")]
+        zeros = " ".join(f"{v:.2f}" for v in lab.shares(of_name, "sparsity"))
         accuracy = float(lab.mean([f.score[-1] for f in of_name]))
-        rows.append(
-            {"activation": name, "early, by layer": " ".join(first), "at the end": " ".join(last), "accuracy": accuracy}
-        )
+        shifts = {"early, by layer": " ".join(first), "at the end": " ".join(last)}
+        rows.append({"activation": name, **shifts, "zeros at the end": zeros, "accuracy": accuracy})
     one = fits["elu"][0]
     figure = plots.histograms(one.states, one.steps.tolist())
     figure.suptitle("ELU: outputs of each layer over the steps", fontsize=10)
