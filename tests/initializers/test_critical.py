@@ -12,6 +12,7 @@ import pytest
 
 import jaxacts
 from jaxacts import initializers as ji
+from jaxacts.initializers._theory.curve import Curve
 
 gelu = functools.partial(jaxacts.gelu, approximate=False)
 
@@ -139,6 +140,25 @@ def test_correlation_map_of_relu() -> None:
     assert (c[1], c[10], c[30]) == pytest.approx((0.318310, 0.871536, 0.972011), abs=6e-7)
     for at in (-1.0, -0.999999, -0.4, 0.3, 0.999, 0.9999999, 1.0):
         assert step(at) == pytest.approx(closed_form(at), abs=1e-12)
+
+
+@pytest.mark.parametrize("c", [0.5, 0.95, 0.9999, -0.9999])
+def test_correlation_map_where_only_a_higher_derivative_jumps(c: float) -> None:
+    # Cho & Saul's arc-cosine kernel of order 2.
+    angle = math.acos(c)
+    expected = (3 * math.sin(angle) * c + (math.pi - angle) * (1 + 2 * c * c)) / (3 * math.pi)
+    assert ji.correlation_map(jaxacts.relu_squared, 2 / 3)(c) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("fn", "points"), [(jaxacts.tanh, 0), (jaxacts.relu, 100_000), (jaxacts.elu, 100_000)])
+def test_correlation_map_near_one_takes_few_values(
+    fn: Callable[..., object], points: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, taken = ji.correlation_map(fn, 1.5, 0.05), list[int]()
+    call = Curve.__call__
+    monkeypatch.setattr(Curve, "__call__", lambda self, z: (taken.append(len(z)), call(self, z))[1])
+    assert 0.9 < step(0.95) < 1
+    assert sum(taken) <= points
 
 
 def test_correlation_map_with_a_kink_to_be_found_and_a_bias() -> None:

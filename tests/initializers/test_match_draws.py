@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -83,9 +84,9 @@ def test_convolutions_of_orthogonal_kernels_stay_orthogonal() -> None:
 
 def test_health_looks_at_standard_deviations() -> None:
     def body(x: jax.Array) -> jax.Array:
-        return dense(3, "head")(x + 1e-6 * relu(dense(N, "z")(x)))
+        return dense(3, "head")(relu(dense(N, "z")(x)))
 
-    _, report = match(body, variables=ones(body, X))
+    _, report = match(body, variables=ones(body, X), choices={"z/kernel": lambda z: 1e-6 * relu(z)})
     with pytest.raises(AssertionError, match=r"z/kernel has std 3.54e\+05, 1.41e\+06 times 1/√fan_in"):
         report.assert_healthy()
     report.assert_healthy(std_factor=1e7)
@@ -123,3 +124,67 @@ def test_verdicts_of_layers() -> None:
     assert [layer["verdict"] for layer in report.to_dict()["layers"]] == list(verdicts.values())
     assert report.to_dict()["drift"] == report.drift
     assert str(report).splitlines()[0].split()[-2:] == ["verdict", "notes"]
+
+
+# Fans by shape alone -------------------------------------------------------------------------------------------------
+
+RIGHT: dict[str, Callable[[], tuple[Any, Any]]] = {
+    "linen's Embed as the last layer": lambda: (
+        Net(lambda x: linen.Embed(50, 32, name="table").attend(jnp.ones((1, 32)) + x)),
+        jnp.ones((1, 1)),
+    ),
+    "Equinox's Linear": lambda: (eqx.nn.MLP(16, 4, 64, 1, key=KEY), jnp.ones(16)),
+    "Equinox's Conv2d": lambda: (eqx.nn.Conv2d(3, 8, 3, key=KEY), jnp.ones((3, 8, 8))),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_kernels_drawn_with_the_right_fans_are_not_noted(name: str) -> None:
+    _, report = ji.match(*RIGHT[name](), KEY)
+    assert not [note for row in report.layers for note in row.notes if "fan_in" in note]
+
+
+# Variables known by their shapes -------------------------------------------------------------------------------------
+
+
+class Normalized(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.z = nnx.Linear(N, N, rngs=rngs)
+        self.norm = nnx.BatchNorm(N, use_running_average=True, rngs=rngs)
+        self.dropout = nnx.Dropout(0.5, deterministic=True, rngs=rngs)
+        self.head = nnx.Linear(N, 3, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.head(self.dropout(relu(self.norm(self.z(x)))))
+
+
+def all_shapes(tree: Any) -> bool:
+    return all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(tree))
+
+
+def test_abstract_nnx_models_with_statistics() -> None:
+    new, report = ji.match(nnx.eval_shape(lambda: Normalized(nnx.Rngs(0))), X, KEY)
+    known = ji.match(Normalized(nnx.Rngs(0)), X, KEY)[1]
+    assert [(row.activation, row.gain, row.std) for row in report.layers] == [
+        (row.activation, row.gain, row.std) for row in known.layers
+    ]
+    assert all_shapes(nnx.state(new))
+
+
+def test_abstract_statistics_give_abstract_variables() -> None:
+    net = Net(lambda x: dense(3, "head")(relu(linen.BatchNorm(use_running_average=True)(dense(N, "z")(x)))))
+    variables = ones(net.body, X)
+    variables["batch_stats"] = jax.eval_shape(lambda: variables["batch_stats"])
+    new, report = ji.match(net, X, KEY, variables=variables)
+    assert all_shapes(new)
+    assert [row.activation for row in report.layers] == ["relu", "linear"]
+    with pytest.raises(ValueError, match="lsuv: variables must be arrays, got shapes alone"):
+        ji.lsuv(net, X, KEY, variables=variables)
+
+
+def test_abstract_counters_of_a_tree() -> None:
+    tree = {"w": jnp.ones((N, 3)), "count": jax.ShapeDtypeStruct((), jnp.int32), "name": 2.0}
+    new, report = ji.match(lambda p, x: x @ p["w"] / p["count"], X, KEY, variables=tree)
+    assert all_shapes({"w": new["w"], "count": new["count"]})
+    assert new["name"] == 2.0
+    assert report.layers[0].path == "w"

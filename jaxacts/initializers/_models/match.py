@@ -153,9 +153,16 @@ def match(
         layers = _with_variances(graph, opening, leaves, found, layers)
     new = opening.rebuilt(leaves)
     if opening.abstract:
-        new = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None)), new)
+        new = jax.tree.map(_shape, new)
     drift, warnings = verdict(graph, found, residual)
     return new, MatchReport(tuple(layers.values()), left, warnings, drift)
+
+
+def _shape(value: Any) -> Any:
+    """An array by its shape alone."""
+    if not (hasattr(value, "shape") and hasattr(value, "dtype")):
+        return value
+    return jax.ShapeDtypeStruct(value.shape, value.dtype, sharding=getattr(value, "sharding", None))
 
 
 def _decided(
@@ -197,8 +204,7 @@ def _row(graph: Graph, found: Found, path: str, old: Any, std: float, ends: bool
     was = math.nan if isinstance(old, jax.ShapeDtypeStruct) or not old.size else float(root_mean_square(old))
     notes = (*found.notes, "ends a residual branch") if ends else found.notes
     by_shape = _default_fan_in(tuple(old.shape), len(graph.stacked(use)) if use.op.loops else 0)
-    # Weights of variance 1/fan_in or 2/fan_in by the wrong fans.
-    if by_shape > 1.5 * use.fan_in and 0.5 < was**2 * by_shape < 3:
+    if by_shape > 1.5 * use.fan_in and 0.5 < was**2 * by_shape < 3 and _off(was, by_shape) < _off(was, use.fan_in):
         notes = (*notes, f"was drawn with fan_in {by_shape:g}")
     columns = [(p.columns[1] - p.columns[0]) if p.columns else 1 for p in parts]
     gain = math.sqrt(sum(n * p.gain**2 for n, p in zip(columns, parts, strict=True)) / sum(columns))
@@ -210,6 +216,12 @@ def _default_fan_in(shape: tuple[int, ...], stacked: int) -> float:
     """What the default axes of initializers give, without the axes of a scan."""
     own = shape[stacked:]
     return KernelSpec().fans("match", own).fan_in if len(own) > 1 else 0.0
+
+
+def _off(std: float, fan_in: float) -> float:
+    """How far a variance is from what layers start with, 1/fan_in, 2/fan_in or, in torch, 1/(3 fan_in)."""
+    # Chance is left out, so that of two fans which fit as well neither is closer.
+    return max(0.1, min(abs(math.log(std**2 * fan_in / usual)) for usual in (1 / 3, 1, 2)))
 
 
 def _with_variances(

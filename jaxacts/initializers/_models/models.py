@@ -21,18 +21,17 @@ __all__ = ["Model", "all_zero", "folded", "is_flax", "is_weight", "opened", "pat
 
 
 class Model(NamedTuple):
-    """``call(leaves, sample)`` gives the arrays of the output; ``rebuilt(leaves)`` what the caller gets back."""
+    """``call(leaves, sample)`` gives the arrays of the output; ``rebuilt(leaves)`` what the caller gets back.
+
+    ``abstract`` says that some of the variables, parameters or not, are known by their shapes alone.
+    """
 
     paths: list[str]
     leaves: list[Any]
     sample: Any
     call: Callable[[list[Any], Any], Any]
     rebuilt: Callable[[list[Any]], Any]
-
-    @property
-    def abstract(self) -> bool:
-        """Whether some parameters are known by their shapes alone."""
-        return any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in self.leaves)
+    abstract: bool
 
 
 def folded(key: Array, path: str) -> Array:
@@ -170,13 +169,19 @@ def _linen(caller: str, model: Any, data: Any, key: Array, variables: Any, fixed
         out, _ = model.apply(everything, *inputs, rngs=rngs, mutable=[*others], **fixed, **named)
         return out
 
-    return _model(caller, state.get("params", {}), data, apply, lambda params: {"params": params, **others})
+    return _model(caller, state.get("params", {}), data, apply, lambda new: {"params": new, **others}, _abstract(state))
+
+
+def _abstract(variables: Any) -> bool:
+    return any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(variables))
 
 
 def _shown(path: tuple[Any, ...], leaf: Any) -> Any:
-    """A statistic that is known by its shape alone as it starts: means are 0, all else is 1."""
+    """A variable that is known by its shape alone as it may start: keys are that of 0, means are 0, all else is 1."""
     if not isinstance(leaf, jax.ShapeDtypeStruct):
         return leaf
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jnp.broadcast_to(jax.random.key(0), leaf.shape)
     return jnp.full(leaf.shape, 0 if path_of(path).endswith("mean") else 1, leaf.dtype)
 
 
@@ -186,12 +191,16 @@ def _nnx(caller: str, model: Any, data: Any, variables: Any, fixed: Mapping[str,
     if variables is not None:
         raise TypeError(f"{caller}: an nnx module has its variables inside; leave the argument variables out.")
     graphdef, params, rest = nnx.split(model, nnx.Param, ...)
+    shown = jax.tree_util.tree_map_with_path(_shown, rest)
 
-    def rebuilt(params: Any) -> Any:
+    def rebuilt(params: Any, others: Any = rest) -> Any:
         # Variables of its own: what a call writes into them stays out of the model that was passed.
-        return nnx.merge(graphdef, params, jax.tree.map(lambda x: x, rest))
+        return nnx.merge(graphdef, params, jax.tree.map(lambda x: x, others))
 
-    return _model(caller, params, data, lambda p, inputs, named: rebuilt(p)(*inputs, **fixed, **named), rebuilt)
+    def apply(params: Any, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+        return rebuilt(params, shown)(*inputs, **fixed, **named)
+
+    return _model(caller, params, data, apply, rebuilt, _abstract((params, rest)))
 
 
 def _tree(caller: str, tree: Any, data: Any, apply: Callable[..., Any]) -> Model:
@@ -199,21 +208,23 @@ def _tree(caller: str, tree: Any, data: Any, apply: Callable[..., Any]) -> Model
     named, structure = jax.tree_util.tree_flatten_with_path(tree)
     places = [i for i, (_, leaf) in enumerate(named) if is_weight(leaf)]
 
-    def rebuilt(leaves: list[Any]) -> Any:
-        everything = [leaf for _, leaf in named]
+    def rebuilt(leaves: list[Any], shown: bool = False) -> Any:
+        everything = [_shown(path, leaf) if shown else leaf for path, leaf in named]
         for place, leaf in zip(places, leaves, strict=True):
             everything[place] = leaf
         return jax.tree.unflatten(structure, everything)
 
     def call(leaves: list[Any], sample: Any) -> Any:
         with _calling(caller, data[0]):
-            return _arrays(apply(rebuilt(leaves), *sample))
+            return _arrays(apply(rebuilt(leaves, shown=True), *sample))
 
     paths = [jax.tree_util.keystr(named[i][0], simple=True, separator="/") for i in places]
-    return Model(paths, [named[i][1] for i in places], data, call, rebuilt)
+    return Model(paths, [named[i][1] for i in places], data, call, rebuilt, _abstract(tree))
 
 
-def _model(caller: str, params: Any, data: Any, apply: Callable[..., Any], rebuilt: Callable[[Any], Any]) -> Model:
+def _model(
+    caller: str, params: Any, data: Any, apply: Callable[..., Any], rebuilt: Callable[[Any], Any], abstract: bool
+) -> Model:
     named, tree = jax.tree_util.tree_flatten_with_path(params)
 
     def call(leaves: list[Any], sample: Any) -> Any:
@@ -226,6 +237,7 @@ def _model(caller: str, params: Any, data: Any, apply: Callable[..., Any], rebui
         data,
         call,
         lambda leaves: rebuilt(jax.tree.unflatten(tree, leaves)),
+        abstract,
     )
 
 

@@ -154,9 +154,9 @@ class Curve:
         return self._meshes[reach]
 
     def kinks(self, reach: float) -> Floats:
-        """Where value or slope jump between -reach and reach."""
+        """Where value or slope jump between -reach and reach, and the knots that the catalogue knows."""
         self.mesh(reach)
-        return self._kinks[power_of_two(reach)]
+        return np.union1d(self._kinks[power_of_two(reach)], [k for k in self._known if abs(k) < reach])
 
     def _refined(self, edges: Floats) -> Floats:
         # Relative to the values of the panel, or to a share of those near 0; the second is for float32 inside.

@@ -110,21 +110,22 @@ def correlation_map(
             f"{caller}: weight_variance or bias_variance must leave a signal, got {weight} and {bias} for {curve.name}."
         )
 
-    squares = _squares(curve, q)
+    squares, second_moment = _squares(curve, q), moments_of(curve, q).second_moment
+    rest = abs(second_moment - float(squares.sum()))
 
     def step(c: float) -> float:
         value = _checks.number(caller, "c", c)
         if not -1 <= value <= 1:
             raise ValueError(f"{caller}: c must be a correlation, from -1 to 1, got {value}; divide by q first.")
-        series = abs(value) <= _SERIES
+        series = rest * abs(value) ** _TERMS <= _PRECISION * second_moment
         product = float(squares @ value ** np.arange(_TERMS)) if series else _product(curve, q, value)
         return (weight * product + bias) / after
 
     return step
 
 
-# Where the powers of the correlation die out before the coefficients are needed.
-_SERIES, _TERMS = 0.9, 300
+# What all further terms may add up to: kinks leave too much between about 0.9 and 1, smooth functions nowhere.
+_TERMS, _PRECISION = 300, 1e-13
 
 
 def _squares(curve: Curve, q: float) -> Floats:
@@ -152,17 +153,20 @@ def _product(curve: Curve, q: float, c: float) -> float:
         v = math.copysign(1.0, c) * u
         return float(weights / std * normal_density(u / std) @ (curve(u)[0] * curve(v)[0]).mean(1))
     # Given u the mean over v has no kinks, but turns within a few deviations of where v's mean crosses one.
-    near = curve.kinks(REACH * std)[:, None] / (c or 1.0) + spread * np.arange(-8, 9)
-    turning = near[np.abs(near) < REACH * std]
-    u, weights = nodes(np.unique(np.concatenate([edges, turning.ravel()])))
-    inner = np.broadcast_to(spread * np.arange(-REACH, REACH + 1), (len(u), int(2 * REACH) + 1)) + c * u[:, None]
+    apart = np.arange(-REACH, REACH + 1, 2)
+    near = curve.kinks(REACH * std)[:, None] / (c or 1.0) + spread * apart
     mesh = curve.mesh(2 * REACH * std)
-    split = np.clip(mesh, inner[:, :1], inner[:, -1:])
-    v, inner_weights = nodes(np.sort(np.concatenate([inner, split], axis=1), axis=1))
-    density = inner_weights / spread * normal_density((v - c * u[:, None]) / spread)
+    outer = np.concatenate([std * apart, near.ravel(), mesh])
+    u, weights = nodes(np.unique(outer[np.abs(outer) <= REACH * std]))
+    inner = np.broadcast_to(spread * apart, (len(u), len(apart))) + c * u[:, None]
+    edges = np.sort(np.concatenate([inner, np.clip(mesh, inner[:, :1], inner[:, -1:])], axis=1), axis=1)
+    # Most edges of the mesh are out of reach of a given u, and leave panels of no width.
+    of, panel = np.nonzero(np.diff(edges))
+    v, inner_weights = nodes(np.stack([edges[of, panel], edges[of, panel + 1]], axis=1))
+    density = inner_weights / spread * normal_density((v - c * u[of, None]) / spread)
     fv = curve(v.ravel())[0].reshape(*v.shape, -1)
-    product = np.einsum("um,umc,uc->u", density, fv, curve(u)[0]) / fv.shape[-1]
-    return float(weights / std * normal_density(u / std) @ product)
+    outside = (weights / std * normal_density(u / std))[:, None] * curve(u)[0]
+    return float(np.einsum("pm,pmc,pc->", density, fv, outside[of]) / fv.shape[-1])
 
 
 def _variances(caller: str, weight: float, bias: float) -> tuple[float, float]:
