@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.core import Tracer
 from jax.typing import ArrayLike, DTypeLike
 
 from jaxacts._core import compute_dtype, entry_of
@@ -32,13 +33,30 @@ class Stored:
     """A parameter that is not stored as the function takes it, but as an unconstrained number.
 
     ``value`` gives what the function takes from what is stored, ``inverse`` the way back; both also see the other
-    arguments of the function. ``where`` is the field of the module that has to be true for it, if there is one.
+    arguments of the function. It has to start above 0, or above the argument that ``above`` names. ``where`` is the
+    field of the module that has to be true for it, if there is one.
     """
 
     description: str
     value: Callable[[Array, Values], Array]
     inverse: Callable[[Array, Values], Array]
+    above: str | None = None
     where: str | None = None
+
+    def check(self, module: str, name: str, value: Any, others: Values) -> None:
+        """A ValueError if it starts too low; traced arrays pass."""
+        low = others.get(self.above) if self.above else 0.0
+        if low is None or isinstance(value, Tracer) or isinstance(low, Tracer):
+            return
+        with jax.ensure_compile_time_eval():  # numbers are not traced either, but what is computed of them would be
+            value, low = jnp.asarray(value, float), jnp.asarray(low, float)
+            if jnp.all(value > low):
+                return
+            bound, also = (self.above, f" with {self.above}={jnp.max(low):g}") if self.above else ("0", "")
+            raise ValueError(
+                f"{module}: {name}_init must be greater than {bound}, got {jnp.min(value):g}{also}; "
+                f"pass a number or an initializer for which that holds."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,10 +77,13 @@ class Definition:
     without_key: Callable[..., Array] | None
     sections: documentation.Sections
 
-    def check(self, module: str, arguments: Values) -> None:
-        """A ValueError if arguments that are numbers are outside the domain of the function."""
-        known = {n: v for n, v in arguments.items() if isinstance(v, numbers.Real)}
-        check_domain(module, entry_of(self.function).domain, known)
+    def check(self, module: Any, arguments: Values) -> None:
+        """A ValueError if arguments that are numbers are outside the domain of the function or of what is stored."""
+        name, known = type(module).__name__, {n: v for n, v in arguments.items() if isinstance(v, numbers.Real)}
+        check_domain(name, entry_of(self.function).domain, known)
+        for parameter in self.stored.keys() & known.keys():
+            if stored := self._stored(module, parameter):
+                stored.check(name, parameter, known[parameter], known)
 
     def shape(self, module: Any, name: str, channels: Shape) -> Shape:
         """The shape of a parameter."""
@@ -71,14 +92,18 @@ class Definition:
 
     def initializer(self, module: Any, name: str, initial: object, others: Values) -> Init:
         """The initializer of what is stored, where ``initial`` is that of what the function takes."""
-        init = initializer(type(module).__name__, f"{name}_init", initial, module.param_dtype)
+        owner = type(module).__name__
+        init = initializer(owner, f"{name}_init", initial, module.param_dtype)
         stored = self._stored(module, name)
         if stored is None:
             return init
 
         def of_stored(key: Array | None, shape: Shape, dtype: DTypeLike) -> Any:
-            wide = init(key, shape, compute_dtype(dtype))
-            return within(wide, lambda value: stored.inverse(value, others).astype(dtype))
+            def inverse(value: Array) -> Array:
+                stored.check(owner, name, value, others)
+                return stored.inverse(value, others).astype(dtype)
+
+            return within(init(key, shape, compute_dtype(dtype)), inverse)
 
         return of_stored
 
@@ -132,4 +157,5 @@ def above(other: str) -> Stored:
         f"the inverse softplus of its distance to ``{other}``, which keeps it above",
         lambda stored, others: jnp.asarray(others[other], stored.dtype) + softplus(stored),
         lambda value, others: softplus_inverse(value - jnp.asarray(others[other], value.dtype)),
+        above=other,
     )

@@ -30,7 +30,8 @@ _FIELDS = {
 _RAISES = """\
 TypeError: at the call, an initial value is neither number nor initializer, ``param_dtype`` is not floating, or the
     input is complex.
-ValueError: at the call, an argument is out of its range, or ``axis`` is out of range for the input."""
+ValueError: at the call, an argument or an initial value is out of its range, or ``axis`` is out of range for the
+    input. What an initializer draws is checked outside of ``jit``."""
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(dataclasses.field,))
@@ -103,10 +104,10 @@ class Learnable(Module):
 
     def _arguments(self, channels: Shape) -> dict[str, Any]:
         """The arguments of the function after ``x``, with as many values of each parameter as there are channels."""
-        module, definition = type(self).__name__, self.definition
+        definition = self.definition
         arguments = {n: getattr(self, n) for n in definition.options}
         starts = self._starts()
-        definition.check(module, arguments | starts)
+        definition.check(self, arguments | starts)
         for name, initial in starts.items():
             init = definition.initializer(self, name, initial, dict(arguments))
             stored = self._parameter(name, init, definition.shape(self, name, channels))
@@ -156,7 +157,7 @@ class Stochastic(Module):
         """
         module = type(self).__name__
         options = {n: getattr(self, n) for n in self.definition.options if n != "deterministic"}
-        self.definition.check(module, options)
+        self.definition.check(self, options)
         deterministic = nn.merge_param("deterministic", self.deterministic, deterministic)
         check_flag(module, "deterministic", deterministic)
         key = None if deterministic else self._key() if rng is None else rng

@@ -33,8 +33,8 @@ class Rational(Learnable, function=rational, leading={"numerator": lambda m: (6,
     Note:
         The fit is off by at most 0.002 for gelu on [-3, 3] and by 0.08 up to ±10, for silu by 1e-4 and 0.02, for tanh
         by 5e-5 and 0.01, for relu by 0.06 and 0.8. Beyond, a rational function of these degrees becomes one line on
-        both sides: for gelu it is 67 at 100 and -33 at -100. The Kolmogorov-Arnold transformer starts at gelu or swish, the Padé
-        activation units of Molina et al. at leaky ReLU.
+        both sides: for gelu it is 67 at 100 and -33 at -100. The Kolmogorov-Arnold transformer starts at gelu or swish,
+        the Padé activation units of Molina et al. at leaky ReLU.
     """
 
     groups: int = 1

@@ -16,6 +16,7 @@ from jaxacts._core import check_flag
 from jaxacts._modules import documentation
 from jaxacts._modules.definition import Definition
 from jaxacts._modules.parameters import Initial, Shape, check_channels, initializer
+from jaxacts.initializers._constants import Constant
 from jaxacts.linen import _base as linen
 
 __all__ = ["Learnable", "Module", "PerChannel", "Stochastic", "parameter", "stream"]
@@ -26,11 +27,12 @@ _FIELDS = {
     "deterministic": "draw nothing; ``train()`` and ``eval()`` set it, as for ``nnx.Dropout``.",
     "param_dtype": "dtype of the parameters. The output has the dtype of the input.",
     "rng_collection": "the name of the rng stream.",
-    "rngs": "needed where an initial value is an initializer.",
+    "rngs": "needed where an initial value is an initializer, other than ``constant``.",
 }
 _RAISES = """\
-ValueError: only one of ``features`` and ``axis`` is given, ``features`` is less than 1, an argument is out of its
-    range, an initializer comes without ``rngs``, or, at the call, the input has another number of channels.
+ValueError: only one of ``features`` and ``axis`` is given, ``features`` is less than 1, an argument or an initial
+    value is out of its range, an initializer comes without ``rngs``, or, at the call, the input has another number of
+    channels. What an initializer draws is checked outside of ``jit``.
 TypeError: an initial value is neither number nor initializer, ``param_dtype`` is not floating, or the input is
     complex."""
 
@@ -107,9 +109,9 @@ class Learnable(Module):
         module, definition = type(self).__name__, self.definition
         arguments = {n: getattr(self, n) for n in definition.options}
         starts = self._starts({n: starts[f"{n}_init"] for n in definition.parameters})
-        definition.check(module, arguments | starts)
+        definition.check(self, arguments | starts)
         for name, initial in starts.items():
-            if callable(initial) and rngs is None:
+            if callable(initial) and not isinstance(initial, Constant) and rngs is None:
                 raise ValueError(
                     f"{module}: the initializer {name}_init needs a random key; pass rngs=nnx.Rngs(0), or a number."
                 )
@@ -175,10 +177,9 @@ class Stochastic(Module):
     rngs: nnx.RngStream | None = None
 
     def __post_init__(self) -> None:
-        module = type(self).__name__
-        self.definition.check(module, self._options())
+        self.definition.check(self, self._options())
         given: nnx.Rngs | nnx.RngStream | None = self.rngs
-        self.rngs = nnx.data(None if given is None else stream(module, given, self.rng_collection).fork())
+        self.rngs = nnx.data(None if given is None else stream(type(self).__name__, given, self.rng_collection).fork())
 
     def _options(self) -> dict[str, Any]:
         return {n: getattr(self, n) for n in self.definition.options if n != "deterministic"}

@@ -32,7 +32,7 @@ class Rational(Learnable, twin=linen.Rational):
 
     @classmethod
     def _example(cls) -> str:
-        return documentation.nnx_example(cls, "rngs=nnx.Rngs(0)", (1,))
+        return documentation.nnx_example(cls, "", (1,))
 
     def _channels(self) -> Shape:
         return (self.groups,)
