@@ -110,11 +110,19 @@ def variances(folder: Path) -> str:
     found = _load(folder, "variances")
     if found is None:
         return "Not measured yet.\n"
-    rows = [
-        [r["model"], str(r["drawn"]), str(r["left"]), *(f"{r[w][0]:.3g} to {r[w][1]:.3g}" for w in ("before", "after"))]
-        for r in found["rows"]
-    ]
-    text = _table(["model", "kernels drawn", "left alone", "variances before", "after"], rows) + "\n"
+    lines, details = [], ""
+    for row in found["rows"]:
+        layers = row["layers"]
+        ranges = [[layer[when] for layer in layers] for when in ("before", "after")]
+        spans = [f"{min(some):.3g} to {max(some):.3g}" for some in ranges]
+        lines.append([row["model"], str(len(layers)), str(row["left"]), *spans])
+        each = [
+            [layer["path"], layer["activation"].replace("|", "\\|"), *(f"{layer[w]:.3g}" for w in ("before", "after"))]
+            for layer in layers
+        ]
+        table = _table(["layer", "activation", "variance before", "after"], each)
+        details += f"<details><summary>{row['model']}</summary>\n\n{table}\n</details>\n"
+    text = _table(["model", "kernels drawn", "left alone", "variances before", "after"], lines) + f"\n{details}\n"
     if large := found.get("large"):
         text += (
             f"A transformer of {large['bytes'] / 4e6:.0f} million float32 parameters is matched in "

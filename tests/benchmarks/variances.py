@@ -28,15 +28,14 @@ LARGE = Path(real_models.__file__).with_name("large_model.py")
 
 
 def measure(name: str) -> dict[str, Any]:
-    """The number of kernels drawn and left, and the least and the largest variance before and after."""
+    """The layers that were drawn, each with the variances of its outputs before and after, and how many were left."""
     model, sample = real_models.models()[name]
     _, report = ji.match(model, sample, real_models.KEY, measure=True)
-    ranges = {
-        when: [min(values), max(values)]
-        for when in ("before", "after")
-        for values in [[getattr(row, when) for row in report.layers]]
-    }
-    return {"model": name, "drawn": len(report.layers), "left": len(report.left), **ranges}
+    layers = [
+        {"path": row.path, "activation": row.activation, "std": row.std, "before": row.before, "after": row.after}
+        for row in report.layers
+    ]
+    return {"model": name, "left": len(report.left), "layers": layers}
 
 
 def large() -> dict[str, Any]:
@@ -54,9 +53,11 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     found: dict[str, Any] = {"machine": machine(), "rows": [measure(name) for name in track(names, "Matching")]}
     if not options.tiny:
         found["large"] = large()
-    table = Table("model", "drawn", "left", "before", "after")
+    table = Table("model", "layer", "activation", "before", "after")
     for row in found["rows"]:
-        table.add_row(*(" to ".join(f"{v:.3g}" for v in c) if isinstance(c, list) else str(c) for c in row.values()))
+        for layer in row["layers"]:
+            sizes = (f"{layer[when]:.3g}" for when in ("before", "after"))
+            table.add_row(row["model"], layer["path"], layer["activation"], *sizes)
     Console(width=120).print(table)
     if options.output or not options.tiny:
         save(options.output or MEASURED / "variances.json", found)

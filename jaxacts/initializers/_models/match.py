@@ -77,7 +77,8 @@ def match(
             unless ``measure`` is set.
         key: the random key; each kernel is drawn with the key folded with its path.
         variables: of a linen module, where None takes those of ``model.init``; or the tree of parameters of a function.
-            If any is a ``jax.ShapeDtypeStruct``, so is all that is returned, and the report says what would be drawn.
+            If any is a ``jax.ShapeDtypeStruct``, also in an nnx module, so is all that is returned, and the report says
+            what would be drawn.
         criterion, convention: as for :func:`gain`.
         mode, distribution: as for :func:`variance_scaling`; ``mode="spectral"`` is the initialization half of muP.
         choices: what follows a layer where the trace does not say, by the path of its kernel (``*`` stands for
@@ -95,7 +96,8 @@ def match(
     Returns:
         The new variables of a linen module, a new nnx module or pytree; and a :class:`MatchReport`, whose text is a
         table. Biases, scales, tables that are looked up alone, and kernels that are all zero or the identity keep their
-        values. Kernels with orthogonal columns stay orthogonal. The model that was passed is not changed.
+        values. Kernels with orthogonal columns stay orthogonal, each matrix of a stack and each gate by itself. The
+        model that was passed is not changed.
 
     Raises:
         ValueError: layers of which it is not clear what follows, each with the reason: an output that goes into two
