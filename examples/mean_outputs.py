@@ -1,6 +1,6 @@
 """How far from zero the outputs of activations are, on the same digits.
 
-Claim: the mean output of ELU is nearer to zero than that of relu. Run it from the repository root:
+Claims: the mean output of ELU is nearer to zero than that of relu; sparse outputs help. Run it from the repository root:
 ``python examples/mean_outputs.py``.
 """
 
