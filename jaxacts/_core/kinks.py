@@ -26,7 +26,8 @@ def with_kink_slope(function: F, choice: Choice) -> F:
     """The same activation with another slope at its kinks.
 
     Args:
-        function: an activation of this library, or a variant of one (its own choice is replaced).
+        function: an activation of this library, a variant of one (its own choice is replaced), or a
+            :func:`functools.partial` of these.
         choice: ``"left"``, ``"right"``, or the weight in [0, 1] of the right slope in the convex combination of both;
             None restores the default (the least in magnitude).
 
@@ -46,6 +47,9 @@ def with_kink_slope(function: F, choice: Choice) -> F:
         Bertoin et al. 2021, "Numerical influence of ReLU'(0) on backpropagation",
         https://arxiv.org/abs/2106.12915
     """
+    if isinstance(function, functools.partial) and variant_of(function) is None:
+        chosen: Any = functools.partial(with_kink_slope(function.func, choice), *function.args, **function.keywords)
+        return chosen
     base = entry_of(function, "with_kink_slope").function
     if isinstance(choice, Array | np.ndarray | np.generic) and not isinstance(choice, Tracer) and choice.ndim == 0:
         choice = choice.item()

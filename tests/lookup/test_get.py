@@ -136,6 +136,18 @@ def test_configuration_and_function_are_one(function: Callable[..., Array], conf
         np.testing.assert_array_equal(of(again), of(function))
 
 
+def test_a_kink_slope_of_a_configured_function() -> None:
+    config = {"name": "with_kink_slope", "function": {"name": "leaky_relu", "negative_slope": 0.3}, "choice": "left"}
+    f = ja.get(config)
+    assert (f(-2.0), jax.grad(f)(0.0)) == pytest.approx((-0.6, 0.3))
+    assert ja.config_of(f) == {**config, "function": {"name": "leaky_relu"}, "arguments": {"negative_slope": 0.3}}
+    again = ja.get(json.loads(json.dumps(ja.config_of(f))))
+    assert ja.config_of(again) == ja.config_of(f)
+    assert jax.grad(again)(0.0) == jax.grad(f)(0.0)
+    right = ja.with_kink_slope(f, "right")  # replaces the choice
+    assert (right(-2.0), jax.grad(right)(0.0)) == pytest.approx((-0.6, 1.0))
+
+
 def test_a_short_configuration_does() -> None:
     f = ja.get({"name": "with_slope", "function": "relu", "slope_of": {"name": "elu", "alpha": 0.5}})
     assert jax.grad(f)(-1.0) == jax.grad(partial(ja.elu, alpha=0.5))(-1.0)
