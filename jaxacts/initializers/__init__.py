@@ -30,10 +30,10 @@ Each gives a function ``init(key, shape, dtype=None, out_sharding=None)``, jax's
 ``kernel_init`` of Flax (``zeros`` and ``ones`` are such functions themselves). For Haiku, which passes no key, write
 ``w_init=lambda shape, dtype: init(hk.next_rng_key(), shape, dtype)``; for the weights of Equinox, which are (out, in),
 name ``in_axis=1, out_axis=0``. Every call that ``jax.nn.initializers`` accepts works here, and draws from the same
-distribution, but for ``truncated_normal``, whose ``stddev`` is that of the weights rather than of the normal that is cut
-(``parent=True`` is jax's), and ``he_normal``, ``xavier_normal`` and ``lecun_normal`` with their other names, which are not
-truncated (``he_truncated_normal`` and so on are jax's). The random ones compare equal when their arguments do, and pickle.
-What holds for all:
+distribution, with two exceptions: the ``stddev`` of ``truncated_normal`` is that of the weights rather than of the
+normal that is cut (``parent=True`` is jax's), and ``he_normal``, ``xavier_normal`` and ``lecun_normal``, with their
+other names, are not truncated (``he_truncated_normal`` and so on are). The random ones compare equal when their
+arguments do, and pickle. What holds for all:
 
 * dtypes below 32 bits are drawn in float32 and rounded once;
 * one key gives the same bits under every sharding, jitted or not, and each device builds only its own part (but for

@@ -63,7 +63,7 @@ def transformed(init: Initializer, inverse: Callable[[Array], Array], dtype: DTy
         TypeError: an ``init`` or ``inverse`` that is not a function.
 
     Note:
-        Mamba's step sizes are ``transformed(log_uniform(1e-3, 1e-1), softplus_inverse)``, its A is
+        Mamba's step sizes are ``transformed(log_uniform(1e-3, 1e-1), softplus_inverse)``, the A of Mamba-2 is
         ``transformed(uniform(low=1, high=16), jnp.log)``; chrono's forget biases are
         ``transformed(uniform(low=1, high=longest - 1), jnp.log)``. jax.nn, torch and keras have no such function;
         models write it by hand.
