@@ -12,6 +12,7 @@ import pytest
 from flax import linen, nnx
 from test_protocol import ALIASES, INITIALIZERS
 
+import jaxacts
 from jaxacts import initializers as ji
 
 WIDTH, HEADS = 512, 8
@@ -165,6 +166,14 @@ ROWS = {
     ),
     "einsum packed": Row(einsum(PACKED, (WIDTH, 3, HEADS, SIZE)), (4, 16, WIDTH), {"layer": ji.Einsum(PACKED)}),
     "table as last layer": Row({"linen": linen_attend, "nnx": nnx_attend}, (64, WIDTH), {"in_axis": 1, "out_axis": 0}),
+    "LoRA": Row(
+        {
+            "nnx": lambda init, x: nnx.LoRA(
+                WIDTH, WIDTH // 2, WIDTH, a_initializer=init, b_initializer=init, rngs=nnx.Rngs(0)
+            )
+        },
+        (64, WIDTH),
+    ),
     "stack": Row({"jax": stacked}, (4, 32, WIDTH), {"batch_axis": 0}),
 }
 CASES = pytest.mark.parametrize(("row", "framework"), [(r, f) for r in ROWS for f in ROWS[r].layers])
@@ -193,6 +202,38 @@ def test_dilated_input_is_a_transposed_stride() -> None:
     layer = nnx.Conv(WIDTH, WIDTH, (4, 4), input_dilation=2, padding=0, kernel_init=init, rngs=nnx.Rngs(0))
     x = jax.random.normal(KEY, (2, 5, 5, WIDTH))
     assert mean_square(layer(x)) == pytest.approx(mean_square(x), rel=0.05)
+
+
+def linen_cell(kind: Any, start: Callable[[jax.Array], Any], h: jax.Array, x: jax.Array) -> Any:
+    cell = kind(WIDTH, kernel_init=ji.lecun_normal(), recurrent_kernel_init=ji.lecun_normal())
+    return cell.init_with_output(KEY, start(h), x)[0][0]
+
+
+def nnx_cell(kind: Any, start: Callable[[jax.Array], Any], h: jax.Array, x: jax.Array) -> Any:
+    init = ji.lecun_normal()
+    cell = kind(WIDTH, WIDTH, kernel_init=init, recurrent_kernel_init=init, rngs=nnx.Rngs(0))
+    return cell(start(h), x)[0]
+
+
+FRAMEWORKS = pytest.mark.parametrize(("framework", "build"), [(linen, linen_cell), (nnx, nnx_cell)])
+
+
+@FRAMEWORKS
+@pytest.mark.parametrize("kind", ["LSTMCell", "OptimizedLSTMCell"])
+def test_cells_of_lstm_have_the_second_moment_of_two_layers(framework: Any, build: Any, kind: str) -> None:
+    # From the cell 0 the next is σ(i)·tanh(g), where i and g are the sums of a layer of x and one of h.
+    h, x = jax.random.normal(KEY, (2, 64, WIDTH))
+    cell, _ = build(getattr(framework, kind), lambda h: (jnp.zeros_like(h), h), h, x)
+    expected = [ji.moments(f, 2.0).second_moment for f in (jaxacts.sigmoid, jaxacts.tanh)]
+    assert mean_square(cell) == pytest.approx(expected[0] * expected[1], rel=0.05)
+
+
+@FRAMEWORKS
+def test_states_of_gru_have_the_second_moment_of_one_layer(framework: Any, build: Any) -> None:
+    # From the state 0 the next is (1 - σ(z))·tanh(n), and 1 - σ(z) = σ(-z).
+    state = build(framework.GRUCell, jnp.zeros_like, *jax.random.normal(KEY, (2, 64, WIDTH)))
+    expected = [ji.moments(f).second_moment for f in (jaxacts.sigmoid, jaxacts.tanh)]
+    assert mean_square(state) == pytest.approx(expected[0] * expected[1], rel=0.05)
 
 
 def test_looked_up_rows_have_unit_variance() -> None:
@@ -234,6 +275,7 @@ NNX: dict[str, Callable[..., Any]] = {
     "Linear": lambda i, r: nnx.Linear(8, 4, kernel_init=i, rngs=r),
     "Conv 1-d": lambda i, r: nnx.Conv(8, 4, (3,), kernel_init=i, rngs=r),
     "Conv": lambda i, r: nnx.Conv(8, 4, (3, 3), kernel_init=i, rngs=r),
+    "Conv 3-d": lambda i, r: nnx.Conv(8, 4, (3, 3, 3), kernel_init=i, rngs=r),
     "Conv grouped": lambda i, r: nnx.Conv(8, 8, (3,), feature_group_count=4, kernel_init=i, rngs=r),
     "ConvTranspose": lambda i, r: nnx.ConvTranspose(8, 4, (3,), strides=(2,), kernel_init=i, rngs=r),
     "LinearGeneral": lambda i, r: nnx.LinearGeneral((6, 8), (2, 4), axis=(-2, -1), kernel_init=i, rngs=r),
