@@ -220,8 +220,9 @@ def clamped_swiglu(gate, value, limit, beta, offset):
     return gate * sigmoid(beta * gate) * (value + offset)
 
 
-def maxout(xs, pieces, axis):
-    return [max(xs[i : i + pieces]) for i in range(0, len(xs), pieces)]
+def maxout(xs, pieces, axis, where):
+    taking = [x if w else mp.ninf for x, w in zip(xs, taking_part(xs, where), strict=True)]
+    return [max(taking[i : i + pieces]) for i in range(0, len(xs), pieces)]
 
 
 def rational(xs, numerator, denominator):
@@ -322,7 +323,7 @@ REFERENCES: dict[str, Reference] = {
     "lisht": Reference(lambda x: x * mp.tanh(x)),
     "log_sigmoid": Reference(lambda x: mp.log(sigmoid(x))),
     "log_softmax": Reference(log_softmax, ({}, {"where": _MASK}, {"sink": 0.5}, {"where": _MASK, "sink": 9.0})),
-    "maxout": Reference(maxout, ({"pieces": 2}, {"pieces": 3})),
+    "maxout": Reference(maxout, ({"pieces": 2}, {"pieces": 3}, {"pieces": 2, "where": _MASK})),
     "mish": Reference(lambda x: x * mp.tanh(mp.log1p(mp.exp(x)))),
     "mpelu": Reference(
         lambda x, alpha, beta: x if x > 0 else alpha * mp.expm1(beta * x),

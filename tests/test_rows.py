@@ -15,7 +15,8 @@ from jax import Array
 
 import jaxacts as ja
 
-ENTRIES = {n: e for n, e in ja.catalogue().items() if "where" in e.arguments()}
+MASKED = {n: e for n, e in ja.catalogue().items() if "where" in e.arguments()}
+ENTRIES = {n: e for n, e in MASKED.items() if n != "maxout"}  # whose results are those of groups
 SIMPLEX = ["entmax", "entmax15", "gumbel_softmax", "softmax", "softmin", "sparsemax"]
 ALPHAS = (1.0, 1.001, 1.25, 1.5, 1.75, 2.0, 3.0)
 INF = jnp.inf
@@ -30,7 +31,19 @@ def _rows(seed: int = 0, shape: tuple[int, ...] = (4, 6, 5)) -> Array:
 
 
 def test_every_function_with_a_mask_is_here() -> None:
-    assert {*SIMPLEX, "log_softmax", "gaussian_topk", "poly_norm"} == set(ENTRIES)
+    assert {*SIMPLEX, "log_softmax", "gaussian_topk", "poly_norm", "maxout"} == set(MASKED)
+
+
+def test_a_mask_of_maxout() -> None:
+    """Infinite and NaN elements count only where they take part; a group without any is 0."""
+    x = jnp.array([[9.0, 1.0, 1.0], [jnp.nan, -INF, -INF], [INF, 5.0, jnp.nan], [2.0, 2.0, jnp.nan]]).ravel()
+    mask = jnp.array([[0, 1, 1], [0, 1, 1], [0, 0, 0], [1, 1, 1]], bool).ravel()
+    f = functools.partial(ja.maxout, pieces=3, where=mask)
+    np.testing.assert_array_equal(f(x), [1, -INF, 0, jnp.nan])
+    gradient = jax.vjp(f, x)[1](jnp.array([2.0, 3.0, 4.0, 0.0]))[0]
+    np.testing.assert_array_equal(gradient[:9], [0, 2, 0, 0, 3, 0, 0, 0, 0])
+    y = _rows(shape=(6, 4))
+    np.testing.assert_array_equal(ja.maxout(y, 3, 0, jnp.ones((6, 1), bool)), ja.maxout(y, 3, 0))
 
 
 @pytest.mark.parametrize("name", ENTRIES)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxacts._core import as_floating, down, up
-from jaxacts.activations import softmax
+from jaxacts._core import as_floating, as_mask, up
+from jaxacts.activations.over_axis._axes import checked_axes, per_row
+from jaxacts.activations.over_axis._categories import categories
 
 __all__ = ["expected_categories"]
 
 
-def expected_categories(x: ArrayLike, temperature: ArrayLike, axis: int | tuple[int, ...] | None, hard: bool) -> Array:
-    """The softmax of logits over a temperature, or the most probable category, with the gradient of that."""
-    logits = as_floating("GumbelSoftmax", "x", x)
-    soft = down(softmax(up(logits, logits.dtype) / temperature, axis=axis), logits.dtype)
-    if not hard:
-        return soft
-    largest = soft == jnp.max(soft, axis, keepdims=True)
-    return largest / jnp.sum(largest, axis, keepdims=True, dtype=soft.dtype) + (soft - jax.lax.stop_gradient(soft))
+def expected_categories(
+    x: ArrayLike, temperature: ArrayLike, axis: int | tuple[int, ...] | None, hard: bool, where: ArrayLike | None
+) -> Array:
+    """What the function gives without noise: the softmax, or the most probable category with the gradient of that."""
+    name, logits = "GumbelSoftmax", as_floating("GumbelSoftmax", "x", x)
+    axes, mask = checked_axes(name, axis, logits.ndim), as_mask(name, where, logits)
+    temperature = up(per_row(name, "temperature", temperature, logits, axes), logits.dtype)
+    return categories(axes, logits.dtype, up(logits, logits.dtype), temperature, mask, hard)

@@ -155,13 +155,16 @@ class Stochastic(Module):
             deterministic: draw nothing; give it here or to the constructor.
             rng: the key to draw with, instead of one from the stream.
         """
+        return self._drawn(x, deterministic, rng)
+
+    def _drawn(self, x: ArrayLike, deterministic: bool | None, rng: Array | None, **given: Any) -> Array:
         module = type(self).__name__
         options = {n: getattr(self, n) for n in self.definition.options if n != "deterministic"}
         self.definition.check(self, options)
         deterministic = nn.merge_param("deterministic", self.deterministic, deterministic)
         check_flag(module, "deterministic", deterministic)
         key = None if deterministic else self._key() if rng is None else rng
-        return self.definition.drawn(x, key, options)
+        return self.definition.drawn(x, key, options | given)
 
     def _key(self) -> Array:
         try:

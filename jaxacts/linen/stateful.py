@@ -82,6 +82,24 @@ class GumbelSoftmax(Stochastic, function=gumbel_softmax, without_key=expected_ca
     hard: bool = field(default=False, kw_only=True)
     rng_collection: str = field(default="gumbel", kw_only=True)
 
+    @nn.compact
+    def __call__(
+        self,
+        x: ArrayLike,
+        deterministic: bool | None = None,
+        rng: Array | None = None,
+        where: ArrayLike | None = None,
+    ) -> Array:
+        """The activation of an array of any shape, in its dtype.
+
+        Args:
+            x: the logits.
+            deterministic: draw nothing; give it here or to the constructor.
+            rng: the key to draw with, instead of one from the stream.
+            where: booleans that broadcast against ``x``: which elements take part; the others are 0.
+        """
+        return self._drawn(x, deterministic, rng, where=where)
+
 
 class Dice(PerChannel, function=dice):
     r"""Data-adaptive PReLU: the corner sits at the mean of the data and is as soft as their spread.

@@ -194,10 +194,19 @@ class Stochastic(Module):
             deterministic: draw nothing; overrides the attribute.
             rngs: a key or where to take one from; overrides the module's own stream.
         """
+        return self._drawn(x, deterministic, rngs)
+
+    def _drawn(
+        self,
+        x: ArrayLike,
+        deterministic: bool | None,
+        rngs: nnx.Rngs | nnx.RngStream | Array | None,
+        **given: Any,
+    ) -> Array:
         fixed = self.deterministic if deterministic is None else deterministic
         check_flag(type(self).__name__, "deterministic", fixed)
         key = None if fixed else self._key(self.rngs if rngs is None else rngs)
-        return self.definition.drawn(x, key, self._options())
+        return self.definition.drawn(x, key, self._options() | given)
 
     def _key(self, rngs: nnx.Rngs | nnx.RngStream | Array | None) -> Array:
         if rngs is None:

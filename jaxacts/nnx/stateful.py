@@ -69,6 +69,24 @@ class GumbelSoftmax(Stochastic, twin=linen.GumbelSoftmax, kw_only=False):
     hard: bool = field(default=False, kw_only=True)
     rng_collection: str = field(default="gumbel", kw_only=True)
 
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        deterministic: bool | None = None,
+        rngs: nnx.Rngs | nnx.RngStream | Array | None = None,
+        where: ArrayLike | None = None,
+    ) -> Array:
+        """The activation of an array of any shape, in its dtype.
+
+        Args:
+            x: the logits.
+            deterministic: draw nothing; overrides the attribute.
+            rngs: a key or where to take one from; overrides the module's own stream.
+            where: booleans that broadcast against ``x``: which elements take part; the others are 0.
+        """
+        return self._drawn(x, deterministic, rngs, where=where)
+
 
 class Dice(PerChannel, twin=linen.Dice):
     r"""Data-adaptive PReLU: the corner sits at the mean of the data and is as soft as their spread.

@@ -55,11 +55,12 @@ def below_maximum(
     return jnp.where(x == largest, 0, x - largest), largest
 
 
-def is_first_maximum(x: Array, axes: tuple[int, ...]) -> Array:
-    """Whether an element is the first of the largest over the axes, or the first NaN."""
+def is_first_maximum(x: Array, axes: tuple[int, ...], mask: Array | None = None) -> Array:
+    """Whether an element is the first of the largest over the axes, or the first NaN, of those that take part."""
     sizes = [x.shape[a] for a in axes]
     places = [jax.lax.broadcasted_iota(jnp.int32, x.shape, a) * math.prod(sizes[i + 1 :]) for i, a in enumerate(axes)]
     place = functools.reduce(jnp.add, places, jnp.zeros(x.shape, jnp.int32))
-    largest = (x == jnp.max(x, axes, keepdims=True, initial=-jnp.inf)) | (x != x)
+    x = masked(mask, x, -jnp.inf)
+    largest = masked(mask, (x == jnp.max(x, axes, keepdims=True, initial=-jnp.inf)) | (x != x), False)
     first = jnp.min(jnp.where(largest, place, math.prod(sizes)), axes, keepdims=True, initial=math.prod(sizes))
     return place == first

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import activation, as_mask, check_flag, check_key, compute_dtype, up
-from jaxacts.activations.over_axis import _softmax
-from jaxacts.activations.over_axis._axes import checked_axes, is_first_maximum, masked, per_row
+from jaxacts.activations.over_axis._axes import checked_axes, per_row
+from jaxacts.activations.over_axis._categories import categories
 
 __all__ = ["gumbel_softmax"]
-
-
-@jax.custom_jvp
-def _straight_through(hard: Array, soft: Array) -> Array:
-    """The first, with the derivative of the second."""
-    return hard
-
-
-@_straight_through.defjvp
-def _(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
-    return _straight_through(*primals), tangents[1]
 
 
 @activation(
@@ -91,9 +77,4 @@ def gumbel_softmax(
     axes, mask = checked_axes("gumbel_softmax", axis, x.ndim), as_mask("gumbel_softmax", where, x)
     temperature = up(per_row("gumbel_softmax", "temperature", temperature, x, axes), x.dtype)
     noisy = up(x, x.dtype) + jax.random.gumbel(key, x.shape, compute_dtype(x.dtype))
-    soft, _ = _softmax.softmax(axes, x.dtype, noisy / temperature, mask, None)
-    if not hard:
-        return soft
-    taking = masked(mask, noisy, -jnp.inf)
-    category = is_first_maximum(jax.lax.stop_gradient(taking), axes) & (taking > -jnp.inf)
-    return _straight_through(category.astype(x.dtype), soft)
+    return categories(axes, x.dtype, noisy, temperature, mask, hard)
