@@ -47,8 +47,9 @@ class Op(NamedTuple):
 class Use(NamedTuple):
     """A product or convolution of data with a parameter: which one, the operation, its output and fans.
 
-    ``columns`` are those of the output, along its last axis, that the parameter makes: all of them where it is the
-    whole kernel, some where several are concatenated. None where the outputs are not in order along the last axis.
+    ``columns`` are those of the output, along its ``axis``, that the parameter makes: all of them where it is the
+    whole kernel, some where several are concatenated. None where the outputs are not in order along one axis. The axis
+    is counted from the end.
     """
 
     leaf: int
@@ -58,6 +59,7 @@ class Use(NamedTuple):
     fan_in: float
     fan_out: float
     columns: tuple[int, int] | None = None
+    axis: int = -1
 
 
 @dataclass
@@ -151,27 +153,27 @@ class Graph:
         value, other = op.inputs[operand], op.inputs[1 - operand]
         if value in self.varying or other not in self.varying:
             return
-        packed = _outputs_come_last(op, operand, self.shapes)
+        axes = _output_axes(op, operand, self.shapes)
         start = 0
         # Kernels that are concatenated before their product are so many layers side by side.
-        parts = [value] if value in self.kernels else self._concatenated(value) if packed else []
+        parts = [value] if value in self.kernels else self._concatenated(value, axes[0]) if axes else []
         for part in parts:
             shape = self.shapes[part]
+            stop = start + shape[axes[0]] if axes else start
             fans = _FANS[op.name](op.params, operand, shape)
             if fans and part in self.kernels:
-                columns = (start, start + shape[-1]) if packed else None
                 fan_in, fan_out = fans
-                yield Use(self.kernels[part], operand, op, op.outputs[0], fan_in, fan_out, columns)
-            start += shape[-1]
+                columns, axis = ((start, stop), axes[1]) if axes else (None, -1)
+                yield Use(self.kernels[part], operand, op, op.outputs[0], fan_in, fan_out, columns, axis)
+            start = stop
 
-    def _concatenated(self, value: int) -> list[int]:
-        """The values side by side along the last axis of this one, or none."""
+    def _concatenated(self, value: int, axis: int) -> list[int]:
+        """The values side by side along this axis of this one, or none."""
         op = self.producer.get(value)
         while op and op.name in SAME_PLACE:
             value = op.inputs[0]
             op = self.producer.get(value)
-        last = op and op.name == "concatenate" and op.params["dimension"] == len(self.shapes[value]) - 1
-        return list(op.inputs) if op and last else []
+        return list(op.inputs) if op and op.name == "concatenate" and op.params["dimension"] == axis else []
 
     def terms(self, value: int) -> int | None:
         """How many outputs of layers this value is the sum of, where it is that and is used nowhere else."""
@@ -253,14 +255,15 @@ class Graph:
         return inner.reshape(*inner.shape[:steps], *self.shapes[value]), steps
 
 
-def _outputs_come_last(op: Op, operand: int, shapes: Sequence[tuple[int, ...]]) -> bool:
-    """Whether the last axis of kernel and output is that of the outputs of the layer, and no other axis is."""
-    numbers, rank = op.params["dimension_numbers"], len(shapes[op.inputs[operand]])
+def _output_axes(op: Op, operand: int, shapes: Sequence[tuple[int, ...]]) -> tuple[int, int] | None:
+    """The axis of the kernel and, from the end, that of the result along which the outputs of the layer are."""
+    numbers, rank = op.params["dimension_numbers"], len(shapes[op.outputs[0]])
     if op.name == "dot_general":
         inputs, batch = (axes[operand] for axes in numbers)
-        return operand == 1 and [a for a in range(rank) if a not in (*inputs, *batch)] == [rank - 1]
-    plain = op.params["feature_group_count"] == 1
-    return operand == 1 and plain and numbers.rhs_spec[0] == rank - 1 and numbers.out_spec[1] == rank - 1
+        own = [a for a in range(len(shapes[op.inputs[operand]])) if a not in (*inputs, *batch)]
+        return (own[0], -1 if operand == 1 else len(batch) - rank) if len(own) == 1 else None
+    plain = operand == 1 and op.params["feature_group_count"] == 1
+    return (numbers.rhs_spec[0], numbers.out_spec[1] - rank) if plain else None
 
 
 def _dot_fans(params: dict[str, Any], operand: int, shape: tuple[int, ...]) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from flax import linen, nnx
@@ -187,6 +188,34 @@ class Recurrent(nnx.Module):
         return self.head(self.gru(self.lstm(x))[:, -1])
 
 
+class Series(eqx.Module):
+    """A recurrent cell over sequences, a batch at a time."""
+
+    cell: eqx.nn.GRUCell | eqx.nn.LSTMCell
+    head: eqx.nn.Linear
+
+    def __init__(self, cell: type[eqx.nn.GRUCell | eqx.nn.LSTMCell], key: jax.Array) -> None:
+        first, last = jax.random.split(key)
+        self.cell, self.head = cell(24, 32, key=first), eqx.nn.Linear(32, 5, key=last)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        zeros = jnp.zeros(32)
+        start: Any = zeros if isinstance(self.cell, eqx.nn.GRUCell) else (zeros, zeros)
+
+        def last(series: jax.Array) -> jax.Array:
+            state, _ = jax.lax.scan(lambda state, now: (self.cell(now, state), None), start, series)
+            return self.head(state if isinstance(self.cell, eqx.nn.GRUCell) else state[0])
+
+        return jax.vmap(last)(x)
+
+
+class Perceptron(eqx.Module):
+    mlp: eqx.nn.MLP
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return jax.vmap(self.mlp)(x)
+
+
 LINEN: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "ResNet, BatchNorm": (resnet, IMAGES),
     "ResNet in evaluation": (lambda x: resnet(x, train=False), IMAGES),
@@ -205,6 +234,11 @@ NNX: dict[str, tuple[type[nnx.Module], Any]] = {
     "transformer, nnx": (Transformer, TOKENS),
     "ResNet, nnx": (ResNet, IMAGES),
     "LSTM and GRU, nnx": (Recurrent, SERIES),
+}
+EQUINOX: dict[str, tuple[Callable[[], eqx.Module], Any]] = {
+    "MLP, Equinox": (lambda: Perceptron(eqx.nn.MLP(48, 5, 64, 2, activation=jax.nn.gelu, key=KEY)), VECTORS),
+    "LSTM, Equinox": (lambda: Series(eqx.nn.LSTMCell, KEY), SERIES),
+    "GRU, Equinox": (lambda: Series(eqx.nn.GRUCell, KEY), SERIES),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -22,114 +21,6 @@ relu = jax.nn.relu
 
 def head(x: jax.Array) -> jax.Array:
     return dense(3, "head")(x)
-
-
-# What is computed, and for some of its layers the activation, the gain and a note.
-FOUND: dict[str, tuple[Callable[[jax.Array], Any], dict[str, tuple[str, float, str]]]] = {
-    "a branch scale before relu": (
-        lambda x: head(relu(x + 1e-6 * dense(16, "z")(x))),
-        {"z": ("relu", ROOT2, "×1e-06")},
-    ),
-    "0.17 of Inception-ResNet": (
-        lambda x: head(relu(x + 0.17 * dense(16, "z")(relu(x)))),
-        {"z": ("relu", ROOT2, "×0.17")},
-    ),
-    "ReZero": (lambda x: head(relu(x + 0.0 * dense(16, "z")(x))), {"z": ("relu", ROOT2, "×0")}),
-    "a scaled sum": (
-        lambda x: head(jnp.tanh((x + dense(16, "z")(x)) / ROOT2)),
-        {"z": ("tanh", ji.gain(jaxacts.tanh), "×0.7071")},
-    ),
-    "two layers": (
-        lambda x: head(relu(dense(16, "a")(x) + dense(16, "b")(jnp.tanh(x)))),
-        {"a": ("relu", 1.0, "sum of 2"), "b": ("relu", 1.0, "sum of 2")},
-    ),
-    "three layers": (
-        lambda x: head(jnp.tanh(dense(16, "a")(x) + (dense(16, "b")(relu(x)) + dense(16, "c")(x)))),
-        {n: ("tanh", ji.gain(jaxacts.tanh) / 3**0.5, "sum of 3") for n in "abc"},
-    ),
-    "a residual stream is not such a sum": (
-        lambda x: head(relu((h := dense(16, "a")(x)) + dense(16, "b")(relu(linen.LayerNorm()(h))))),
-        {"a": ("relu", ROOT2, "residual"), "b": ("relu", ROOT2, "residual")},
-    ),
-    "a mean over positions": (
-        lambda x: head(relu(dense(16, "z")(x.reshape(2, 4, 4)).mean(1))),
-        {"z": ("relu", ROOT2, "")},
-    ),
-    "a deep set": (
-        lambda x: head(jnp.tanh(dense(16, "z")(x.reshape(2, 4, 4)).sum(1))),
-        {"z": ("tanh", ji.gain(jaxacts.tanh), "summed")},
-    ),
-    "neighbours": (
-        lambda x: head(relu(jnp.ones((2, 2)) @ dense(16, "z")(x))),
-        {"z": ("relu", ROOT2, "summed")},
-    ),
-    "segments": (
-        lambda x: head(relu(jax.ops.segment_sum(dense(16, "z")(x), jnp.array([0, 1]), 2))),
-        {"z": ("relu", ROOT2, "summed")},
-    ),
-    "statistics that are no normalization": (
-        lambda x: head(jax.nn.silu(dense(16, "z")(x.reshape(2, 4, 4)).mean(1) + dense(16, "c")(x))),
-        {"z": ("silu", ji.gain(jaxacts.silu), "residual"), "c": ("silu", ji.gain(jaxacts.silu), "residual")},
-    ),
-    "gated before a normalization": (
-        lambda x: head(linen.RMSNorm()(relu(dense(16, "g")(x)) * dense(16, "v")(x))),
-        {"g": ("relu", ROOT2, "gated"), "v": ("linear", 1.0, "normalized")},
-    ),
-    "gated, normalized and activated": (
-        lambda x: head(jnp.tanh(linen.LayerNorm()(dense(16, "v")(x) * x))),
-        {"v": ("tanh", ji.gain(jaxacts.tanh), "gated")},
-    ),
-    "a packed gate": (
-        lambda x: head(jax.nn.silu((z := dense(8, "z")(x))[:, :4]) * z[:, 4:]),
-        {"z": ("silu | linear", ((ji.gain(jaxacts.silu) ** 2 + 1) / 2) ** 0.5, "")},
-    ),
-    "glu of jax.nn": (
-        lambda x: head(jax.nn.glu(dense(8, "z")(x))),
-        {"z": ("linear | sigmoid", ((ji.gain(jaxacts.sigmoid) ** 2 + 1) / 2) ** 0.5, "")},
-    ),
-    "queries, keys and values in one": (
-        lambda x: head(sum(jnp.split(dense(24, "z")(x), 3, -1), jnp.zeros(()))),
-        {"z": ("linear", 1.0, "")},
-    ),
-    "two heads of one layer": (
-        lambda x: (z := dense(8, "z")(x), z[:, :4], jnp.exp(z[:, 4:]))[1:],
-        {"z": ("linear | exp(z)", ((1 + ji.gain(jnp.exp) ** 2) / 2) ** 0.5, "")},
-    ),
-    "noise times what it became": (
-        lambda x: head(x[:, :4] + jnp.exp(0.5 * dense(4, "z")(x)) * jax.random.normal(KEY, (2, 4))),
-        {"z": ("exp(0.5·z)", ji.gain(lambda z: jnp.exp(0.5 * z)), "")},
-    ),
-    "a tied table": (
-        lambda x: (e := linen.Embed(20, 16, name="e")).attend(jnp.tanh(dense(16, "z")(e(x.astype(int)[:, 0])))),
-        {"e/embedding": ("linear", 1.0, "looked up too"), "z": ("tanh", ji.gain(jaxacts.tanh), "")},
-    ),
-    "a stream into an activation": (
-        lambda x: head((h := dense(16, "a")(x)) + dense(16, "b")(relu(h))),
-        {"a": ("linear", 1.0, "goes into relu too")},
-    ),
-    "sine of SIREN": (
-        lambda x: head(jnp.sin(30 * dense(16, "z")(x))),
-        {"z": ("sin(30·z)", ROOT2, "")},
-    ),
-}
-
-
-@pytest.mark.parametrize("name", FOUND)
-def test_found(name: str) -> None:
-    body, expected = FOUND[name]
-    found = rows(body, X, variables=ones(body, X) if "tied" not in name else None)
-    for layer, (activation, gain, note) in expected.items():
-        row = found[layer]
-        assert row.activation == activation
-        assert row.gain == pytest.approx(gain, rel=1e-5)
-        assert not note or note in row.notes
-
-
-def test_the_squared_gradient_of_sines_is_reported() -> None:
-    _, report = ji.match(Net(FOUND["sine of SIREN"][0]), X, KEY)
-    assert report.layers[0].chi_1 == pytest.approx(900, rel=1e-3)
-    with pytest.raises(AssertionError, match=r"z/kernel has χ₁ 900"):
-        report.assert_healthy()
 
 
 def test_parts_of_a_kernel_have_gains_of_their_own() -> None:
@@ -166,7 +57,25 @@ def test_recurrent_cells() -> None:
     for make in (nnx.GRUCell, nnx.OptimizedLSTMCell):
         cell = make(8, 8, rngs=nnx.Rngs(0))
         _, report = ji.match(cell, (cell.initialize_carry(x.shape, nnx.Rngs(0)), x), KEY)
-        assert all(" | " in row.activation for row in report.layers)
+        assert all(" | tanh" in row.activation for row in report.layers)
+
+
+def test_the_candidate_of_gru() -> None:
+    """Its two layers are no plain sum, since a gate closes one of them, so that each has the whole gain."""
+    cell = linen.GRUCell(64)
+    start, x = jnp.zeros((256, 64)), jax.random.normal(KEY, (20, 256, 64))
+    new, report = ji.match(cell, (start, x[0]), KEY)
+    gains = {row.path.partition("/")[0]: row.gain for row in report.layers}
+    assert [gains["in"], gains["hn"]] == pytest.approx([ji.gain(jaxacts.tanh)] * 2)
+
+    def step(h: jax.Array, now: jax.Array) -> tuple[jax.Array, jax.Array]:
+        _, aside = cell.apply(new, h, now, capture_intermediates=lambda m, _: isinstance(m, linen.Dense))
+        kept = {name: out["__call__"][0] for name, out in aside["intermediates"].items()}
+        before = kept["in"] + jax.nn.sigmoid(kept["ir"] + kept["hr"]) * kept["hn"]
+        return cell.apply(new, h, now)[0], jnp.mean(before**2)
+
+    _, squares = jax.lax.scan(step, start, x)
+    np.testing.assert_allclose(squares, ji.gain(jaxacts.tanh) ** 2, rtol=0.15)
 
 
 def test_orthogonal_kernels_stay_orthogonal() -> None:
@@ -273,6 +182,21 @@ def test_the_last_layer_of_each_branch_is_scaled(residual: str) -> None:
         assert float(new["params"][f"down{i}"]["kernel"].std()) == pytest.approx(factor / 8, rel=0.05)
         assert row[f"up{i}/kernel"].std == pytest.approx(ROOT2 / 8)
     assert row["stem/kernel"].std == 1 / 4
+
+
+def test_both_branches_of_a_parallel_block_are_zero() -> None:
+    """As in GPT-J and PaLM: attention and the dense part have the same input, and each block starts as the identity."""
+
+    def body(x: jax.Array) -> jax.Array:
+        h = linen.LayerNorm()(x)
+        attention = linen.MultiHeadDotProductAttention(4, name="attention")(h)
+        return x + attention.astype(jnp.float32) + dense(16, "down")(relu(dense(32, "up")(h)))
+
+    x = jax.random.normal(KEY, (2, 5, 16))
+    new, report = ji.match(Net(body), x, KEY, residual="zero")
+    ends = [row.path for row in report.layers if "ends a residual branch" in row.notes]
+    assert ends == ["attention/out/kernel", "down/kernel"]
+    np.testing.assert_array_equal(Net(body).apply(new, x), x)
 
 
 @pytest.mark.parametrize("residual", ["depth_scaled", "layer_scaled"])

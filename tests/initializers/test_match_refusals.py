@@ -56,9 +56,17 @@ REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
         lambda x: jnp.maximum(dense(8, "z")(x), dense(8, "w")(x)),
         "z/kernel meets another signal in max",
     ),
-    "product before relu": (
-        lambda x: jax.nn.relu(dense(16, "z")(x) * x),
-        "z/kernel is multiplied by another signal, or by values that differ, before relu",
+    "product before tanh": (
+        lambda x: jnp.tanh(dense(16, "z")(x) * x),
+        r"z/kernel is multiplied by another signal, or by values that differ, before tanh\nSay .*: jaxacts\.tanh}",
+    ),
+    "packed product before tanh": (
+        lambda x: jnp.tanh(jax.nn.sigmoid((z := dense(16, "z")(x))[:, :8]) * z[:, 8:]),
+        "z/kernel is multiplied by another signal, or by values that differ, before tanh",
+    ),
+    "norm": (
+        lambda x: jnp.linalg.norm(dense(16, "z")(x), axis=-1),
+        r"z/kernel goes into the root of a sum \(sqrt\), as of a norm, which is not elementwise",
     ),
     "weight normalization": (
         lambda x: linen.WeightNorm(dense(8, "z"))(x),

@@ -11,7 +11,7 @@ import jax
 import pytest
 import real_models
 from flax import nnx
-from real_models import KEY, LINEN, NNX, Model
+from real_models import EQUINOX, KEY, LINEN, NNX, Model
 
 from jaxacts import initializers as ji
 
@@ -34,6 +34,11 @@ RANGES = {
     "transformer, nnx": (0.1, 3.0),
     "ResNet, nnx": (0.3, 4.0),
     "LSTM and GRU, nnx": (0.02, 3.0),
+}
+ACTIVATIONS = {
+    "MLP, Equinox": ["gelu", "gelu", "linear"],
+    "LSTM, Equinox": ["sigmoid | sigmoid | tanh | sigmoid"] * 2 + ["linear"],
+    "GRU, Equinox": ["sigmoid | sigmoid | tanh"] * 2 + ["linear"],
 }
 
 
@@ -65,6 +70,17 @@ def test_every_kernel_of_nnx_is_found(name: str) -> None:
     matrices = {"/".join(map(str, path)) for path, _ in named if path[-1] in ("kernel", "embedding")}
     assert matrices <= kernels(report)
     assert not {path for path in report.left if path.endswith("kernel")}
+
+
+@pytest.mark.parametrize("name", EQUINOX)
+def test_every_kernel_of_equinox_is_found(name: str) -> None:
+    make, sample = EQUINOX[name]
+    model = make()
+    new, report = ji.match(model, sample, KEY, measure=True)
+    assert [row.activation for row in report.layers] == ACTIVATIONS[name]
+    assert not {path for path in report.left if path.endswith(("weight", "weight_ih", "weight_hh"))}
+    assert all(0.02 < row.after < 4 for row in report.layers)
+    assert new(sample).shape == (len(sample), 5)
 
 
 @pytest.mark.slow

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from jaxacts._trace.graph import PRODUCTS, Graph, Use, called
 from jaxacts._trace.replay import bind, run_scan
 
 __all__ = ["measured"]
+
+# Some columns of an output, all where that is None, and their axis.
+Part: TypeAlias = tuple[tuple[int, int] | None, int]
 
 
 def measured(graph: Graph, uses: Sequence[Use]) -> Callable[[Sequence[Any], Sequence[Any]], list[Array]]:
@@ -22,9 +25,9 @@ def measured(graph: Graph, uses: Sequence[Use]) -> Callable[[Sequence[Any], Sequ
     """
     products = [op for op in graph.ops if op.name in PRODUCTS]
     wanted = [next(i for i, op in enumerate(products) if op is use.op) for use in uses]
-    columns = {number: set[tuple[int, int] | None]() for number in wanted}
+    columns = {number: set[Part]() for number in wanted}
     for number, use in zip(wanted, uses, strict=True):
-        columns[number].add(use.columns)
+        columns[number].add((use.columns, use.axis))
     shared = [[a for a in range(len(use.op.loops)) if a not in graph.stacked(use)] for use in uses]
 
     def run(leaves: Sequence[Any], data: Sequence[Any]) -> list[Array]:
@@ -32,7 +35,7 @@ def measured(graph: Graph, uses: Sequence[Use]) -> Callable[[Sequence[Any], Sequ
         _, taps = _Taps(columns).run(program.jaxpr, program.consts, [*leaves, *data])
         found = list[Array]()
         for number, use, axes in zip(wanted, uses, shared, strict=True):
-            mean, square = (jnp.mean(x, axis=tuple(axes)) for x in taps[number, use.columns])
+            mean, square = (jnp.mean(x, axis=tuple(axes)) for x in taps[number, (use.columns, use.axis)])
             found.append(jnp.maximum(square - mean**2, 0))
         return found
 
@@ -42,7 +45,7 @@ def measured(graph: Graph, uses: Sequence[Use]) -> Callable[[Sequence[Any], Sequ
 class _Taps:
     """Runs a program and takes mean and mean square of the results of some of its products, by their number."""
 
-    def __init__(self, wanted: dict[int, set[tuple[int, int] | None]]) -> None:
+    def __init__(self, wanted: dict[int, set[Part]]) -> None:
         self.wanted, self.number = wanted, 0
 
     def run(self, jaxpr: Any, consts: Sequence[Any], arguments: Sequence[Any]) -> tuple[list[Any], dict[Any, Any]]:
@@ -60,8 +63,8 @@ class _Taps:
             else:
                 outputs = bind(eqn, operands)
             if name in PRODUCTS:
-                for columns in self.wanted.get(self.number, ()):
-                    taps[self.number, columns] = _mean_and_square(outputs[0], columns)
+                for part in self.wanted.get(self.number, ()):
+                    taps[self.number, part] = _mean_and_square(outputs[0], *part)
                 self.number += 1
             known.update(zip(eqn.outvars, outputs, strict=True))
         return [v.val if hasattr(v, "val") else known[v] for v in jaxpr.outvars], taps
@@ -76,6 +79,6 @@ class _Taps:
         return run_scan(eqn, operands, step)
 
 
-def _mean_and_square(x: Array, columns: tuple[int, int] | None) -> tuple[Array, Array]:
-    wide = (x if columns is None else x[..., columns[0] : columns[1]]).astype(jnp.float32)
+def _mean_and_square(x: Array, columns: tuple[int, int] | None, axis: int) -> tuple[Array, Array]:
+    wide = (x if columns is None else lax.slice_in_dim(x, *columns, axis=axis)).astype(jnp.float32)
     return jnp.mean(wide), jnp.mean(jnp.square(wide))

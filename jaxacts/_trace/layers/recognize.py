@@ -90,7 +90,7 @@ def _text(trail: Trail, value: int) -> str:
     if not isinstance(state, Signal):
         number = trail.uniform(value)
         return f"{number:.4g}" if np.issubdtype(np.asarray(number).dtype, np.number) else str(number)
-    if state.expr == trail.use.output:
+    if state.expr == trail.base(state):
         return "z"
     op = trail.graph.producer[state.expr]
     if op.name in _SAME:

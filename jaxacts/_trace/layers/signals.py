@@ -23,7 +23,12 @@ class Signal(NamedTuple):
     ``base`` is the value that stands for z, -1 for the output of the layer itself, and ``factor`` by what that has been
     multiplied. One that is ``summed`` over windows still lacks the division that makes it a mean; one that is
     ``uneven`` has been multiplied by another signal, and is ``spoiled`` where an activation has met it since. ``terms``
-    is how many layers have been added up in it, and ``columns`` which of the outputs of the layer it holds.
+    is how many layers have been added up in it, and ``columns`` which of the outputs of the layer it holds, along which
+    ``axis``, counted from the end.
+
+    ``bare`` is the activation before the numbers that it has been multiplied by, and their product, which a residual
+    addition takes for the scale of the branch. One that is ``over`` has been scaled or shifted by values that differ
+    between units since, and is no longer a function of z; its ``factor`` has the size of the scales.
     """
 
     expr: int
@@ -37,11 +42,18 @@ class Signal(NamedTuple):
     spoiled: str = ""
     terms: int = 1
     columns: tuple[int, int] | None = None
+    axis: int = -1
+    bare: tuple[int, float] | None = None
+    over: bool = False
 
 
 class Statistic(NamedTuple):
-    """A sum, mean or maximum of a signal; as a value of its own, where it may be one, it is a signal itself."""
+    """A sum, mean or maximum of a signal, or the ``root`` of one, as in a norm.
+
+    As a value of its own, where it may be one, it is a signal itself.
+    """
 
     of: Signal
     maximum: bool = False
+    root: bool = False
     own: Signal | None = None

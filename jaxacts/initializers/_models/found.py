@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from jaxacts._trace.graph import PRODUCTS, Graph, Op, Use
 from jaxacts._trace.layers.follow import Signal, Trail, follow
+from jaxacts._trace.layers.lookups import looks_up
 from jaxacts._trace.layers.recognize import recognized
 from jaxacts._trace.primitives import KEEPS_ELEMENTS, LOOPS
 from jaxacts.initializers._theory.curve import curve_of
@@ -81,6 +82,11 @@ def found_behind(
         return Skipped("as chosen")
     if not uses:
         return unused(graph, index, index in chosen)
+    looked_up = any(op.name == "gather" and graph.kernels.get(op.inputs[0]) == index for op in graph.ops)
+    layers = [use for use in uses if not looks_up(graph, use)]
+    if not layers and index not in chosen:
+        return Skipped("looked up alone, by a product with one-hot vectors; name it in choices to draw it")
+    uses, looked_up = layers or uses, looked_up or len(layers) < len(uses)
     if len({(use.fan_in, use.fan_out) for use in uses}) > 1:
         return Skipped("is used with different fans; choose None and draw it yourself", refused=True)
     choice = chosen.get(index)
@@ -100,7 +106,7 @@ def found_behind(
         reason = "is used in several places with different activations behind it"
         return Skipped(reason, refused=True, remedy=_named(first.parts))
     notes = dict.fromkeys(note for f in several for note in f.notes)
-    if any(op.name == "gather" and graph.kernels.get(op.inputs[0]) == index for op in graph.ops):
+    if looked_up:
         notes["looked up too"] = None
     return first._replace(notes=tuple(notes), branches=tuple(op for f in several for op in f.branches))
 
@@ -135,7 +141,8 @@ def _behind(trail: Trail, use: Use, rule: Rule) -> Found | Skipped:
         return Found(use, (rule.gated(gate, trail.gate),), tuple(trail.notes))
     if trail.unclear:
         reason = "; ".join(trail.unclear)
-        return Skipped(reason, refused=True, remedy="0.885" if "maxout" in reason else "1.0")
+        met = [Part(recognized(trail, end)[1], 1.0, 1.0) for end in trail.ends if end.spoiled]
+        return Skipped(reason, refused=True, remedy="0.885" if "maxout" in reason else _named(met))
     if not trail.ends:
         return Skipped("has an output that reaches neither a layer nor the end of the model", refused=True)
     notes = tuple(trail.notes)
@@ -167,7 +174,7 @@ def _behind(trail: Trail, use: Use, rule: Rule) -> Found | Skipped:
 def _apart(columns: list[tuple[int, int] | None], use: Use, graph: Graph) -> bool:
     """Whether the parts are different columns of one kernel, each a layer of its own."""
     known = sorted(c for c in columns if c is not None)
-    whole = graph.shapes[use.op.inputs[use.operand]][-1]
+    whole = graph.shapes[use.output][use.axis]
     packed = use.columns == (0, whole)
     return packed and len(known) == len(columns) and all(a[1] <= b[0] for a, b in itertools.pairwise(known))
 
