@@ -125,7 +125,7 @@ def _orthogonal_blocks(graph: Graph, found: Found, leaf: Any) -> list[Any]:
     edges = sorted({c for part in found.parts for c in part.columns or ()})
     gates = [gate for gate in np.split(whole, edges, axis=-1) if gate.size]
     squares = np.split(whole, range(rows, columns, rows), axis=-1)
-    flat = leaf.reshape(-1)
+    flat = _indexable(leaf).reshape(-1)
     for way in (squares, gates):
         if all(_all_orthogonal(flat, places) for places in way):
             return way
@@ -149,7 +149,14 @@ def is_identity(leaf: Any) -> bool:
     """Whether a square matrix is the identity times a number."""
     if isinstance(leaf, jax.ShapeDtypeStruct) or np.ndim(leaf) != 2 or leaf.shape[0] != leaf.shape[1]:
         return False
+    leaf = _indexable(leaf)
     first = np.asarray(leaf[0], np.float64)
     if not first[0] or first[1:].any():
         return False
     return bool(jnp.all(leaf == leaf[0, 0] * jnp.eye(len(leaf), dtype=leaf.dtype)))
+
+
+def _indexable(leaf: Any) -> Any:
+    """On the host where the sharding is a part of the type: indexing would have to name that of its result."""
+    sharding = getattr(leaf, "sharding", None)
+    return np.asarray(leaf) if isinstance(sharding, NamedSharding) and sharding.mesh.explicit_axes else leaf
