@@ -1,7 +1,8 @@
 """A model as a graph: where its layers, activations and parameters are, for whatever looks at whole models.
 
 :mod:`.graph` flattens a traced function into one list of operations. :mod:`.layers` follows the output of each layer
-through it: :mod:`.layers.follow` to where it ends, :mod:`.layers.recognize` says which activation that is,
+through it: :mod:`.layers.follow` to where it ends, with a :mod:`.layers.trail` of what it finds and the
+:mod:`.layers.columns` that each value holds, :mod:`.layers.recognize` says which activation that is,
 :mod:`.layers.measure` records the outputs. :mod:`.units` finds all activations, wherever they are:
 :mod:`.units.sites` on the :mod:`.units.tree` of elementwise values, :mod:`.units.axes` and :mod:`.units.links` which
 axis and which weights belong to their units, and :mod:`.units.execute` runs the program while it looks at them. Units

@@ -65,6 +65,7 @@ def test_the_candidate_of_gru() -> None:
     cell = linen.GRUCell(64)
     start, x = jnp.zeros((256, 64)), jax.random.normal(KEY, (20, 256, 64))
     new, report = ji.match(cell, (start, x[0]), KEY)
+    assert not ji.match(linen.RNN(cell), jnp.ones((2, 9, 64)), KEY)[1].warnings
     gains = {row.path.partition("/")[0]: row.gain for row in report.layers}
     assert [gains["in"], gains["hn"]] == pytest.approx([ji.gain(jaxacts.tanh)] * 2)
 

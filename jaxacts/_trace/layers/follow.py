@@ -191,9 +191,11 @@ class _Follower(Trail):
 
     def _is_stream(self, value: int) -> bool:
         """Whether branches start from the value too, or it is the sum of a stream and a branch beside this one."""
+        if value not in self.graph.varying:
+            return False
         op = self.graph.producer.get(value)
-        same = op is not None and (op.name in SUMS or op.name in KEEPS_ELEMENTS)
-        return self.graph.used[value] > 1 or (op is not None and same and any(map(self._is_stream, op.inputs)))
+        passed = op.inputs if op and (op.name in SUMS or op.name in KEEPS_ELEMENTS) else ()
+        return self.graph.used[value] > 1 or any(map(self._is_stream, passed))
 
     def _computes(self, op: Op, signals: Signals) -> Signal | None:
         out = op.outputs[0]

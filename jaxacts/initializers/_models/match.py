@@ -59,9 +59,10 @@ def match(
     but layers behind it has gain 1.
 
     **Constant factors** belong to the activation where there is one: relu(0.1 z) and 1.7 relu(z) have the gains of
-    these functions. Where there is none, or a residual addition or a normalization in between, they are there on
-    purpose, as that of attention or of a residual branch, so the gain is that of what follows and a note says by what
-    the output is multiplied ("×0.25"). What divides a sum over a window or an axis makes it a mean and is not a factor.
+    these functions. Where there is none, or a residual addition or a normalization in between, or where the activation
+    is multiplied by them before a residual addition, as x + 0.1 relu(z), they are there on purpose, as that of
+    attention or of a residual branch, so the gain is that of what is left and a note says by what the output is
+    multiplied ("×0.25"). What divides a sum over a window or an axis makes it a mean and is not a factor.
 
     **Sums**: where k layers are added up before their activation, as in a recurrent cell, each gets 1/√k of its gain.
     A stream with residual branches is not such a sum; ``residual`` is for those.
