@@ -27,6 +27,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import test_protocol
 from test_protocol import KEY, SAMPLERS
 
+from jaxacts.initializers import he_normal, match, orthogonal
+
 INITIALIZERS = test_protocol.INITIALIZERS | test_protocol.WRAPPED
 SHAPES = test_protocol.SHAPES | dict.fromkeys(test_protocol.WRAPPED, (8, 16))
 
@@ -104,6 +106,17 @@ def draw_under(mesh: Mesh, where: str) -> None:
         keep(name, f"{where} whole", whole)
 
 
+def redraw(mesh: Mesh) -> None:
+    """A model with a sharded kernel: what is drawn anew is where the old one was, and as orthogonal."""
+    sharding = spread(mesh, 2)
+    for init in (orthogonal(), he_normal()):
+        old = init(KEY, (16, 16), None, sharding)
+        new, report = match(lambda w, x: x @ w, np.ones((2, 16), np.float32), KEY, variables=old)
+        assert new.sharding == sharding
+        close = np.allclose(np.asarray(new).T @ np.asarray(new), np.eye(16), atol=1e-5)
+        assert close == ("orthogonal" in report.layers[0].notes) == (init == orthogonal())
+
+
 if __name__ == "__main__":
     path, *distributed = sys.argv[1:]
     assert (len(jax.local_devices()), jax.device_count()) == (4 if distributed else 8, 8)
@@ -113,5 +126,7 @@ if __name__ == "__main__":
         measure(mesh, str(grid))
     if not distributed:
         for kind in (AxisType.Auto, AxisType.Explicit):
-            draw_under(jax.make_mesh((4, 2), ("x", "y"), axis_types=(kind, kind)), kind.name)
+            mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(kind, kind))
+            draw_under(mesh, kind.name)
+            redraw(mesh)
     np.savez(path, **found)

@@ -79,17 +79,6 @@ def test_convolutions_of_orthogonal_kernels_stay_orthogonal() -> None:
     np.testing.assert_allclose(drawn.T @ drawn, np.eye(N), atol=0.02)
 
 
-@pytest.mark.parametrize("init", [ji.orthogonal(), ji.he_normal()], ids=["orthogonal", "Gaussian"])
-def test_kernels_under_an_explicit_mesh(init: ji.Initializer) -> None:
-    mesh = jax.make_mesh((1,), ("x",), axis_types=(jax.sharding.AxisType.Explicit,))
-    spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x", None))
-    kernel = jax.device_put(init(KEY, (N, N)), spread)
-    new, report = ji.match(lambda p, x: jnp.tanh(x @ p["w"]), X, KEY, variables={"w": kernel})
-    assert new["w"].sharding == spread
-    assert ("orthogonal" in report.layers[0].notes) == (init == ji.orthogonal())
-    assert new["w"].std() * N**0.5 == pytest.approx(ji.gain(jaxacts.tanh), rel=0.2)
-
-
 # Reports -------------------------------------------------------------------------------------------------------------
 
 
