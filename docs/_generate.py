@@ -134,7 +134,7 @@ def _ours(entry):
 
 def _kinks():
     rows = []
-    for entry in CATALOGUE.values():
+    for entry in (e for e in CATALOGUE.values() if e.elementwise):
         theirs = _theirs(entry)
         for kink in entry.kinks():
             slope = _number(jax.grad(theirs)(kink.at)) if theirs else "none of this name"

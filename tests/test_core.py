@@ -181,6 +181,15 @@ def test_kinks_are_computed_from_the_slope() -> None:
     assert ja.catalogue()["hard_tanh"].kinks(min=-2.0) == (Kink(-2.0, 0.0, 1.0, 0.0), Kink(1.0, 1.0, 0.0, 0.0))
 
 
+def test_composites_do_not_claim_to_have_no_kinks() -> None:
+    for name, entry in ja.catalogue().items():
+        if entry.elementwise:
+            assert isinstance(entry.kinks(), tuple)
+        else:
+            with pytest.raises(ValueError, match=f"^{name}: is composed of other functions, so that its kinks are not"):
+                entry.kinks()
+
+
 def test_kinks_are_as_short_as_they_were_given() -> None:
     assert ja.catalogue()["leaky_relu"].kinks() == (Kink(0.0, 0.01, 1.0, 0.01),)
 

@@ -99,7 +99,7 @@ class Case:
         """Where the slope jumps, as far as its formula tells."""
         if self.slope_source:
             return self.slope_source.kinks
-        if self.entry is None:
+        if self.entry is None or not self.entry.elementwise:
             return ()
         self._expect_one_curve()
         return self.entry.kinks(**self.arguments)

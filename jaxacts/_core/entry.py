@@ -121,7 +121,17 @@ class Activation:
         return arguments
 
     def kinks(self, **given: Any) -> tuple[Kink, ...]:
-        """The points where the slope jumps, computed from the slope formula, in rising order."""
+        """The points where the slope jumps, computed from the slope formula, in rising order.
+
+        Raises:
+            ValueError: the function is composed of others, so that there is neither a slope formula nor a declared
+                curve; its docstring says where its kinks are.
+        """
+        if not self.elementwise:
+            raise ValueError(
+                f"{self.name}: is composed of other functions, so that its kinks are not known here; "
+                f"see the Note of its docstring."
+            )
         pieces = self._pieces(**given)
         if pieces is None:
             return ()
@@ -136,7 +146,10 @@ class Activation:
         return tuple(found)
 
     def knots(self, **given: Any) -> tuple[float, ...]:
-        """The points where the formula switches: the kinks, and those where only a higher derivative jumps."""
+        """The points where the formula switches: the kinks, and those where only a higher derivative jumps.
+
+        Empty where the function is composed of others.
+        """
         pieces = self._pieces(**given)
         return () if pieces is None else tuple(float(k) for k in pieces.knots)
 
