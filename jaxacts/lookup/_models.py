@@ -20,13 +20,18 @@ def _arxiv(**models: str) -> tuple[Model, ...]:
     return tuple(Model(name.replace("_", " "), f"https://arxiv.org/abs/{number}") for name, number in models.items())
 
 
+_TRANSFORMERS = "https://github.com/huggingface/transformers/blob/main/src/transformers"
+_NANOCHAT = (Model("nanochat", "https://github.com/karpathy/nanochat/blob/master/nanochat/gpt.py"),)
+
 USED_BY: Mapping[str, tuple[Model, ...]] = MappingProxyType(
     {
         "acon_c": _arxiv(ACON_ResNet="2009.04759"),
+        "clamped_swiglu": _arxiv(gpt_oss="2508.10925"),
         "dice": _arxiv(DIN="1706.06978"),
         "dyt": _arxiv(transformers_without_normalization="2503.10622"),
         "entmax": _arxiv(adaptively_sparse_transformer="1909.00015"),
         "frelu": _arxiv(FReLU_ResNet="2007.11824"),
+        "gaussian_topk": (Model("Gemma 3n", f"{_TRANSFORMERS}/models/gemma3n/modeling_gemma3n.py"),),
         "geglu": _arxiv(T5_1_1="2002.05202", Gemma="2403.08295"),
         "gelu": _arxiv(BERT="1810.04805", ViT="2010.11929", ConvNeXt="2201.03545"),
         "glu": _arxiv(gated_convolutional_language_model="1612.08083", Conformer="2005.08100"),
@@ -42,22 +47,17 @@ USED_BY: Mapping[str, tuple[Model, ...]] = MappingProxyType(
         "rational": _arxiv(KAT="2409.10594"),
         "relu": _arxiv(ResNet="1512.03385", Transformer="1706.03762", OPT="2205.01068"),
         "relu6": _arxiv(MobileNetV2="1801.04381"),
-        "relu_squared": _arxiv(Primer="2109.08668", RWKV="2305.13048", Nemotron_4="2402.16819"),
+        "relu_squared": _arxiv(Primer="2109.08668", RWKV="2305.13048", Nemotron_4="2402.16819") + _NANOCHAT,
         "selu": _arxiv(self_normalizing_network="1706.02515"),
         "silu": _arxiv(EfficientNet="1905.11946"),
         "sine": _arxiv(SIREN="2006.09661"),
         "snake": _arxiv(Descript_audio_codec="2306.06546"),
         "snake_beta": _arxiv(BigVGAN="2206.04658"),
-        "soft_cap": _arxiv(Gemma_2="2408.00118"),
+        "soft_cap": _arxiv(Gemma_2="2408.00118") + _NANOCHAT,
         "softmax": _arxiv(Transformer="1706.03762"),
         "softplus": _arxiv(Mamba="2312.00752"),
         "spline": _arxiv(KAN="2404.19756"),
-        "sqrt_softplus": (
-            Model(
-                "DeepSeek V4",
-                "https://github.com/huggingface/transformers/blob/main/src/transformers/activations.py",
-            ),
-        ),
+        "sqrt_softplus": (Model("DeepSeek V4", f"{_TRANSFORMERS}/activations.py"),),
         "star_relu": _arxiv(MetaFormer_baselines="2210.13452"),
         "swiglu": _arxiv(PaLM="2204.02311", LLaMA="2302.13971"),
         "xielu": _arxiv(Apertus="2509.14233"),

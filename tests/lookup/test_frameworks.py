@@ -252,6 +252,34 @@ def test_arguments_are_those_of_the_other_framework() -> None:
         assert function.keywords == expected, config
 
 
+def test_arguments_that_change_nothing() -> None:
+    for name in ("ReLU", "leaky_relu", "SiLU", "hardtanh"):
+        given = ja.get({"name": name, "inplace": True}, framework="torch")
+        assert ja.config_of(given) == ja.config_of(ja.get(name, framework="torch"))
+    softplus = ja.get({"name": "Softplus", "beta": 2, "threshold": 20}, framework="torch")
+    assert ja.config_of(softplus) == {"name": "softplus", "beta": 2}
+
+
+@pytest.mark.parametrize("name", ["relu", "ReLU"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"max_value": 3.0},
+        {"max_value": None, "negative_slope": 0.1},
+        {"negative_slope": 0.1, "max_value": 3.0},
+        {"threshold": 1.0},
+        {"threshold": 1.0, "max_value": 3.0},
+    ],
+)
+def test_the_arguments_of_relu_in_keras(name: str, given: dict[str, Any]) -> None:
+    slope, low = given.get("negative_slope", 0.0), given.get("threshold", 0.0)
+    top = given.get("max_value") or np.inf
+    there = np.minimum(np.where(low < X, X, slope * (X - low)), top)
+    function = ja.get({"name": name, **given}, framework="keras")
+    np.testing.assert_allclose(function(jnp.asarray(X, jnp.float32)), there, rtol=1e-6)
+    assert ja.config_of(ja.get(ja.config_of(function))) == ja.config_of(function)
+
+
 def test_random_ones_take_a_key() -> None:
     x = jnp.full(1000, -1.0)
     drawn = ja.get("RReLU", framework="torch")(x, key=jax.random.key(0))
@@ -272,15 +300,21 @@ def test_random_ones_take_a_key() -> None:
         ("tensorflow", "relu", "get: unknown framework 'tensorflow'; "),
         (
             "keras",
-            {"name": "relu", "max_value": 6.0},
-            "get: keras's relu has no argument 'max_value' that is known here",
+            {"name": "relu", "negative_slope": 0.1, "threshold": 1.0},
+            "get: keras's relu with both negative_slope=0.1 and threshold=1.0 has no counterpart",
+        ),
+        ("keras", {"name": "relu", "max": 6.0}, "get: keras's relu has no argument 'max' .* it takes max_value, negat"),
+        (
+            "torch",
+            {"name": "Softplus", "threshold": 5},
+            "get: torch's Softplus has no argument 'threshold' that is known here .there it is linear",
         ),
         (
             "torch",
             {"name": "GELU", "approximate": "erf"},
             "get: unknown approximate of torch's GELU 'erf'; did you mean",
         ),
-        ("torch", {"name": "ReLU", "inplace": True}, "get: torch's ReLU has no argument 'inplace' that is known here"),
+        ("torch", {"name": "Tanh", "inplace": True}, "get: torch's Tanh has no argument 'inplace' that is known here"),
         ("torch", {"name": "CELU", "alpha": -1.0}, "celu: needs alpha > 0, got alpha=-1.0"),
     ],
 )

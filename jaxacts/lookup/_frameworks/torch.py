@@ -6,6 +6,7 @@ https://docs.pytorch.org/docs/stable/nn.html and nn.functional.html, torch 2.13.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from .counterpart import Counterpart, absent, here
@@ -55,6 +56,7 @@ _ROWS: Mapping[tuple[str, ...], Counterpart] = {
     ("Softplus", "softplus"): here(
         "softplus",
         "beta",
+        ignored={"threshold": (20,)},
         differs="there it is linear where beta·x is above threshold (20); here there is no threshold",
     ),
     ("Softshrink", "softshrink"): here("soft_shrink", renamed={"lambd": "threshold"}),
@@ -82,4 +84,18 @@ _ROWS: Mapping[tuple[str, ...], Counterpart] = {
     ),
 }
 
-TORCH: Mapping[str, Counterpart] = MappingProxyType({name: row for names, row in _ROWS.items() for name in names})
+_IN_PLACE = (
+    *("celu", "elu", "hardsigmoid", "hardswish", "hardtanh", "leakyrelu", "mish", "relu", "relu6", "rrelu", "selu"),
+    *("silu", "threshold"),
+)
+"""What torch may compute in place, which changes no value, and for which JAX has no word."""
+
+
+def _row(name: str, row: Counterpart) -> Counterpart:
+    in_place = name.casefold().replace("_", "") in _IN_PLACE
+    return replace(row, ignored={**row.ignored, "inplace": (False, True)}) if in_place else row
+
+
+TORCH: Mapping[str, Counterpart] = MappingProxyType(
+    {name: _row(name, row) for names, row in _ROWS.items() for name in names}
+)
