@@ -1,4 +1,4 @@
-"""Models as people write them, small, in linen and nnx, each with a sample of random data."""
+"""Models as people write them, small, in linen, nnx and Equinox, each with a sample of random data."""
 
 from __future__ import annotations
 

@@ -137,6 +137,9 @@ def test_tables_are_left_alone() -> None:
     new, report = ji.match(net, jnp.ones((2, 5), int), KEY, variables=given)
     assert new["params"]["e"]["embedding"] is given["params"]["e"]["embedding"]
     assert dict(report.left) == {"e/embedding": "no kernel of a product or convolution"}
+    _, report = ji.match(Net(lambda i: jax.nn.relu(dense(8, "e")(jax.nn.one_hot(i, 20)))), jnp.ones((2, 5), int), KEY)
+    why = "looked up alone, by a product with one-hot vectors; name it in choices to draw it"
+    assert dict(report.left) == {"e/kernel": why}
 
 
 def test_shared_layers_agree_or_are_refused() -> None:
