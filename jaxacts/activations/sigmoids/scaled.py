@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import factorial
+from math import factorial, inf
 from typing import TypeAlias
 
 import jax
@@ -89,20 +89,30 @@ def lecun_tanh(x: Array) -> Array:
     return _lecun_tanh(x, jnp.tanh)
 
 
+def _fraction(x: Array, cap: Array) -> tuple[Array, Array]:
+    """x and the cap, or 0 and 1 for an infinite cap, which bounds nothing, not even infinite numbers."""
+    unbounded = cap == inf
+    return jnp.where(unbounded, 0 * finite(x), x), jnp.where(unbounded, 1, cap)
+
+
+def _quotient(x: Array, cap: Array) -> Array:
+    return jnp.where(cap == inf, 0 * finite(x), x / cap)
+
+
 def _share(x: Array, cap: Array) -> Array:
-    return jnp.clip(x / cap, -1e3, 1e3)
+    return jnp.clip(_quotient(x, cap), -1e3, 1e3)
 
 
 def _soft_cap_bend(x: Array, cap: Array) -> Array:
     r = _share(x, cap)
-    root = _sech(x / cap)
+    root = _sech(_quotient(x, cap))
     return 2 * r * jnp.tanh(r) * root * root / cap
 
 
 @gradient(_soft_cap_bend, lambda x, cap: -_soft_cap_bend(x, cap) * _share(x, cap))
 def _soft_cap_by_cap(x: Array, cap: Array) -> Array:
     """tanh(r) - r/cosh²(r) at r = x/cap, as (sinh w - w)/(2cosh² r) with w = 2r where that cancels."""
-    r, root = _share(x, cap), _sech(x / cap)
+    r, root = _share(x, cap), _sech(_quotient(x, cap))
     small = jnp.clip(r, -1, 1)
     square = 4 * small * small
     last = 29 if x.dtype == jnp.float64 else 17
@@ -112,9 +122,9 @@ def _soft_cap_by_cap(x: Array, cap: Array) -> Array:
 
 
 @activation(
-    slope=lambda x, cap: jnp.square(_sech(x / cap)),
+    slope=lambda x, cap: jnp.square(_sech(_quotient(x, cap))),
     partials={"cap": _soft_cap_by_cap},
-    refined={"slope": lambda x, cap: jnp.square(_hyperbolic.sech_of_quotient(finite(x), cap))},
+    refined={"slope": lambda x, cap: jnp.square(_hyperbolic.sech_of_quotient(*_fraction(finite(x), cap)))},
     facts=lambda cap: Facts((-cap, cap), Line(0, -cap), Line(0, cap), lipschitz=1.0),
     typical={"cap": 30.0},
     domain={"cap > 0": lambda cap: cap > 0},
@@ -138,8 +148,9 @@ def soft_cap(x: Array, cap: ArrayLike) -> Array:
         ValueError: the shapes do not broadcast, or ``cap`` is a number that is not positive.
 
     Note:
-        No kinks. As ``cap`` grows it becomes the identity. Gemma 2 caps attention logits at 50 and those of its output
-        at 30, nanochat at 15; there is no default. jax.nn, torch and keras do not have it as a function.
+        No kinks. As ``cap`` grows it becomes the identity, which it is at ∞. Gemma 2 caps attention logits at 50 and
+        those of its output at 30, nanochat at 15; there is no default. jax.nn, torch and keras do not have it as a
+        function.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts
@@ -150,7 +161,8 @@ def soft_cap(x: Array, cap: ArrayLike) -> Array:
         Gemma Team 2024, "Gemma 2: improving open language models at a practical size",
         https://arxiv.org/abs/2408.00118
     """
-    return jnp.where(jnp.abs(x / cap) < 1e-9, x, cap * jnp.tanh(x / cap))  # x/cap may underflow
+    linear = (jnp.abs(x / cap) < 1e-9) | (cap == inf)  # x/cap may underflow
+    return jnp.where(linear, x, cap * jnp.tanh(x / cap))
 
 
 def _dyt(x: Array, alpha: Array, gamma: Array, beta: Array, tanh: Curve) -> Array:
