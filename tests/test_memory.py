@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from memory import temporary_bytes
-from operations import bar, measure, operations
+from operations import bar, count, measure, operations
 from peers import pairs
 
 import jaxacts
@@ -108,3 +108,44 @@ def test_gated_units_have_as_few_operations(name: str) -> None:
     theirs = counts(IN_JAX_NN[name]) if name in IN_JAX_NN else {}
     for way, arrays in (("forward", 3 / 2), ("backward", 5 / 3)):
         assert counts(jaxacts.get(name))[way] <= bar(way, theirs.get(way), arrays), way
+
+
+_SEARCH = "searches for the threshold of each row, in a loop that is counted once"
+_ROWS = "finds the winner of each row, so that its 1 - p keeps its digits"
+MORE_OPERATIONS: dict[str, tuple[int, int, str]] = {
+    "apl": (30, 27, "two hinges, each with a slope and a place of its own"),
+    "entmax": (119, 149, _SEARCH),
+    "entmax15": (77, 104, _SEARCH),
+    "frelu": (42, 85, "nine shifted slices, and as many products, for each pixel"),
+    "gaussian_topk": (219, 227, "most of it is the quantile of the normal distribution, of one number"),
+    "glu": (20, 20, "splits its input, and keeps an infinite value from a closed gate"),
+    "gumbel_softmax": (57, 79, "draws the noise"),
+    "maxout": (14, 13, "finds the first of equal maxima, which gets the gradient"),
+    "poly_norm": (84, 119, "three powers of the scaled row with a mean square each"),
+    "rational": (155, 323, "two polynomials of degrees 5 and 4, in x and in 1/x, and how high either goes"),
+    "softmax": (7, 28, _ROWS),
+    "softmin": (8, 30, _ROWS),
+    "sparsemax": (75, 100, _SEARCH),
+    "spline": (181, 429, "eight B-splines of two cubic pieces each, and silu"),
+}
+"""Forward and backward in bfloat16 of what is above the bar, as measured, and why."""
+
+COMPOSITES = [n for n, e in jaxacts.catalogue().items() if not e.elementwise and "interleaved" not in e.static]
+
+
+@pytest.mark.parametrize("name", COMPOSITES)
+def test_composites_have_as_few_operations_or_a_reason(name: str) -> None:
+    entry = jaxacts.catalogue()[name]
+
+    def f(x: jax.Array) -> jax.Array:
+        return entry.function(x.reshape(1, 32, 32, 1) if name == "frelu" else x, **entry.arguments())
+
+    peer = getattr(jax.nn, name, None)
+    theirs = count(peer, "bfloat16") if peer else (None, None)
+    most = [bar(way, there) for way, there in zip(("forward", "backward"), theirs, strict=True)]
+    got = count(f, "bfloat16")
+    if name not in MORE_OPERATIONS:
+        assert all(a <= b for a, b in zip(got, most, strict=True)), got
+        return
+    assert any(a > b for a, b in zip(got, most, strict=True)), f"within the bar of {most} now, without a row"
+    assert all(a <= b for a, b in zip(got, MORE_OPERATIONS[name][:2], strict=True)), got

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from references import REFERENCES
@@ -69,6 +71,51 @@ def test_what_the_summary_counts() -> None:
     assert f"| number of activations | {len(jaxacts.catalogue())} |" in text
     assert f"| those with parameters or state as modules | {len(linen.__all__)} in Flax linen and nnx |" in text
     assert set(linen.__all__) - set(re.findall(r"\w+", (ROOT / "CHANGELOG.md").read_text())) == set()
+
+
+@pytest.fixture(scope="module")
+def generator() -> Any:
+    """The module that writes the reference pages and the gallery."""
+    spec = importlib.util.spec_from_file_location("_generate", ROOT / "docs" / "_generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_gallery_has_a_picture_and_an_anchor_of_every_activation(
+    generator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Drawn:
+        def savefig(self, path: Path, **_: Any) -> None:
+            path.touch()
+
+    monkeypatch.setattr(generator, "_picture", lambda entry: (Drawn(), ""))
+    monkeypatch.setattr(generator, "_facts", lambda entry: "")
+    monkeypatch.setattr("matplotlib.pyplot.close", lambda figure: None)
+    generator.gallery(tmp_path)
+    page = (tmp_path / "index.md").read_text()
+    for name in jaxacts.catalogue():
+        assert (tmp_path / f"{name}.svg").exists()
+        for part in (f"(gallery-{name})=", f"({name}.svg)\n", f"](#gallery-{name})", f"{{py:func}}`jaxacts.{name}`"):
+            assert page.count(part) == 1, f"{name}: {part}"
+    assert set(generator.SLICES) <= set(jaxacts.catalogue())
+
+
+def test_the_reference_has_every_activation_and_every_module(generator: Any) -> None:
+    page = "".join(
+        generator._page(family, importlib.import_module(f"jaxacts.activations.{family}"), "jaxacts")
+        for family in generator.FAMILIES
+    )
+    for name in activations.__all__:
+        directive = "function" if name in ALIASES else "autofunction"
+        assert len(re.findall(rf"^\.\. (?:py:)?{directive}:: jaxacts\.{name}\b", page, re.MULTILINE)) == 1, name
+    for framework in ("linen", "nnx"):
+        module = importlib.import_module(f"jaxacts.{framework}")
+        page = generator._page(framework, module, module.__name__)
+        for name in module.__all__:
+            assert page.count(f".. autoclass:: jaxacts.{framework}.{name}\n") == 1, name
 
 
 @pytest.mark.parametrize("framework", ["linen", "nnx"])
