@@ -1,7 +1,7 @@
 """How far from zero the outputs of activations are, on the same digits.
 
-Claims: the mean output of ELU is nearer to zero than that of relu; sparse outputs help. Run it from the repository root:
-``python examples/mean_outputs.py``.
+Claims: the mean output of ELU is nearer to zero than that of relu; sparse outputs help. Run it from the repository
+root: ``python examples/mean_outputs.py``.
 """
 
 from __future__ import annotations
