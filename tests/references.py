@@ -256,11 +256,7 @@ def spline(xs, coefficients, scale, grid):
 
 
 _MASK = np.array([True, False, True, True, False, True, True, True, False, True, True, True])
-
-
 _KERNEL = np.float32([1.5, -0.5, 0.25, 0.0, 1.25, -1.0]).reshape(2, 1, 1, 3)
-
-
 _PACKED: tuple[Draw, ...] = ({}, {"interleaved": True}, {"value": np.linspace(-2, 3.5, 12, dtype=np.float32)})
 
 

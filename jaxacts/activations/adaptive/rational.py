@@ -9,14 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 from jaxacts._core import activation, down, up
 from jaxacts._core.dtypes import as_floating, broadcast
 from jaxacts._core.kinks import current_choice
 from jaxacts._core.pieces import Choice, choice_rule
-from jaxacts._kernels.arithmetic.elementary import gradient
+from jaxacts._kernels.arithmetic.elementary import finite, gradient
 
 __all__ = ["rational"]
 
@@ -145,29 +144,32 @@ def _derivative(coefficients: Coefficients) -> Coefficients:
 
 
 def _by_coefficients(x: Array, a: Coefficients, b: Coefficients) -> tuple[list[Array], list[Array]]:
-    """x^k/(1 + |Q|), which are the derivatives by the numerator, and those by the denominator."""
+    """x^k/(1 + |Q|), which are the derivatives by the numerator, and those by the denominator.
+
+    The largest finite numbers stand for those that overflow, since they meet tangents of 0.
+    """
     large, z, beyond = _split(x)
     far = _Far(beyond, a, b)
     below = z * _horner(b, z)
     near, top = 1 / (1 + _magnitude(below)), _quotient(jnp.ones_like(far.d), far.d)
     sign = jnp.sign(jnp.where(large, jnp.where(far.negated, -far.q, far.q), below))
-    shares = [jnp.where(large, far.over_powers(top, k), near * z**k) for k in range(max(len(a), len(b) + 1))]
+    powers = range(max(len(a), len(b) + 1))
+    shares = [jnp.where(large, finite(far.over_powers(top, k)), near * z**k) for k in powers]
     f = _value(x, a, b)
-    return shares[: len(a)], [-f * (sign * v) for v in shares[1 : len(b) + 1]]
+    return shares[: len(a)], [-finite(f * (sign * v)) for v in shares[1 : len(b) + 1]]
 
 
 @functools.partial(jax.checkpoint, static_argnums=(0,), prevent_cse=False)
 def _tangent(choice: Choice, primals: Any, tangents: Any) -> Array:
-    """Checkpointed, so that x is kept and nothing else; a tangent that is None is 0."""
+    """Checkpointed, so that x is kept and nothing else."""
     narrow = primals[0].dtype
     (x, a, b), (dx, da, db) = jax.tree.map(lambda v: up(v, narrow), (primals, tangents))
     largest = float(jnp.finfo(x.dtype).max) * 2.0**-20  # its slope is that of the asymptote
     x = jnp.clip(x, -largest, largest)
-    total = jnp.zeros_like(x) if dx is None else _slope(choice, x, a, b) * dx
-    if any(t is not None for t in (*da, *db)):
-        slopes = _by_coefficients(x, a, b)
-        terms = zip((*slopes[0], *slopes[1]), (*da, *db), strict=True)
-        total = sum((s * t for s, t in terms if t is not None), total)
+    by_a, by_b = _by_coefficients(x, a, b)
+    total = _slope(choice, x, a, b) * dx
+    for by_coefficient, t in zip((*by_a, *by_b), (*da, *db), strict=True):
+        total = total + by_coefficient * t
     return down(total, narrow)
 
 
@@ -176,10 +178,9 @@ def _rational(choice: Choice, x: Array, a: Coefficients, b: Coefficients) -> Arr
     return down(_value(*jax.tree.map(lambda v: up(v, x.dtype), (x, a, b))), x.dtype)
 
 
-@functools.partial(_rational.defjvp, symbolic_zeros=True)
+@_rational.defjvp
 def _(choice: Choice, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-    given = jax.tree.map(lambda t: None if isinstance(t, SymbolicZero) else t, tangents)
-    return _rational(choice, *primals), _tangent(choice, primals, given)
+    return _rational(choice, *primals), _tangent(choice, primals, tangents)
 
 
 @activation(
