@@ -7,7 +7,7 @@ from jax.typing import ArrayLike
 
 from jaxacts._core import as_floating, as_mask, up
 from jaxacts.activations.over_axis._axes import checked_axes, per_row
-from jaxacts.activations.over_axis._categories import categories
+from jaxacts.activations.over_axis.probabilities._categories import categories
 
 __all__ = ["expected_categories"]
 

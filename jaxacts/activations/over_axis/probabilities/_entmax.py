@@ -17,7 +17,7 @@ from jax import Array
 
 from jaxacts._core import down, up
 from jaxacts.activations.over_axis._axes import below_maximum, masked
-from jaxacts.activations.over_axis._softmax import projected
+from jaxacts.activations.over_axis.probabilities._softmax import projected
 
 __all__ = ["entmax", "entmax_of"]
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from jaxacts.activations.over_axis import _softmax
 from jaxacts.activations.over_axis._axes import is_first_maximum
+from jaxacts.activations.over_axis.probabilities import _softmax
 
 __all__ = ["categories"]
 

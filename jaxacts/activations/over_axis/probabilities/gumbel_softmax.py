@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from jaxacts._core import activation, as_mask, check_flag, check_key, compute_dtype, up
 from jaxacts.activations.over_axis._axes import checked_axes, per_row
-from jaxacts.activations.over_axis._categories import categories
+from jaxacts.activations.over_axis.probabilities._categories import categories
 
 __all__ = ["gumbel_softmax"]
 

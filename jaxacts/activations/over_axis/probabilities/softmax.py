@@ -6,8 +6,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxacts._core import activation, as_mask, up
-from jaxacts.activations.over_axis import _softmax
 from jaxacts.activations.over_axis._axes import checked_axes, per_row
+from jaxacts.activations.over_axis.probabilities import _softmax
 
 __all__ = ["log_softmax", "softmax", "softmin"]
 
