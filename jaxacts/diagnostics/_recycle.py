@@ -75,9 +75,9 @@ def recycle(
     Note:
         Layers are left alone, with the reason in ``left``, where the model would not stay as it is: where their result
         is returned, added to a residual stream, shifted, normalized over the units or multiplied with other data, where
-        their input is used elsewhere or their parameters more than once; and inside of scans. A bias becomes 0 and the
-        scale of a normalization 1; running statistics stay. The paper recycles every 1000 steps with τ = 0.1. No other
-        library of jax has this for models that it does not know.
+        their input is used elsewhere or their parameters more than once; and inside of scans. A bias becomes 0, and so
+        does a running mean that the call subtracts, the scale of a normalization 1; running variances stay. The paper
+        recycles every 1000 steps with τ = 0.1. No other library of jax has this for models that it does not know.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxacts

@@ -129,6 +129,8 @@ def test_channels_of_nnx_with_normalization_and_the_optimizer_of_flax() -> None:
     gradient = nnx.grad(lambda m: (m(x) ** 2).sum())(module)
     optimizer.update(module, gradient)
     module.norm.bias[...] = jnp.array([0.0, -99.0, 0.0, 0.0])
+    module.norm.mean[...] = jnp.array([0.1, 0.2, 0.3, 0.4])
+    module.norm.var[...] = jnp.array([1.1, 1.2, 1.3, 1.4])
     watch = diagnostics.watch(module, x)
     y, state = watch(module, x)
     found = diagnostics.recycle(watch, module, nnx.state(optimizer), state, KEY, tau=0.0)
@@ -136,7 +138,9 @@ def test_channels_of_nnx_with_normalization_and_the_optimizer_of_flax() -> None:
     new = found.variables
     np.testing.assert_allclose(new(x), y, rtol=1e-4, atol=1e-4)
     assert module.norm.bias[1] == -99
-    assert (new.norm.bias[1], new.norm.scale[1], new.conv.bias[1]) == (0, 1, 0)
+    assert (new.norm.bias[1], new.norm.scale[1], new.conv.bias[1], new.norm.mean[1]) == (0, 1, 0, 0)
+    np.testing.assert_array_equal(new.norm.mean[...][jnp.array([0, 2, 3])], np.float32([0.1, 0.3, 0.4]))
+    np.testing.assert_array_equal(new.norm.var[...], module.norm.var[...])
     rows = np.asarray(new.dense.kernel[...]).reshape(4, 4, 4, 3)
     assert (rows[:, :, 1] == 0).all()
     assert (rows[:, :, [0, 2, 3]] != 0).any((0, 1, 3)).all()
