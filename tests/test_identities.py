@@ -47,7 +47,7 @@ TO_ROUNDING = {
     "sine with omega is sine of the product",
     "lisht is even",
 }
-"""Smooth functions and quotients, of which the compiler may round the two sides differently; all others agree exactly."""
+"""Smooth functions and quotients: compilers may round the two sides differently. All others agree exactly."""
 
 SAME: dict[str, tuple[Curve, Curve]] = {
     "relu twice is relu": (lambda x: ja.relu(ja.relu(x)), ja.relu),
