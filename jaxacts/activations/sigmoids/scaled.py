@@ -89,14 +89,19 @@ def lecun_tanh(x: Array) -> Array:
     return _lecun_tanh(x, jnp.tanh)
 
 
+def _unbounded(x: Array, cap: Array) -> Array:
+    """Where the cap is infinite, of the shape of the result: Triton has no choice by one number."""
+    return jnp.broadcast_to(cap, jnp.broadcast_shapes(jnp.shape(x), jnp.shape(cap))) == inf
+
+
 def _fraction(x: Array, cap: Array) -> tuple[Array, Array]:
     """x and the cap, or 0 and 1 for an infinite cap, which bounds nothing, not even infinite numbers."""
-    unbounded = cap == inf
+    unbounded = _unbounded(x, cap)
     return jnp.where(unbounded, 0 * finite(x), x), jnp.where(unbounded, 1, cap)
 
 
 def _quotient(x: Array, cap: Array) -> Array:
-    return jnp.where(cap == inf, 0 * finite(x), x / cap)
+    return jnp.where(_unbounded(x, cap), 0 * finite(x), x / cap)
 
 
 def _share(x: Array, cap: Array) -> Array:
