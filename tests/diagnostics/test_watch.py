@@ -202,6 +202,26 @@ def test_scanned_layers_have_a_row_for_each_step_and_loops_over_time_one_row() -
     assert state.layers[0].total.shape == (3,)
 
 
+@pytest.mark.parametrize("activation", [nn.relu, nn.silu, nn.leaky_relu, jaxacts.relu, jaxacts.gelu])
+def test_scanned_modules_of_flax_without_remat(activation: Any) -> None:
+    """Flax leaves a call of the activation without results before the scan."""
+
+    class Block(nn.Module):
+        @nn.compact
+        def __call__(self, x: jax.Array, _: None) -> tuple[jax.Array, None]:
+            return x + nn.Dense(3)(activation(nn.Dense(3)(x))), None
+
+    class Model(nn.Module):
+        @nn.compact
+        def __call__(self, x: jax.Array) -> jax.Array:
+            scanned = nn.scan(Block, variable_axes={"params": 0}, split_rngs={"params": True}, length=2)
+            return scanned(name="blocks")(x, None)[0]
+
+    watch = diagnostics.watch(Model(), jnp.ones((4, 3)))
+    assert names(watch) == (("blocks/Dense_1", activation.__name__),)
+    assert watch.init().layers[0].count.shape == (2,)
+
+
 def test_custom_derivatives_around_layers_are_kept() -> None:
     @jax.custom_vjp
     def block(w: jax.Array, x: jax.Array) -> jax.Array:

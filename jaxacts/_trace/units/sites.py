@@ -335,7 +335,8 @@ def _calls(search: _Search) -> dict[Path, tuple[int, str]]:
     found = dict[Path, tuple[int, str]]()
     for path, eqn in search.graph.calls.items():
         name = str(eqn.params.get("name", ""))
-        if name not in catalogue() or any(path[: len(outer)] == outer for outer in found):
+        # Flax traces its scans once for the shapes alone, which leaves calls without results.
+        if name not in catalogue() or not eqn.outvars or any(path[: len(outer)] == outer for outer in found):
             continue
         value = search.graph.places.get((path[:-1], eqn.outvars[0]))
         if value is not None and value in search.live & search.graph.varying and value not in search.tree.curved:
