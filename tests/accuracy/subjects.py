@@ -83,11 +83,11 @@ class Subject:
         by = {"value": None, "slope": "x"}.get(what, what)
         return largest_term(REFERENCES[self.name].terms, x, self._formula(wide)[1], by)
 
-    def cached(self, x: Reals, what: str = "value") -> Exact:
+    def cached(self, x: Reals, what: str = "value", wide: type = np.float32) -> Exact:
         """The same, read from a file where it has been computed before."""
-        file = CACHE / f"{self.label}-{what}-{self._key(x, what)}.npz"
+        file = CACHE / f"{self.label}-{what}-{self._key(x, what, wide)}.npz"
         if not file.exists():
-            found = self.exact(x, what)
+            found = self.exact(x, what, wide)
             CACHE.mkdir(exist_ok=True)
             part = file.with_suffix(f".{os.getpid()}.npz")
             np.savez_compressed(part, high=found.high, low=found.low)
@@ -101,8 +101,9 @@ class Subject:
         _, arguments = self._formula(np.float32)
         return "\n".join([source_of(self.name), inspect.getsource(_exact), repr(sorted(arguments.items()))])
 
-    def _key(self, x: Reals, what: str) -> str:
-        return hashlib.sha256("\n".join([what, x.tobytes().hex(), self.about]).encode()).hexdigest()[:16]
+    def _key(self, x: Reals, what: str, wide: type) -> str:
+        parts = [what, wide.__name__, x.tobytes().hex(), self.about]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     def curvature(self, x: Reals) -> Exact:
         """The second derivative."""

@@ -89,7 +89,7 @@ def test_float32(label: str) -> None:
         return {way: f() for way, f in ways.items()}
 
     got = jax.jit(results)(jnp.asarray(x, jnp.float32), jnp.asarray(some, jnp.float32))
-    value, slope = subject.exact(x), subject.exact(x, "slope")
+    value, slope = subject.cached(x), subject.cached(x, "slope")
     _check("value", got["value"], value, x, subject.bounds[0], subject.floor(x))
     for way in ("slope by jvp", "slope by vjp"):
         floor = np.maximum(near_roots(x, slope), subject.floor(x, "slope"))
@@ -98,7 +98,7 @@ def test_float32(label: str) -> None:
     floor = np.maximum(near_roots(some, curvature, 0.25), np.where(np.abs(curvature.high) < 2.0**-120, 1.0, 0.0))
     _check("second derivative", got["second derivative"], curvature, some, SECOND, floor)
     for parameter in subject.entry.parameters:
-        exact = subject.exact(x, partial_key(parameter))
+        exact = subject.cached(x, partial_key(parameter))
         _check(
             f"derivative by {parameter}", got[f"by {parameter}"], exact, x, subject.bounds[1] + 2, near_roots(x, exact)
         )
@@ -130,7 +130,7 @@ def test_float32_with_other_instructions(isa: str) -> None:
 def test_float64(label: str, x64: None) -> None:
     subject = SUBJECTS[label]
     x = _away(subject, SAMPLES[np.float64], np.float64)[::4]
-    value, slope = (subject.exact(x, what, np.float64) for what in ("value", "slope"))
+    value, slope = (subject.cached(x, what, np.float64) for what in ("value", "slope"))
     got = jax.jit(lambda x: (subject.ours(x), forward(subject.ours, x)))(x)
     assert all(v.dtype == np.float64 for v in got)
     bounds = WIDER.get(subject.name, DOUBLE)
