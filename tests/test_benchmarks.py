@@ -134,6 +134,7 @@ def test_summaries_have_the_mean_and_the_worst() -> None:
     assert summary["worst"] == {"function": "relu", "way": "stored", "ratio": 2.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", architectures.MODELS)
 def test_models_have_the_loss_of_jax_nn(name: str) -> None:
     model = architectures.MODELS[name](TINY, jnp.float32)
@@ -214,6 +215,7 @@ def test_memory() -> None:
     assert memory.shown([row]).row_count == 1
 
 
+@pytest.mark.slow
 def test_cost_of_a_watch(tmp_path: Path, documentation: ModuleType) -> None:
     rows = watch.main(["--tiny", "--noisy", "--output", str(tmp_path / "watch.json")])
     assert written(tmp_path / "watch.json")["rows"] == rows
@@ -224,6 +226,7 @@ def test_cost_of_a_watch(tmp_path: Path, documentation: ModuleType) -> None:
     assert documentation.watch(tmp_path).count("\n| ") == 1 + len(rows)
 
 
+@pytest.mark.slow
 def test_variances(tmp_path: Path, documentation: ModuleType) -> None:
     found = variances.main(["--tiny", "--output", str(tmp_path / "variances.json")])
     assert written(tmp_path / "variances.json") == found

@@ -85,6 +85,7 @@ def test_clause(clause: str, name: str, index: int) -> None:
         pytest.skip(str(reason))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clause", ["value", "slope"])
 @pytest.mark.parametrize("name", [n for n, e in jaxacts.catalogue().items() if e.elementwise and e.parameters])
 def test_float64(clause: str, name: str, x64: None) -> None:

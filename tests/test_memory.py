@@ -59,6 +59,7 @@ MORE_LOOPS = {
 """Where XLA gives what both have a loop and an array of its own."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", pairs(with_peer=False))
 def test_value_and_gradient_take_two_loops(label: str) -> None:
     f, _ = pairs(with_peer=False)[label]

@@ -104,6 +104,7 @@ def _in_kernel(f: Callable[[Array], Any], x: Any, **options: Any) -> Callable[[A
     return lambda x: jax.tree.unflatten(tree, call(*closed.consts, x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_inside_an_interpreted_kernel(dtype: str) -> None:
     x = _inputs(dtype)
@@ -171,6 +172,7 @@ SHORT_OF_JAX_NN: dict[tuple[str, str, str, str], str] = {
 """What we use where jax.nn does not, and Pallas TPU refuses."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", ["tpu", "cuda"])
 @pytest.mark.parametrize("name", ENTRIES)
 def test_lowers_in_a_kernel_where_jax_nn_does(name: str, platform: str) -> None:
@@ -190,6 +192,7 @@ def test_lowers_in_a_kernel_where_jax_nn_does(name: str, platform: str) -> None:
                 assert _lowering_error(of(theirs), platform, dtype) is not None, f"{row}: {error}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", ["tpu", "cuda"])
 @pytest.mark.parametrize("name", [n for n, e in ENTRIES.items() if e.elementwise and e.parameters])
 def test_the_gradient_lowers_in_a_kernel_where_parameters_are_arrays(name: str, platform: str) -> None:
@@ -320,6 +323,7 @@ def _cancelled(name: str) -> float:
     return 1e-15 if name == "gaussian_topk" else 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IN_FLOAT64)
 def test_float64_inside_a_function_that_enables_it(name: str) -> None:
     def inside(x: Array) -> tuple[Array, Array]:
@@ -337,6 +341,7 @@ def test_float64_inside_a_function_that_enables_it(name: str) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-14, atol=_cancelled(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IN_FLOAT64)
 def test_a_float64_array_keeps_its_dtype_while_64_bit_types_are_off(name: str) -> None:
     f = _ours(name)

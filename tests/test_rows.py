@@ -252,6 +252,7 @@ def test_the_sorting_algorithms_give_the_same(size: int, scale: float) -> None:
         assert abs(y.sum() - 1) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", ALPHAS)
 def test_entmax_derivatives_agree_with_differences(alpha: float) -> None:
     with jax.enable_x64(True):

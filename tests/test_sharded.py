@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 SHARDED = """
 import jax, jax.numpy as jnp, numpy as np, jaxacts
 from jax.sharding import PartitionSpec as P
@@ -43,6 +45,7 @@ print("same")
 """
 
 
+@pytest.mark.slow
 def test_sharded_like_unsharded() -> None:
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", SHARDED], capture_output=True, text=True, env={**os.environ, **flags})

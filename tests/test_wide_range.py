@@ -241,6 +241,7 @@ def _allowed(name: str, what: str, points: list[Reals], dtype: DTypeLike) -> tup
     return floor, tiny
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", RANGES)
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_value_and_every_first_derivative_at_all_magnitudes(name: str, dtype: str) -> None:

@@ -126,6 +126,7 @@ def test_float32_with_other_instructions(isa: str) -> None:
     assert done.returncode == 0, done.stdout[-2000:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", SUBJECTS)
 def test_float64(label: str, x64: None) -> None:
     subject = SUBJECTS[label]
@@ -157,6 +158,7 @@ WEAK = {
 about the root of its slope, tanh_shrink in a difference, star_relu where square and bias cancel."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("label", SUBJECTS)
 def test_weakly_typed_inputs(label: str, dtype: type) -> None:

@@ -30,11 +30,8 @@ def test_every_script_that_trains_in_the_lab_is_here() -> None:
     assert found == set(SCRIPTS)
 
 
-QUICK = ("recycling", "vanishing")
-"""Those that plain pytest runs; together the scripts use every part of the lab."""
-
-
-@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in SCRIPTS])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_runs(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = importlib.import_module(name).main([*SMALL, *SCRIPTS[name], "--out", str(tmp_path)])
     saved = json.loads((tmp_path / f"{name}.json").read_text())

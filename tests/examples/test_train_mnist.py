@@ -24,6 +24,7 @@ VARIED = ["relu", "prelu", "rrelu", "dice", "maxout", "gelu"]
 BUILDABLE = [name for name in sorted(jaxacts.activations.__all__) if networks.is_hidden_activation(name)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", networks.BUILDERS)
 def test_a_short_training_beats_chance_with_every_sort_of_layer_and_saves_it(framework: str, tmp_path: Path) -> None:
     train_mnist.main([*TINY, "--activations", *VARIED, "--framework", framework, "--out", str(tmp_path)])
@@ -39,6 +40,7 @@ def test_a_short_training_beats_chance_with_every_sort_of_layer_and_saves_it(fra
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_one_seed_has_no_deviation_and_a_log_shows_progress(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--epochs", "1", "--hidden", "8", "--activations", "relu", "tanh", "--out", str(tmp_path)]
     train_mnist.main([*options, "--seeds", "1"])
@@ -56,6 +58,7 @@ def test_the_split_is_stratified_normalised_and_always_the_same() -> None:
     np.testing.assert_array_equal(digits.load_digits()[1].images, test_set.images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", networks.BUILDERS)
 @pytest.mark.parametrize("activation", BUILDABLE)
 def test_every_activation_builds_a_network(activation: str, framework: str) -> None:

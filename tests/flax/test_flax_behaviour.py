@@ -250,6 +250,7 @@ with jax.set_mesh(mesh):
 """
 
 
+@pytest.mark.slow
 def test_sharded_over_four_devices():
     environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", ON_FOUR_DEVICES], env=environment, capture_output=True, text=True)

@@ -208,6 +208,7 @@ class NnxNet(nnx.Module):
         return self.head(self.act(self.conv(x)).mean((1, 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_trains_in_a_linen_model(name):
     model, x, y = LinenNet(name), batch(), jnp.array([[1.0], [-1.0]])
@@ -239,6 +240,7 @@ def test_trains_in_a_linen_model(name):
         assert any(np.any(params[module][n] != variables["params"][module][n]) for n in params[module])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_trains_in_an_nnx_model(name):
     model, x, y = NnxNet(name, nnx.Rngs(0)), batch(), jnp.array([[1.0], [-1.0]])
