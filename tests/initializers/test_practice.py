@@ -122,6 +122,23 @@ def test_vectors_of_zeros_keep_their_norm() -> None:
     assert float(jnp.linalg.norm(z)) == pytest.approx(1, rel=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "complex64", "bfloat16", "float64"])
+def test_vectors_of_any_size_get_the_norm_1(dtype: str) -> None:
+    """Also where their squares, their norm or its reciprocal leave the range of the dtype."""
+    double = dtype == "float64"
+    sizes = np.array([1e-300, 1e-150, 1, 1e150, 4e307] if double else [1e-34, 1e-25, 1e-12, 1e13, 1e25, 8e37])
+
+    def init(key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
+        return jax.random.normal(key, shape, dtype) * jnp.asarray(sizes, dtype)
+
+    with jax.enable_x64(double):
+        got = ji.unit_norm(init, 0)(KEY, (32, sizes.size), dtype)
+        wide = jnp.promote_types(dtype, jnp.float32)
+        exact = np.asarray(jax.random.normal(KEY, got.shape, wide), np.complex128)
+        exact /= np.linalg.norm(exact, axis=0)
+        np.testing.assert_allclose(np.asarray(got, np.complex128), exact, rtol=0, atol=float(jnp.finfo(dtype).eps))
+
+
 STACKS: dict[str, tuple[ji.Initializer, tuple[int, ...], str]] = {
     "stack": (ji.orthogonal(2.0, batch_axis=0), (3, 20, 12), "bio->bio"),
     "stack last": (ji.orthogonal(2.0, 1, batch_axis=2), (20, 12, 3), "iob->bio"),

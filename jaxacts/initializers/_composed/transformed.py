@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -36,8 +37,18 @@ class _UnitNorm:
     def __call__(self, key: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
         axes = _checks.axes("unit_norm", "axis", self.axis, shape)
         w = self.init(key, shape, dtype)
+        # Without the barrier XLA may multiply the sum of the squares instead of the numbers.
+        factor = _power_of_two(jnp.max(jnp.abs(w), axis=axes, keepdims=True, initial=0))
+        w = jax.lax.optimization_barrier(w * factor)
         norm = jnp.sqrt(jnp.sum(jnp.square(jnp.abs(w)), axis=axes, keepdims=True))
         return jnp.where(norm > 0, w / jnp.where(norm > 0, norm, 1), 0)
+
+
+def _power_of_two(largest: Array) -> Array:
+    """A factor that keeps the squares of numbers up to ``largest`` in the range of the dtype; 1 where they are."""
+    exponent = jnp.finfo(largest.dtype).maxexp
+    limit, factor = 2.0 ** (exponent * 5 // 16), 2.0 ** (exponent * 5 // 8)
+    return jnp.where(largest > limit, 1 / factor, jnp.where(largest < 1 / limit, factor, 1.0))
 
 
 def transformed(init: Initializer, inverse: Callable[[Array], Array], dtype: DTypeLike | None = None) -> Initializer:
