@@ -127,14 +127,11 @@ def test_vectors_of_any_size_get_the_norm_1(dtype: str) -> None:
     """Also where their squares, their norm or its reciprocal leave the range of the dtype."""
     double = dtype == "float64"
     sizes = np.array([1e-300, 1e-150, 1, 1e150, 4e307] if double else [1e-34, 1e-25, 1e-12, 1e13, 1e25, 8e37])
-
-    def init(key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
-        return jax.random.normal(key, shape, dtype) * jnp.asarray(sizes, dtype)
-
     with jax.enable_x64(double):
-        got = ji.unit_norm(init, 0)(KEY, (32, sizes.size), dtype)
-        wide = jnp.promote_types(dtype, jnp.float32)
-        exact = np.asarray(jax.random.normal(KEY, got.shape, wide), np.complex128)
+        directions = jax.random.normal(KEY, (32, sizes.size), jnp.promote_types(dtype, jnp.float32))
+        w = directions * jnp.asarray(sizes, directions.dtype)
+        got = ji.unit_norm(lambda *_: w, 0)(KEY, w.shape, dtype)
+        exact = np.asarray(directions, np.complex128)
         exact /= np.linalg.norm(exact, axis=0)
         np.testing.assert_allclose(np.asarray(got, np.complex128), exact, rtol=0, atol=float(jnp.finfo(dtype).eps))
 
