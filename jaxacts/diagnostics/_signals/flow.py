@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -21,7 +21,18 @@ from jaxacts.diagnostics._tables import Tabular
 from jaxacts.diagnostics._watch import Watch
 from jaxacts.initializers import _checks
 
-__all__ = ["FlowReport", "FrozenReport", "FrozenUnits", "LayerFlow", "fitted_slope", "frozen_units", "gradient_flow"]
+__all__ = [
+    "FlowReport",
+    "FrozenReport",
+    "FrozenUnits",
+    "LayerFlow",
+    "fitted_slope",
+    "flow_report",
+    "frozen_units",
+    "gradient_flow",
+    "trend",
+    "without_gradient",
+]
 
 
 class LayerFlow(NamedTuple):
@@ -68,7 +79,7 @@ def gradient_flow(
     Args:
         source: a :class:`Watch`, for gradients by the inputs z of its activations; or a tree of gradients, such as
             ``jax.grad`` gives, for those by the kernels (arrays of two axes or more), which should be in the order of
-            the layers: that of the tree, with ``Dense_2`` before ``Dense_10``.
+            the layers: that of the tree, with ``Dense_2`` before ``Dense_10`` where the tree sorts its names.
         loss: with a watch, a function of what the model returns that gives a number.
         variables: with a watch, the variables (or the nnx module) to call the model with.
         x: with a watch, the input: an array or a tuple of the positional arguments.
@@ -78,7 +89,8 @@ def gradient_flow(
 
     Returns:
         A :class:`FlowReport`. Its verdict is "vanishing" where the fit falls by a factor of 100 or more from the last
-        layer to the first, or where gradients are exactly 0, "exploding" where it grows by as much, else "healthy".
+        layer to the first, or where that of any layer is exactly 0, "exploding" where it grows by as much, else
+        "healthy".
 
     Raises:
         TypeError: a watch without a loss.
@@ -88,6 +100,9 @@ def gradient_flow(
         The gradient by z says more than that by a kernel, which also has the size of the inputs of the layer in it. A
         kernel that a scan over layers takes apart is one row of a tree, and a row a step of a watch. Where the
         activation is inside of a custom derivative, or its input is not known, a note says that there is no gradient.
+        Dicts and the states of Flax's nnx are sorted by name: where names do not tell the order of the layers
+        (``encoder``, ``body``, ``head``), use a watch. Theory goes from one activation to the next where kernels and
+        biases alone are between them; elsewhere the prediction changes by the factor that was measured.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxacts
@@ -112,10 +127,9 @@ def gradient_flow(
         if loss is None:
             raise TypeError("gradient_flow: loss must be a function of the output, got None; pass lambda y: y.sum().")
         found, notes = mean_squares(source, loss, variables, x, options)
-        squares = {name: float(v) for row in found for name, v in _named(row.site.name, row.gradient)}
+        squares = {row.name: row.gradient for row in found}
         if predicted is None and found:
-            theory = predictions(found, source.kernels(variables, x, options))
-            predicted = fitted_slope([math.sqrt(v) for row in theory for v in row.gradient.ravel()])
+            predicted = fitted_slope([math.sqrt(row.gradient) for row in predictions(found)])
     else:
         notes = ()
         squares = {path: float(jnp.mean(jnp.square(leaf))) for path, leaf in _kernels(source)}
@@ -125,28 +139,40 @@ def gradient_flow(
 
 
 def _kernels(tree: Any) -> list[tuple[str, Any]]:
-    """The arrays of two axes or more by their paths, in which numbers are in the order of numbers."""
-    named = [(path_of(path), leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]]
-    kernels = [(path, leaf) for path, leaf in named if jnp.ndim(leaf) > 1]
+    """The arrays of two axes or more by their paths."""
+    named = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return [(path_of(path), leaf) for path, leaf in _in_order(named, 0) if jnp.ndim(leaf) > 1]
 
-    def parts(path: str) -> list[list[str | int]]:
-        # Text and digits take turns, so that each is compared with its like.
-        return [[int(s) if i % 2 else s for i, s in enumerate(re.split(r"(\d+)", part))] for part in path.split("/")]
 
-    return sorted(kernels, key=lambda kernel: parts(kernel[0]))
+def _in_order(named: Sequence[tuple[Any, Any]], depth: int) -> list[tuple[Any, Any]]:
+    """Leaves in the order of the tree, with numbers in the order of numbers where the tree sorts its names."""
+    if len(named) < 2:
+        return list(named)
+    children = defaultdict[str, list[tuple[Any, Any]]](list)
+    for path, leaf in named:
+        children[path_of(path[depth : depth + 1])].append((path, leaf))
+    names = list(children)
+    if names == sorted(names):
+        names.sort(key=_digits_apart)
+    return [leaf for name in names for leaf in _in_order(children[name], depth + 1)]
+
+
+def _digits_apart(name: str) -> list[str | int]:
+    """Text and numbers in turns, so that each is compared with its like."""
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", name))]
 
 
 def flow_report(rms: Mapping[str, float], predicted: float | None, notes: Sequence[str] = ()) -> FlowReport:
     values = list(rms.values())
     slope = fitted_slope(values)
     last = next((v for v in reversed(values) if v > 0), 1.0)
-    verdict = _verdict(values, slope)
+    verdict = {1: "exploding", 0: "healthy", -1: "vanishing"}[trend(values, 100)]
     rows = tuple(
         LayerFlow(name, v, v / last, "no gradient" if v == 0 else "not finite" if not math.isfinite(v) else "healthy")
         for name, v in rms.items()
     )
     theory = "" if predicted is None else f", {predicted:+.3f} predicted"
-    note = f"log-slope of the gradient a layer: {slope:+.3f}{theory}; {verdict}"
+    note = f"log-slope of the gradient a layer: {slope:+.3f}{theory}{without_gradient(values)}; {verdict}"
     return FlowReport(rows, (note, *notes), slope, predicted, verdict)
 
 
@@ -157,19 +183,21 @@ def fitted_slope(values: Sequence[float]) -> float:
     return float(np.polyfit(at, np.log(y[at]), 1)[0]) if len(at) > 1 else 0.0
 
 
-def _verdict(values: Sequence[float], slope: float) -> str:
-    change = slope * (len(values) - 1)
-    if not all(map(math.isfinite, values)) or change < -math.log(100):
-        return "exploding"
-    if change > math.log(100) or any(v == 0 for v in values):
-        return "vanishing"
-    return "healthy"
+def trend(rms: Sequence[float], factor: float) -> int:
+    """What gradients do from the last layer to the first: 1 if they grow by the factor, -1 if they fall by it, else 0.
+
+    A gradient of exactly 0 has fallen, one that is not finite has grown.
+    """
+    change = fitted_slope(rms) * (len(rms) - 1)
+    if not all(map(math.isfinite, rms)) or change < -math.log(factor):
+        return 1
+    return -1 if change > math.log(factor) or 0 in rms else 0
 
 
-def _named(name: str, values: Array) -> list[tuple[str, float]]:
-    """One for each step of the scans over layers."""
-    indices = itertools.product(*map(range, values.shape))
-    return [(name + "".join(f"[{i}]" for i in index), float(values[index])) for index in indices]
+def without_gradient(rms: Sequence[float]) -> str:
+    """Part of a note: how many layers have no gradient, if any."""
+    count = list(rms).count(0)
+    return f", no gradient in {count} of {len(rms)} layers" if count else ""
 
 
 class FrozenUnits(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxacts.diagnostics._models import shapes_of
-from jaxacts.diagnostics._signals.flow import FlowReport, fitted_slope, flow_report
+from jaxacts.diagnostics._signals.flow import FlowReport, fitted_slope, flow_report, trend, without_gradient
 from jaxacts.diagnostics._signals.gradients import Squares, mean_squares
 from jaxacts.diagnostics._signals.predicted import Predicted, moments_at, predictions
 from jaxacts.diagnostics._tables import Tabular
@@ -28,9 +27,11 @@ class LayerStart(NamedTuple):
 
     ``std`` is that of the weights, ``variance`` the mean square of the inputs of the activation, ``output`` that of
     its results, ``gradient`` the rms of the gradient by these inputs, as a multiple of that of the last layer. Theory
-    predicts the variance from that of the first layer, and the gradient from that of the last. ``chi`` is χ₁ of the
-    layer, fan_in · std² · E[f'²], and ``advice`` the standard deviation that suits the activation, where it differs by
-    more than 5%.
+    predicts the variance from that of the first layer, and the gradient from that of the last, as far as kernels and
+    biases alone are between one activation and the next: ``variance_predicted`` is the variance measured where anything
+    else is before it, and ``gradient_predicted`` changes there by the factor measured. ``chi`` is χ₁ of the layer,
+    fan_in · std² · E[f'²], and ``advice`` the standard deviation that suits the activation, where it differs by more
+    than 5%.
     """
 
     layer: str
@@ -52,8 +53,8 @@ class InitialReport(Tabular):
 
     ``drift`` is the fitted slope of the logarithm of the variance against depth; ``flow`` has the gradients, with the
     slope of those that theory predicts, ``predicted_slope``. ``verdict`` is "contractive" where the squared gradient
-    falls by a factor of 10 or more from the last layer to the first, by the fit, "expansive" where it grows by as much,
-    else "marginal".
+    falls by a factor of 10 or more from the last layer to the first, by the fit, or that of any layer is exactly 0,
+    "expansive" where it grows by as much, else "marginal".
     """
 
     drift: float
@@ -91,9 +92,10 @@ def at_init(model: Any, sample: Any, key: Array, *, variables: Any = None, **opt
 
     Note:
         The advice is the standard deviation of :func:`jaxacts.initializers.match`, which needs a Flax module; where it
-        refuses a model a note says why. The theory is that of one layer after the other without biases; skip
-        connections and normalizations keep signals as they are whatever it predicts. Where an activation has no
-        moments, the prediction goes on from what was measured.
+        refuses a model a note says why. The theory is that of one layer after the other; it leaves biases out, and
+        multiplies kernels in a row. Where anything else is between two activations, such as a normalization, a softmax,
+        pooling or a skip connection, or where an activation has no moments, the prediction goes on from what was
+        measured.
 
     Example:
         >>> import flax.linen as nn, jax, jaxacts
@@ -118,25 +120,21 @@ def at_init(model: Any, sample: Any, key: Array, *, variables: Any = None, **opt
     changes = watch.kind == "linen" and options.get("mutable")
     rows, missing = mean_squares(watch, lambda y: _projected(y[0] if changes else y, key), variables, sample, options)
     advice, notes = _advice(watch, sample, key, variables, known)
-    kernels = watch.kernels(variables, sample, options)
-    theory = predictions(rows, kernels)
-    starts = [
-        row
-        for found, predicted in zip(rows, theory, strict=True)
-        for row in _rows(found, predicted, kernels[found.site.name], advice)
-    ]
+    starts = [_start(found, predicted, advice) for found, predicted in zip(rows, predictions(rows), strict=True)]
     last = next((row.gradient for row in reversed(starts) if row.gradient > 0), 1.0)
     starts = [
         row._replace(gradient=row.gradient / last, gradient_predicted=row.gradient_predicted / last) for row in starts
     ]
     predicted = fitted_slope([row.gradient_predicted for row in starts])
     drift = fitted_slope([row.variance for row in starts])
+    gradients = [row.gradient for row in starts]
     flow = flow_report({row.layer: row.gradient for row in starts}, predicted)
-    total = -2 * flow.slope * (len(starts) - 1)
-    verdict = "contractive" if total < -math.log(10) else "expansive" if total > math.log(10) else "marginal"
+    verdict = {1: "expansive", 0: "marginal", -1: "contractive"}[trend(gradients, math.sqrt(10))]
+    factors = [math.exp(drift), math.exp(-2 * flow.slope), math.exp(-2 * predicted)]
+    signal = f"{verdict}: the variance changes by a factor of {factors[0]:.3g} a layer"
+    gradient = f", the squared gradient by {factors[1]:.3g} a layer towards the input ({factors[2]:.3g} predicted)"
     notes = [
-        f"{verdict}: the variance changes by a factor of {math.exp(drift):.3g} a layer, the squared gradient by "
-        f"{math.exp(-2 * flow.slope):.3g} a layer towards the input ({math.exp(-2 * predicted):.3g} predicted)",
+        f"{signal}{gradient if any(gradients) else ''}{without_gradient(gradients)}",
         *notes,
         *missing,
         *(f"not followed: {what}" for what in watch.unfollowed),
@@ -165,22 +163,21 @@ def _advice(
     return {layer.path: layer.std for layer in found.layers}, []
 
 
-def _rows(
-    found: Squares, theory: Predicted, kernel: tuple[str, Any] | None, advice: dict[str, float]
-) -> list[LayerStart]:
-    rows = list[LayerStart]()
-    path = kernel[0] if kernel else ""
-    fan_in = found.site.use.fan_in if found.site.use else math.nan
-    for index in itertools.product(*map(range, found.before.shape)):
-        name = found.site.name + "".join(f"[{i}]" for i in index)
-        before, after, gradient = (float(x[index]) for x in (found.before, found.after, found.gradient))
-        std, variance, back = (float(x[index]) for x in (theory.std, theory.variance, theory.gradient))
-        right = advice.get(path)
-        differs = right is not None and abs(std - right) > 0.05 * right
-        known = moments_at(found.site, before)
-        chi = None if known is None or not math.isfinite(fan_in * std) else fan_in * std**2 * known.slope
-        said = f"std {right:.3g} instead of {std:.3g}" if differs else ""
-        signal = (before, variance, after)
-        gradients = (math.sqrt(gradient), math.sqrt(back))
-        rows.append(LayerStart(name, found.site.activation, fan_in, std, *signal, *gradients, chi, said))
-    return rows
+def _start(found: Squares, theory: Predicted, advice: dict[str, float]) -> LayerStart:
+    path, fan_in, std = found.kernel or ("", math.nan, math.nan)
+    right = advice.get(path)
+    differs = right is not None and abs(std - right) > 0.05 * right
+    known = moments_at(found.site, found.before)
+    return LayerStart(
+        layer=found.name,
+        activation=found.site.activation,
+        fan_in=fan_in,
+        std=std,
+        variance=found.before,
+        variance_predicted=theory.variance,
+        output=found.after,
+        gradient=math.sqrt(found.gradient),
+        gradient_predicted=math.sqrt(theory.gradient),
+        chi=None if known is None or not math.isfinite(std) else fan_in * std**2 * known.slope,
+        advice=f"std {right:.3g} instead of {std:.3g}" if differs else "",
+    )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from jaxacts._trace.units.sites import Site
 from jaxacts.diagnostics._signals.gradients import Squares
@@ -16,47 +14,40 @@ __all__ = ["Predicted", "moments_at", "predictions"]
 
 
 class Predicted(NamedTuple):
-    """The standard deviation of the kernel of a layer, and what is predicted for the squares of inputs and gradients.
+    """What is predicted for the mean squares of the inputs of an activation and of the gradients by them."""
 
-    Each has an axis for every scan over layers around it.
+    variance: float
+    gradient: float
+
+
+def predictions(found: Sequence[Squares]) -> list[Predicted]:
+    """From the first variance and the last gradient that were measured, step by step.
+
+    A step leads from one activation to the next where kernels and biases alone are between them and the moments of the
+    first are known. Elsewhere the variance is that measured, and the gradient changes by the factor measured.
     """
-
-    std: Any
-    variance: Any
-    gradient: Any
-
-
-def predictions(found: Sequence[Squares], kernels: Mapping[str, tuple[str, Any] | None]) -> list[Predicted]:
-    """From the first variance and the last gradient that were measured.
-
-    ``kernels`` are paths and standard deviations by the names of the sites. Where a kernel or the moments of an
-    activation are not known, the prediction goes on from what was measured.
-    """
-    stds = [_spread(kernels[row.site.name], row.before.shape) for row in found]
-    flat = [(row, at) for row in found for at in np.ndindex(row.before.shape)]
-    fan_in = [row.site.use.fan_in if row.site.use else math.nan for row, _ in flat]
-    spread = [float(std[at]) for row, std in zip(found, stds, strict=True) for at in np.ndindex(row.before.shape)]
-    size = [math.prod(row.site.before.aval.shape) for row, _ in flat]
-    measured = [float(row.before[at]) for row, at in flat]
-    variance, gradient = list(measured), [float(row.gradient[at]) for row, at in flat]
-    back = list(gradient)
-    for i in range(1, len(flat)):
-        known, weights = moments_at(flat[i - 1][0].site, variance[i - 1]), fan_in[i] * spread[i] ** 2
-        if known is not None and math.isfinite(weights):
-            variance[i] = weights * known.second_moment
-    for i in reversed(range(len(flat) - 1)):
-        # Each weight leads from one unit to one of the next layer, of which there are so many to a unit on average.
-        fan_out = fan_in[i + 1] * size[i + 1] / size[i]
-        known, weights = moments_at(flat[i][0].site, measured[i]), fan_out * spread[i + 1] ** 2
-        if known is not None and math.isfinite(weights):
-            back[i] = weights * known.slope * back[i + 1]
+    indices = {row.step: i for i, row in enumerate(found)}
+    variance, back = [row.before for row in found], [row.gradient for row in found]
+    following = dict[int, tuple[int, float]]()
+    for i, row in enumerate(found):
+        if row.link is None or row.link.source not in indices:
+            continue
+        source = indices[row.link.source]
+        known = moments_at(found[source].site, variance[source])
+        if known is not None:
+            variance[i] = row.link.gain * known.second_moment
+        if row.link.only:
+            # Each weight leads from one unit to one of the next layer, of which there are so many to a unit on average.
+            following[source] = i, row.link.gain * _size(row.site) / _size(found[source].site)
+    for i in reversed(range(len(found) - 1)):
+        known = moments_at(found[i].site, found[i].before) if i in following else None
+        if known is not None:
+            after, gain = following[i]
+            back[i] = gain * known.slope * back[after]
         else:
-            back[i] = gradient[i] / gradient[i + 1] * back[i + 1] if gradient[i + 1] else math.nan
-    ends = np.cumsum([row.before.size for row in found])
-    return [
-        Predicted(std, *(np.reshape(x[end - std.size : end], std.shape) for x in (variance, back)))
-        for std, end in zip(stds, ends, strict=True)
-    ]
+            after = found[i + 1].gradient
+            back[i] = found[i].gradient / after * back[i + 1] if after else math.nan
+    return [Predicted(*both) for both in zip(variance, back, strict=True)]
 
 
 def moments_at(site: Site, q: float) -> Moments | None:
@@ -69,7 +60,5 @@ def moments_at(site: Site, q: float) -> Moments | None:
         return None
 
 
-def _spread(kernel: tuple[str, Any] | None, shape: tuple[int, ...]) -> Any:
-    std = math.nan if kernel is None else kernel[1]
-    # Of loops over layers that share the kernel there is one standard deviation.
-    return np.broadcast_to(std if np.ndim(std) in (0, len(shape)) else np.mean(std), shape)
+def _size(site: Site) -> int:
+    return math.prod(site.before.aval.shape)
