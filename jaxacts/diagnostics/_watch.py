@@ -14,7 +14,7 @@ from jax import Array
 from jax.ad_checkpoint import checkpoint_name
 from jax.core import Tracer
 
-from jaxacts._trace.graph import Graph, Use, graph_of
+from jaxacts._trace.graph import Graph, graph_of
 from jaxacts._trace.units.execute import Moment, Runner
 from jaxacts._trace.units.links import Links, links_of
 from jaxacts._trace.units.sites import TAP, Site, Sites, sites_of
@@ -111,16 +111,6 @@ class Watch:
     def opened(self, variables: Any) -> tuple[list[str], list[Any], Callable[[list[Any]], Any]]:
         """The variables as named leaves, and what makes variables of leaves."""
         return opened(self.kind, variables)
-
-    def kernels(self, variables: Any, x: Any, options: dict[str, Any]) -> dict[str, tuple[str, Any] | None]:
-        """The path of the last kernel before each layer, and its standard deviation in each step of the scans."""
-        call = call_of(self.kind, self.model, variables, inputs_of(x), options)
-        graph, sites, _ = self.traced(call)
-        uses = {site.name: site.use for site in sites.found}
-        return {
-            name: use and (call.paths[use.leaf], _stds(graph, use, np.asarray(call.leaves[use.leaf], float)))
-            for name, use in uses.items()
-        }
 
     def traced(self, call: Call) -> tuple[Graph, Sites, Any]:
         """The graph of a call, its activations, and the structure of its output."""
@@ -299,13 +289,6 @@ def tap(x: Array, name: str) -> Array:
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] (untyped callers)
         raise TypeError(f"tap: name must be a str, got {type(name).__name__}; pass a name such as 'attention'.")
     return checkpoint_name(x, TAP + name)
-
-
-def _stds(graph: Graph, use: Use, kernel: Any) -> Any:
-    """The standard deviation of a kernel, or that of each step of the scans that take it apart."""
-    if not graph.stacked(use):
-        return np.std(kernel)
-    return np.std(kernel.ravel()[graph.matrices(use)], (-3, -2, -1))
 
 
 def _edges(bins: int | Sequence[float]) -> tuple[float, ...]:
