@@ -31,6 +31,10 @@ except ModuleNotFoundError as error:
 __all__ = ["CLAUSES", "Case", "NotApplicableError", "Outcome", "Report", "check_activation"]
 
 
+_OF_ANY_SHAPE = ("docstring", "pickling")
+"""The clauses that do not look at the result."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one clause found: ``"passed"``, ``"failed"`` or ``"not applicable"``, and why."""
@@ -92,7 +96,8 @@ def check_activation(
             evaluated with 160 digits or more.
         parameters: the arguments after ``x``, by keyword; those that are floats or arrays are differentiated.
         elementwise: whether each element depends on itself alone. By default a decorated function does if it declares a
-            slope or facts, and any other function does.
+            slope or facts, or if some numbers in one array give what each gives by itself; any other function does.
+            The reference of a function that is not elementwise takes and returns a list of numbers.
         without: names of clauses to leave out.
         progress: whether to show a bar; by default where the output is a terminal.
 
@@ -105,8 +110,8 @@ def check_activation(
         ValueError: ``without`` has a name that no clause has, or has them all.
 
     Note:
-        A clause that needs facts or a reference that are not there is reported as not applicable. The whole takes
-        5 to 30 seconds.
+        A clause that needs facts or a reference that are not there is reported as not applicable, and so are most
+        where the result has another shape than an elementwise function gives. The whole takes 5 to 30 seconds.
 
     Example:
         >>> import jax.numpy as jnp, mpmath
@@ -145,12 +150,20 @@ def check_activation(
     if not clauses:
         raise ValueError("check_activation: without names every clause, and none is left to check; leave some.")
     case = Case.of(function, reference, **(parameters or {}))
-    if elementwise is not None:
-        case = replace(case, elementwise=elementwise)
+    if elementwise is None:
+        elementwise = case.elementwise or case.acts_on_each_alone()
+    case = replace(case, elementwise=elementwise)
     console = Console(stderr=True)
     shown = console.is_terminal if progress is None else progress
     names = track(clauses, f"checking {case.name}", console=console, transient=console.is_terminal, disable=not shown)
-    return Report(case.name, tuple(_outcome(name, clauses[name], case) for name in names))
+    shape = _outcome("shape", CLAUSES["shape"], case)
+    if shape.result != "failed":
+        return Report(case.name, tuple(_outcome(name, clauses[name], case) for name in names))
+    kept = (shape, *(_outcome(name, clauses[name], case) for name in _OF_ANY_SHAPE if name in clauses))
+    left = (
+        Outcome(n, "not applicable", "the clause shape failed") for n in clauses if n not in ("shape", *_OF_ANY_SHAPE)
+    )
+    return Report(case.name, (*kept, *left))
 
 
 def _outcome(name: str, clause: Callable[[Case], None], case: Case) -> Outcome:

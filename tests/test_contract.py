@@ -50,7 +50,7 @@ def _rows() -> list[Any]:
             entry = jaxacts.catalogue()[name]
             if clause == "declared_slope":  # of functions that with_slope made: test_transforms.py
                 continue
-            if clause in (*curve.__all__, "one_element", "one_fusion") and not entry.elementwise:
+            if clause in (*curve.__all__, "one_element", "one_fusion", "shape") and not entry.elementwise:
                 continue
             if clause == "parameter_slopes" and not entry.parameters:
                 continue

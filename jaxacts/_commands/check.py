@@ -22,6 +22,8 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("function", help="module:function")
     parser.add_argument("--reference", help="module:function with the right values, in mpmath")
+    elementwise = "whether each element depends on itself alone (default: what the declaration or the values say)"
+    parser.add_argument("--elementwise", action=argparse.BooleanOptionalAction, help=elementwise)
     parser.add_argument("--without", nargs="+", default=[], metavar="CLAUSE", help="clauses to leave out")
 
 
@@ -33,7 +35,9 @@ def run(options: argparse.Namespace) -> tuple[list[Any], Any, int]:
     function = loaded(options.function, "function")
     reference = loaded(options.reference, "--reference") if options.reference else None
     try:
-        report = testing.check_activation(function, reference=reference, without=options.without)
+        report = testing.check_activation(
+            function, reference=reference, elementwise=options.elementwise, without=options.without
+        )
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from None
     rows = [(o.clause, o.result, o.detail) for o in report.outcomes]

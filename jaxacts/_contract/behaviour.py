@@ -20,7 +20,7 @@ from jax import Array
 
 from jaxacts._core import kink_choice, with_kink_slope
 
-from .case import DTYPES, Case, NotApplicableError
+from .case import DTYPES, Case
 
 __all__ = [
     "backward_memory",
@@ -30,6 +30,7 @@ __all__ = [
     "one_element",
     "one_fusion",
     "pickling",
+    "shape",
     "transformations",
     "wrong_dtypes",
 ]
@@ -45,6 +46,19 @@ Way: TypeAlias = tuple[Callable[[Array], Array], Array]
 def _sample(case: Case, dtype: Any = jnp.float32) -> Array:
     xs = jnp.linspace(-4, 4, 12) if case.elementwise else jnp.asarray(case.points(jnp.float32))
     return xs.astype(dtype)
+
+
+def shape(case: Case) -> None:
+    """The result of an elementwise function has the shape of x, or that to which parameters broadcast it."""
+    case.expect_elementwise()
+    x = _sample(case)
+    expected = jnp.broadcast_shapes(x.shape, *(jnp.shape(case.arguments[n]) for n in case.parameters))
+    result = jax.eval_shape(case.f, x)
+    got = f"a result of shape {result.shape}" if hasattr(result, "shape") else f"a {type(result).__name__}"
+    assert getattr(result, "shape", None) == expected, (
+        f"x of shape {x.shape} gives {got}, and an elementwise function would give {expected}; "
+        f"pass elementwise=False for a function of whole arrays"
+    )
 
 
 def dtypes(case: Case) -> None:
@@ -149,8 +163,7 @@ def _second_order(case: Case, x: Array, weights: Array) -> dict[str, Way]:
 
 def one_element(case: Case) -> None:
     """One element alone, as a scalar or in an array, gives what it gives among others, up to the second derivative."""
-    if not case.elementwise:
-        raise NotApplicableError("elements depend on each other")
+    case.expect_elementwise()
 
     def three(x: Array) -> Array:
         second = jax.jvp(case.slope, (x,), (jnp.ones_like(x),))[1]
@@ -209,8 +222,7 @@ def _fusions(f: Callable[..., Any], *arguments: Array) -> list[str]:
 
 def one_fusion(case: Case) -> None:
     """The value compiles to one loop, and so does the backward pass, in 32 and in 16 bits."""
-    if not case.elementwise:
-        raise NotApplicableError("it is not elementwise")
+    case.expect_elementwise()
     for dtype in DTYPES:
         x = jnp.linspace(-4, 4, 4096, dtype=dtype)
         for what, ops in (
@@ -264,7 +276,7 @@ def docstring(case: Case) -> None:
     assert text, "there is no docstring"
     assert text.partition("\n")[0].endswith("."), "the first line is not a sentence"
     _, *parameters = inspect.signature(case.function).parameters
-    if not getattr(case.function, "__module__", "").startswith("jaxacts."):
+    if not (getattr(case.function, "__module__", None) or "").startswith("jaxacts."):
         unnamed = [n for n in parameters if not re.search(rf"\b{n}\b", text)]
         assert not unnamed, f"the docstring does not name the arguments {', '.join(unnamed)}"
         return

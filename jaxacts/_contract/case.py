@@ -85,6 +85,22 @@ class Case:
         """Its derivative along a vector of ones (elementwise: the slope)."""
         return jax.jvp(self.f, (x,), (jnp.ones_like(x),))[1]
 
+    def expect_elementwise(self) -> None:
+        """Raise a NotApplicableError where elements depend on each other."""
+        if not self.elementwise:
+            raise NotApplicableError("it is not elementwise: its elements depend on each other")
+
+    def acts_on_each_alone(self) -> bool:
+        """Whether some numbers in one array give what each of them gives by itself."""
+        x = jnp.array([1.7, -2.5, 3.1, -0.3, 0.4])
+        try:
+            together, alone = self.f(x), [self.f(x[i : i + 1]) for i in range(x.size)]
+        except Exception:  # it needs other shapes
+            return False
+        if together.shape != x.shape or any(y.shape != (1,) for y in alone):
+            return False
+        return bool(jnp.allclose(together, jnp.concatenate(alone), rtol=1e-5, atol=1e-6, equal_nan=True))
+
     @property
     def facts(self) -> Facts:
         """The declared facts; of ``with_slope`` those of its value, without a Lipschitz constant."""

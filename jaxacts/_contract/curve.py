@@ -29,11 +29,6 @@ __all__ = [
 ]
 
 
-def _elementwise(case: Case) -> None:
-    if not case.elementwise:
-        raise NotApplicableError("it is not elementwise")
-
-
 def _numbers(array: Array) -> Reals:
     return np.asarray(array, np.float64)
 
@@ -43,7 +38,7 @@ def kinks(case: Case) -> None:
 
     The value may jump there only if the declared facts have no Lipschitz constant.
     """
-    _elementwise(case)
+    case.expect_elementwise()
     if case.entry is None:
         raise NotApplicableError("no kinks are declared")
     gradient = jax.grad(lambda x: case.f(x).astype(jnp.float32).sum())
@@ -80,7 +75,7 @@ def declared_slope(case: Case) -> None:
     """The slope that ``with_slope`` gave to a function is that of its source in every dtype, at every point."""
     source = case.slope_source
     if source is None:
-        raise NotApplicableError("its slope is the derivative of its value")
+        raise NotApplicableError("with_slope did not make it")
     for dtype in DTYPES:
         xs = np.concatenate([case.points(dtype), case.knots, [0.0, -0.0, np.inf, -np.inf]])
         x = jnp.asarray(xs, dtype)
@@ -94,7 +89,7 @@ def declared_slope(case: Case) -> None:
 
 def no_other_kinks(case: Case) -> None:
     """Between the declared kinks the slope does not jump."""
-    _elementwise(case)
+    case.expect_elementwise()
     declared = [k.at for k in case.kinks]
     xs = np.linspace(-12, 12, 24 * 256 + 1)
     slope = jax.jit(case.slope)
@@ -173,7 +168,7 @@ def asymptotes(case: Case) -> None:
 
 def non_finite(case: Case) -> None:
     """±inf gives the limit in value and slope, NaN gives NaN in both (a slope of constant pieces is a number there)."""
-    _elementwise(case)
+    case.expect_elementwise()
     facts = case.facts if case.entry is not None and case.entry.declared is not None else Facts()
     lines = {-math.inf: facts.left, math.inf: facts.right}
     straight = facts.left is not None and facts.left == facts.right and facts.left.slope == facts.lipschitz
@@ -226,7 +221,7 @@ def _wide(case: Case, xs: Reals, dtype: DTypeLike) -> Reals:
 
 def finite_derivatives(case: Case) -> None:
     """A finite input gives a finite value and three finite derivatives, unless the value overflows in float64 too."""
-    _elementwise(case)
+    case.expect_elementwise()
     orders: list[Callable[[Array], Array]] = [case.f]
     for _ in range(3):
         orders.append(lambda x, g=orders[-1]: jax.jvp(g, (x,), (jnp.ones_like(x),))[1])

@@ -48,7 +48,15 @@ def _float(value: Any) -> float:
 
 
 def _rows(formula: Formula, elementwise: bool, xs: Sequence[Any], arguments: dict[str, Any]) -> list[Any]:
-    return [formula(x, **arguments) for x in xs] if elementwise else list(formula(list(xs), **arguments))
+    try:
+        return [formula(x, **arguments) for x in xs] if elementwise else list(formula(list(xs), **arguments))
+    except Exception as error:
+        got = "an mpmath number" if elementwise else "a list of mpmath numbers, as elements depend on each other"
+        remedy = "write it for one" if elementwise else "pass elementwise=True if it takes one number"
+        raise AssertionError(
+            f"the reference was given {got}, and raises {type(error).__name__}: "
+            f"{str(error).removesuffix('.')}; {remedy}"
+        ) from error
 
 
 def _exactly(value: Any) -> Any:

@@ -100,7 +100,7 @@ def activation(
         check_declaration(
             name, signature, slope, partials, facts, static, typical, domain, refined, parameters, at_defaults
         )
-        ours = formula.__module__.startswith("jaxacts.")
+        ours = (formula.__module__ or "").startswith("jaxacts.")  # None where exec made it
         slopes = {n: p if ours else checked(name, f"partial by {n}", p) for n, p in (partials or {}).items()}
         arrays = tuple(n for n in rest if n not in static) if slope else tuple(parameters)
         if slope and arrays != tuple(slopes):

@@ -58,7 +58,7 @@ class Activation:
     @property
     def family(self) -> str:
         """The module or package of ``jaxacts.activations`` that holds the formula: rectifiers, exponentials, ..."""
-        return self.function.__module__.removeprefix("jaxacts.activations.").partition(".")[0]
+        return (self.function.__module__ or "").removeprefix("jaxacts.activations.").partition(".")[0]
 
     @property
     def elementwise(self) -> bool:
