@@ -160,10 +160,9 @@ def check_activation(
     if shape.result != "failed":
         return Report(case.name, tuple(_outcome(name, clauses[name], case) for name in names))
     kept = (shape, *(_outcome(name, clauses[name], case) for name in _OF_ANY_SHAPE if name in clauses))
-    left = (
-        Outcome(n, "not applicable", "the clause shape failed") for n in clauses if n not in ("shape", *_OF_ANY_SHAPE)
-    )
-    return Report(case.name, (*kept, *left))
+    left = clauses.keys() - {"shape", *_OF_ANY_SHAPE}
+    rest = (Outcome(n, "not applicable", "the clause shape failed") for n in clauses if n in left)
+    return Report(case.name, (*kept, *rest))
 
 
 def _outcome(name: str, clause: Callable[[Case], None], case: Case) -> Outcome:
