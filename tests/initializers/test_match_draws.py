@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -29,8 +30,13 @@ def match(body: Callable[[jax.Array], jax.Array], **options: Any) -> tuple[Any, 
 
 def assert_orthogonal(matrices: Any, gain: float) -> None:
     """Square ones, whose weights have the standard deviation gain/√n."""
-    product = np.swapaxes(matrices, -1, -2) @ matrices
+    product = np.swapaxes(matrices, -1, -2).conj() @ matrices
     np.testing.assert_allclose(product, np.broadcast_to(gain**2 * np.eye(N), product.shape), atol=1e-4)
+
+
+def assert_different(*matrices: Any) -> None:
+    for a, b in itertools.combinations(matrices, 2):
+        assert np.abs(a - b).max() > 0.1
 
 
 def test_stacks_of_orthogonal_kernels_stay_orthogonal() -> None:
@@ -44,7 +50,7 @@ def test_stacks_of_orthogonal_kernels_stay_orthogonal() -> None:
     assert report.layers[0].notes == ("orthogonal",)
     drawn = np.asarray(new["params"]["cells"]["z"]["kernel"])
     assert_orthogonal(drawn, ji.gain(jaxacts.tanh))
-    assert np.abs(drawn[0] - drawn[1]).max() > 0.1
+    assert_different(*drawn)
 
 
 @pytest.mark.parametrize("packed", [1, 2], ids=["drawn as a whole", "drawn apart"])
@@ -56,9 +62,11 @@ def test_packed_gates_stay_orthogonal_each(packed: int) -> None:
 
     new, report = match(body)
     assert "orthogonal" in report.layers[0].notes
-    kernel = np.asarray(new["params"]["z"]["kernel"])
-    assert_orthogonal(kernel[:, :N], ji.gain(jaxacts.sigmoid))
-    assert_orthogonal(kernel[:, N:], ji.gain(jaxacts.tanh))
+    gates = np.split(np.asarray(new["params"]["z"]["kernel"]), 2, axis=1)
+    gains = ji.gain(jaxacts.sigmoid), ji.gain(jaxacts.tanh)
+    for gate, gain in zip(gates, gains, strict=True):
+        assert_orthogonal(gate, gain)
+    assert_different(gates[0] / gains[0], gates[1] / gains[1])
 
 
 def test_packed_layers_of_one_gain_stay_orthogonal_each() -> None:
@@ -68,7 +76,9 @@ def test_packed_layers_of_one_gain_stay_orthogonal_each() -> None:
         return jax.nn.softmax(query @ key.T) @ value
 
     kernel = np.asarray(match(body)[0]["params"]["z"]["kernel"])
-    assert_orthogonal(kernel.reshape(N, 3, N).swapaxes(0, 1), 1.0)
+    layers = kernel.reshape(N, 3, N).swapaxes(0, 1)
+    assert_orthogonal(layers, 1.0)
+    assert_different(*layers)
 
 
 def test_convolutions_of_orthogonal_kernels_stay_orthogonal() -> None:
@@ -77,6 +87,31 @@ def test_convolutions_of_orthogonal_kernels_stay_orthogonal() -> None:
     assert report.layers[0].notes == ("orthogonal",)
     drawn = np.asarray(new.kernel[...], np.float32).reshape(N, N)
     np.testing.assert_allclose(drawn.T @ drawn, np.eye(N), atol=0.02)
+
+
+def drawn_from(kernel: Any) -> tuple[Any, tuple[str, ...]]:
+    """What comes of a kernel, and the notes on it."""
+    new, report = ji.match(lambda w, x: x @ w, X, KEY, variables=jnp.asarray(kernel))
+    return np.asarray(new), report.layers[0].notes
+
+
+def test_unitary_kernels_stay_unitary() -> None:
+    drawn, notes = drawn_from(jax.random.orthogonal(KEY, N, dtype=jnp.complex64))
+    assert notes == ("orthogonal",)
+    assert_orthogonal(drawn, 1.0)
+
+
+def test_multiples_of_the_identity_are_left_alone() -> None:
+    for factor, dtype in ((3.0, jnp.bfloat16), (0.5, jnp.float8_e4m3fn), (2j, jnp.complex64)):
+        kernel = (factor * np.eye(N)).astype(dtype)
+        _, report = ji.match(lambda w, x: x @ w.astype(jnp.complex64), X, KEY, variables=kernel)
+        assert list(report.left.values()) == ["the identity, which it may have to be; name it in choices to draw it"]
+
+
+def test_a_column_among_orthogonal_ones_tells() -> None:
+    kernel = np.array(jax.random.orthogonal(KEY, N))
+    kernel[:, 7] = kernel[:, 6]
+    assert drawn_from(kernel)[1] == ()
 
 
 # Reports -------------------------------------------------------------------------------------------------------------
@@ -88,6 +123,10 @@ def test_health_looks_at_standard_deviations() -> None:
 
     _, report = match(body, variables=ones(body, X), choices={"z/kernel": lambda z: 1e-6 * relu(z)})
     with pytest.raises(AssertionError, match=r"z/kernel has std 3.54e\+05, 1.41e\+06 times 1/√fan_in"):
+        report.assert_healthy()
+    report.assert_healthy(std_factor=1e7)
+    _, report = match(body, variables=ones(body, X), choices={"z/kernel": lambda z: 1e6 * relu(z)})
+    with pytest.raises(AssertionError, match=r"z/kernel has std 3.54e-07, 1.41e-06 times 1/√fan_in"):
         report.assert_healthy()
     report.assert_healthy(std_factor=1e7)
 
@@ -124,6 +163,16 @@ def test_verdicts_of_layers() -> None:
     assert [layer["verdict"] for layer in report.to_dict()["layers"]] == list(verdicts.values())
     assert report.to_dict()["drift"] == report.drift
     assert str(report).splitlines()[0].split()[-2:] == ["verdict", "notes"]
+
+
+@pytest.mark.parametrize(
+    ("gain", "verdict"),
+    [(0.99, "contractive"), (0.996, "marginal"), (1.004, "marginal"), (1.01, "expansive")],
+)
+def test_a_layer_is_marginal_within_one_percent(gain: float, verdict: str) -> None:
+    (row,) = match(lambda x: dense(N, "z")(x), choices={"z/kernel": gain})[1].layers
+    assert row.chi_1 == pytest.approx(gain**2)
+    assert row.verdict == verdict
 
 
 # Fans by shape alone -------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def test_recurrent_cells() -> None:
 
 
 def test_the_candidate_of_gru() -> None:
-    """Its two layers are no plain sum, since a gate closes one of them, so that each has the whole gain."""
+    """Its two layers are not a plain sum, since a gate closes one of them, so that each has the whole gain."""
     cell = linen.GRUCell(64)
     start, x = jnp.zeros((256, 64)), jax.random.normal(KEY, (20, 256, 64))
     new, report = ji.match(cell, (start, x[0]), KEY)
@@ -154,6 +154,16 @@ def test_wrong_fans_are_seen() -> None:
     _, report = ji.match(linen.ConvLocal(4, (3, 3)), jnp.ones((1, 6, 6, 5)), KEY)
     assert report.layers[0].fan_in == 45
     assert any(note.startswith("was drawn with fan_in ") for note in report.layers[0].notes)
+
+
+def test_a_fan_that_fits_a_little_better_by_chance_is_not_noted() -> None:
+    """A variance 9% below torch's 1/(3·16) is 6% above 2/(7·16) too, He's with seven matrices taken for one."""
+    kernel = jax.random.normal(KEY, (7, 16, 8))
+    kernel *= (0.909 / (3 * 16)) ** 0.5 / jnp.sqrt(jnp.mean(kernel**2))
+    _, report = ji.match(lambda w, x: jnp.einsum("bd,sdk->sbk", x, w), X, KEY, variables=kernel)
+    (row,) = report.layers
+    assert (row.fan_in, row.was**2 * 48) == (16, pytest.approx(0.909))
+    assert not row.notes
 
 
 # Residual scaling ----------------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ FOUND: dict[str, tuple[Callable[[jax.Array], Any], dict[str, tuple[str, float, s
         lambda x: head(x + 0.1 * jax.nn.selu(dense(16, "z")(x))),
         {"z": ("selu", 1.0, "×0.1")},
     ),
-    "tanh by sigmoid is no scaled branch": (
+    "tanh by sigmoid is not a scaled branch": (
         lambda x: head(x + (2 * jax.nn.sigmoid(2 * dense(16, "z")(x)) - 1)),
         {"z": ("tanh", ji.gain(jaxacts.tanh), "residual")},
     ),
@@ -110,7 +110,7 @@ FOUND: dict[str, tuple[Callable[[jax.Array], Any], dict[str, tuple[str, float, s
         lambda x: head(relu(jax.ops.segment_sum(dense(16, "z")(x), jnp.array([0, 1]), 2))),
         {"z": ("relu", ROOT2, "summed")},
     ),
-    "statistics that are no normalization": (
+    "statistics that are not a normalization": (
         lambda x: head(jax.nn.silu(dense(16, "z")(x.reshape(2, 4, 4)).mean(1) + dense(16, "c")(x))),
         {"z": ("silu", ji.gain(jaxacts.silu), "residual"), "c": ("silu", ji.gain(jaxacts.silu), "residual")},
     ),

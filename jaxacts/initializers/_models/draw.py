@@ -146,12 +146,12 @@ def _all_orthogonal(flat: Any, places: Any) -> bool:
 
 
 def is_identity(leaf: Any) -> bool:
-    """Whether a square matrix is the identity times a number."""
+    """Whether a square matrix is a multiple of the identity."""
     if isinstance(leaf, jax.ShapeDtypeStruct) or np.ndim(leaf) != 2 or leaf.shape[0] != leaf.shape[1]:
         return False
     leaf = _indexable(leaf)
-    first = np.asarray(leaf[0], np.float64)
-    if not first[0] or first[1:].any():
+    filled = np.asarray(leaf[0]) != 0
+    if not filled[0] or filled[1:].any():
         return False
     return bool(jnp.all(leaf == leaf[0, 0] * jnp.eye(len(leaf), dtype=leaf.dtype)))
 

@@ -41,7 +41,7 @@ def folded(key: Array, path: str) -> Array:
 
 def all_zero(leaf: Any) -> bool:
     """Whether a kernel is zero as a whole, which the last layer of a residual branch may have to be."""
-    return not (isinstance(leaf, jax.ShapeDtypeStruct) or jnp.any(leaf))
+    return not (isinstance(leaf, jax.ShapeDtypeStruct) or jnp.any(leaf != 0))
 
 
 def opened(
