@@ -22,7 +22,8 @@ class Call(NamedTuple):
     """One call of a model: ``function(leaves, data)`` gives the arrays of the output.
 
     ``leaves`` are the variables, called ``paths``, and random keys; ``result`` makes of the output what the model
-    returns, and ``update`` writes into an nnx module what the call has changed.
+    returns, ``returned`` are the arrays of the output that are not variables with new values, and ``update`` writes
+    into an nnx module what the call has changed.
     """
 
     function: Callable[[list[Any], list[Any]], Any]
@@ -30,6 +31,7 @@ class Call(NamedTuple):
     data: list[Any]
     paths: list[str]
     result: Callable[[Any], Any]
+    returned: Callable[[Any], list[Any]]
     update: Callable[[Any], None]
     signature: Any
 
@@ -44,10 +46,12 @@ def kind_of(caller: str, model: Any) -> Kind:
         if isinstance(model, nnx.Module):
             return "nnx"
     if not callable(model) or isinstance(model, type):
+        got = f"{type(model).__name__}; pass the module itself"
+        if isinstance(model, type):
+            got = f"the class {model.__name__}; pass an instance, such as {model.__name__}(...)"
         raise TypeError(
             f"{caller}: model must be a flax.linen or flax.nnx module, a callable pytree, or a function of parameters "
-            f"and inputs, got {model.__name__ if isinstance(model, type) else type(model).__name__}; "
-            f"pass the module itself."
+            f"and inputs, got {got}."
         )
     return "function" if jax.tree_util.all_leaves([model]) else "pytree"
 
@@ -106,11 +110,18 @@ def call_of(kind: Kind, model: Any, variables: Any, inputs: tuple[Any, ...], opt
     def result(out: Any) -> Any:
         return out if nnx is None else out[0]
 
+    def returned(out: Any) -> list[Any]:
+        flat = jax.tree_util.tree_flatten_with_path(out)[0]
+        return [leaf for path, leaf in flat if not (stateful and path[0].idx == 1 and path_of(path[1:]) in paths)]
+
+    stateful = kind == "nnx" or (kind == "linen" and options.get("mutable", False) is not False)
     leaves = [leaf for role, (_, leaf) in zip(roles, named, strict=True) if role == "leaf"]
     data = [leaf for role, (_, leaf) in zip(roles, named, strict=True) if role == "data"]
     paths = [path_of(path[2:]) for role, (path, _) in zip(roles, named, strict=True) if role == "leaf"]
     types = tuple(_type(leaf) for leaf in (*leaves, *data))
-    return Call(function, leaves, data, paths, result, update, (kind, treedef, static, tuple(roles), fixed, types))
+    return Call(
+        function, leaves, data, paths, result, returned, update, (kind, treedef, static, tuple(roles), fixed, types)
+    )
 
 
 def opened(kind: Kind, variables: Any) -> tuple[list[str], list[Any], Callable[[list[Any]], Any]]:

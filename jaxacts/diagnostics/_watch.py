@@ -52,8 +52,9 @@ class Watch:
         inputs = inputs_of(sample)
         shapes = shapes_of("watch", self.kind, model, inputs, variables, options)
         call = call_of(self.kind, model, shapes, inputs, options)
-        graph, sites, _ = self.traced(call)
+        graph, sites, tree = self.traced(call)
         self.graph, self.sites = graph, sites.found
+        self._returned = frozenset(call.returned(jax.tree.unflatten(tree, graph.outputs)))
         self._links: dict[str, Links] = {}
         self._saturations: dict[tuple[str, str], Saturation] = {}
         _, found = jax.eval_shape(Runner(graph, sites.found, self._sums, {}), [*call.leaves, *call.data])
@@ -105,7 +106,7 @@ class Watch:
     def links(self, site: Site) -> Links:
         """The weights of the units of a layer."""
         if site.name not in self._links:
-            self._links[site.name] = links_of(self.graph, site)
+            self._links[site.name] = links_of(self.graph, site, self._returned)
         return self._links[site.name]
 
     def opened(self, variables: Any) -> tuple[list[str], list[Any], Callable[[list[Any]], Any]]:

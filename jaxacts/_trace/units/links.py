@@ -1,39 +1,32 @@
 """Which weights belong to a unit: those that lead to it, its bias and scale, and those that lead away from it.
 
-Units are followed as numbers: an array of the shape of a value holds the unit of each element, and is rearranged as the
-value is. A unit can be replaced where new incoming weights change nothing but its own result, and where a result of 0
-adds 0 to the next layer, so that outgoing weights of 0 change nothing.
+A unit can be replaced where new incoming weights change nothing but its own result, and where a result of 0 adds 0 to
+the next layer, so that outgoing weights of 0 change nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
 
 from jaxacts._trace.graph import PRODUCTS, Graph, Op, Use
-from jaxacts._trace.primitives import ELEMENTWISE, MOVES, REDUCES, SAME_PLACE, SUMS, ZERO_AMONG_0, ZERO_AT_0
+from jaxacts._trace.primitives import MOVES, REDUCES, SAME_PLACE, SUMS, ZERO_AMONG_0, ZERO_AT_0
+from jaxacts._trace.units.beside import factors, terms
+from jaxacts._trace.units.follow import SAME, Units, along, columns_of, moved, owners
 from jaxacts._trace.units.sites import Site
 
 __all__ = ["Links", "links_of"]
 
-Units: TypeAlias = NDArray[np.int32]
 _LINEAR = SUMS | SAME_PLACE | MOVES | {"mul", "div", "neg"}
-_REARRANGED = frozenset(
-    ["reshape", "transpose", "squeeze", "expand_dims", "broadcast_in_dim", "slice", "rev", "sharding_constraint"]
-)
-_SAME = ELEMENTWISE | SAME_PLACE
 
 
 @dataclass
 class Links:
-    """The units of each element of the parameters around one activation, -1 where there is none.
+    """The units of each element of the parameters around one activation, -1 where there is none or are several.
 
     ``incoming`` and ``outgoing`` are kernels, with the fan_in of the first; ``shifts`` and ``scales`` what is added and
     multiplied on the way to the activation. ``problem`` says why units cannot be replaced, and is empty otherwise.
@@ -46,8 +39,8 @@ class Links:
     problem: str = ""
 
 
-def links_of(graph: Graph, site: Site) -> Links:
-    """The links of the units of one activation."""
+def links_of(graph: Graph, site: Site, returned: Collection[int]) -> Links:
+    """The links of the units of one activation; the outputs of the graph that are not ``returned`` are its state."""
     links = Links()
     start, end = site.values
     if start is None or graph.shapes[start] != graph.shapes[end]:
@@ -55,185 +48,177 @@ def links_of(graph: Graph, site: Site) -> Links:
     elif site.steps or any(graph.calls[site.path[:d]].primitive.name == "scan" for d in range(1, len(site.path) + 1)):
         links.problem = "it is inside of a scan"
     else:
-        live = graph.needed_for(graph.outputs)
+        flow = _Flow(graph, start, end, site.axis, graph.needed_for(graph.outputs), returned)
         with jax.ensure_compile_time_eval():
-            _incoming(graph, (start, end), site.axis, live, links)
-            _outgoing(graph, end, site.axis, live, links)
-        if not links.problem and not (links.incoming and links.outgoing):
-            links.problem = "there is no kernel before it" if not links.incoming else "no kernel takes its result"
-        linked = [*links.incoming, *links.outgoing, *links.shifts, *links.scales]
-        if not links.problem and any(_times_used(graph, leaf, live) > 1 for leaf in linked):
-            links.problem = "its parameters are used more than once"
+            flow.incoming(links)
+            if not links.problem:
+                flow.outgoing(links)
+        linked = dict.fromkeys([*links.incoming, *links.outgoing, *links.shifts, *links.scales])
+        links.problem = links.problem or next((p for leaf in linked if (p := flow.shared(leaf))), "")
     return links
 
 
-def _along(shape: tuple[int, ...], axis: int) -> Units:
-    """The index along one axis, as an array of this shape."""
-    sizes = [1] * len(shape)
-    sizes[axis] = shape[axis]
-    return np.broadcast_to(np.arange(shape[axis], dtype=np.int32).reshape(sizes), shape)
+@dataclass
+class _Flow:
+    """What goes into one activation, from ``start`` to ``end``, and what becomes of its result."""
 
+    graph: Graph
+    start: int
+    end: int
+    axis: int
+    live: set[int]
+    returned: Collection[int]
 
-def _moved(graph: Graph, op: Op, known: dict[int, Units]) -> Units | None:
-    """The units of the result of an operation, or None where they are mixed."""
-    source = next(v for v in op.inputs if v in known)
-    units, shape = known[source], graph.shapes[op.outputs[0]]
-    if op.name in ("reduce_window_max", "reduce_window_sum"):
-        names = ("window_dimensions", "window_strides", "padding", "base_dilation", "window_dilation")
-        sizes = [op.params[name] for name in names]
-        return np.asarray(jax.lax.reduce_window(jnp.asarray(units), jnp.int32(-1), jax.lax.max, *sizes))
-    if op.name in REDUCES:
-        axes = tuple(op.params["axes"])
-        constant = all((units == units.take([0], axis=a)).all() for a in axes)
-        return units.max(axes) if constant else None
-    if op.name == "concatenate":
-        parts = [known[v] if v in known else np.full(graph.shapes[v], -1, np.int32) for v in op.inputs]
-        return np.concatenate(parts, op.params["dimension"])
-    if op.name in _REARRANGED:
-        return np.asarray(graph.run(op, [jnp.asarray(units)])[0])
-    return units if op.name in _SAME and shape == units.shape else None
+    def __post_init__(self) -> None:
+        self.carried = {after for after, before in self.graph.loops if before in self.live}
 
+    def incoming(self, links: Links) -> None:
+        graph, start = self.graph, self.start
+        units = along(graph.shapes[start], self.axis)
+        between, owned = dict[int, Units](), set[int]()
+        for use in graph.uses():
+            columns = columns_of(graph, use)
+            if columns is None:
+                continue
+            known, way = self._way(use, columns)
+            if start not in known:
+                continue
+            # The last one stands for the elements that come from none of the columns.
+            unit_of = np.append(owners(known[start], units, int(columns.max()) + 1), np.int32(-1))
+            if (unit_of < 0).all():
+                continue
+            owned.update(unit_of.tolist())
+            links.problem = links.problem or self._elsewhere(use.output, columns)
+            places = graph.matrices(use)
+            found = np.full(math.prod(graph.shapes[graph.leaves[use.leaf]]), -1, np.int32)
+            found[places] = unit_of[np.arange(places.shape[0] * places.shape[2]).reshape(places.shape[0], 1, -1)]
+            links.incoming[use.leaf] = found, use.fan_in
+            for op in way:
+                (out,) = op.outputs
+                between[out] = np.maximum(between.get(out, np.int32(-1)), unit_of[known[out]])
+        if not links.incoming:
+            needed = graph.needed_for([start])
+            followed = not any(use.output in needed for use in graph.uses())
+            links.problem = "there is no kernel before it" if followed else "its units cannot be followed to a kernel"
+        elif not links.problem and not owned.issuperset(range(graph.shapes[start][self.axis])):
+            links.problem = "some of its units have no weights of their own"
+        elif not links.problem:
+            self._beside(between, links)
 
-def _incoming(graph: Graph, values: tuple[int, int], axis: int, live: set[int], links: Links) -> None:
-    start, end = values
-    shape = graph.shapes[start]
-    for use in graph.uses():
-        columns = _columns(graph, use)
-        if columns is None:
-            continue
+    def _way(self, use: Use, columns: Units) -> tuple[dict[int, Units], list[Op]]:
+        """The columns of the values between a layer and the activation, and the operations that lead there."""
         known, ways = {use.output: columns}, dict[int, list[Op]]()
         ways[use.output] = []
-        for op in graph.ops:
+        for op in self.graph.ops:
             sources = [v for v in op.inputs if v in known]
-            if use.output in op.outputs or not sources or op.name not in _LINEAR or start in known:
+            if use.output in op.outputs or not sources or op.name not in _LINEAR or self.start in known:
                 continue
-            units = _moved(graph, op, known)
+            units = moved(self.graph, op, known)
             if units is not None:
                 known.update(dict.fromkeys(op.outputs, units))
-                ways.update({v: [*ways[sources[0]], op] for v in op.outputs})
-        if start not in known:
-            continue
-        links.problem = links.problem or _elsewhere(graph, use.output, columns, end, live)
-        features = np.moveaxis(known[start], axis, -1).reshape(-1, shape[axis])[0]
-        unit_of = np.full(int(columns.max()) + 1, -1, np.int32)
-        unit_of[features[features >= 0]] = np.flatnonzero(features >= 0)
-        places = graph.matrices(use)
-        found = np.full(math.prod(graph.shapes[graph.leaves[use.leaf]]), -1, np.int32)
-        found[places] = unit_of[np.arange(places.shape[0] * places.shape[2]).reshape(places.shape[0], 1, -1)]
-        links.incoming[use.leaf] = found, use.fan_in
-        for op in ways[start]:
-            _beside(graph, op, known, unit_of, links)
+                ways.update({out: [*(o for v in sources for o in ways[v]), op] for out in op.outputs})
+        return known, ways.get(self.start, [])
 
+    def _beside(self, between: dict[int, Units], links: Links) -> None:
+        """The biases and scales that the operations on the way add and multiply by."""
+        graph = self.graph
+        shifts, scales = dict[int, list[tuple[Units, Units]]](), dict[int, list[tuple[Units, Units]]]()
+        for out, units in between.items():
+            op = graph.producer[out]
+            for value in (v for v in op.inputs if v not in graph.varying):
+                if op.name in SUMS:
+                    found = terms(graph, value)
+                    if found is None:
+                        links.problem = "its bias cannot be followed to a parameter"
+                        return
+                    for leaf, places in found:
+                        shifts.setdefault(leaf, []).append((places, units))
+                elif op.name in ("mul", "div"):
+                    for leaf, places in factors(graph, value):
+                        scales.setdefault(leaf, []).append((places, units))
+        for group, pairs in ((links.shifts, shifts), (links.scales, scales)):
+            for leaf, found in pairs.items():
+                flat = [[part.ravel() for part in np.broadcast_arrays(*pair)] for pair in found]
+                places, units = map(np.concatenate, zip(*flat, strict=True))
+                group[leaf] = owners(places, units, math.prod(graph.shapes[graph.leaves[leaf]]))
 
-def _elsewhere(graph: Graph, source: int, columns: Units, end: int, live: set[int]) -> str:
-    """What else than a unit's own result its incoming weights would change, or nothing."""
-    known, statistics, before = {source: columns}, set[int](), graph.needed_for([end])
-    for op in graph.ops:
-        sources = [v for v in op.inputs if v in known]
-        if not sources or source in op.outputs or end in op.outputs or not live.intersection(op.outputs):
-            continue
-        units = _moved(graph, op, known)
-        apart = op.name in _SAME | MOVES and all(v in statistics or v not in graph.varying for v in op.inputs)
-        if (op.name in REDUCES and units is not None) or apart:
-            # Such as the variance of a unit over the batch, and its running average.
-            statistics.update(op.outputs)
-        elif not before.intersection(op.outputs):
-            return "what goes into the activation is used elsewhere too"
-        if units is None and not (apart and not before.intersection(op.outputs)):
-            return "its units are mixed before the activation"
-        known.update(dict.fromkeys(op.outputs, columns if units is None else units))
-    if any(v in known and v not in statistics for v in graph.outputs):
-        return "the model returns what goes into the activation"
-    return ""
+    def _elsewhere(self, source: int, columns: Units) -> str:
+        """What else than a unit's own result its incoming weights would change, or nothing."""
+        graph = self.graph
+        known, statistics, before = {source: columns}, set[int](), graph.needed_for([self.end])
+        for op in graph.ops:
+            sources = {v for v in op.inputs if v in known or v in statistics}
+            if not sources or {source, self.end}.intersection(op.outputs) or not self.live.intersection(op.outputs):
+                continue
+            units = moved(graph, op, known) if sources <= known.keys() else None
+            apart = op.name in SAME | MOVES and all(v in statistics or v not in graph.varying for v in op.inputs)
+            if (op.name in REDUCES and units is not None) or apart:
+                # Such as the variance of a unit over the batch, and its running average.
+                statistics.update(op.outputs)
+            elif not before.intersection(op.outputs):
+                return "what goes into the activation is used elsewhere too"
+            if units is not None:
+                known.update(dict.fromkeys(op.outputs, units))
+            elif before.intersection(op.outputs):
+                return "its units are mixed before the activation"
+        seen = statistics.union(known)
+        if seen & self.carried:
+            return "what goes into the activation goes from step to step of a scan"
+        if any(v in seen - statistics for v in graph.outputs):
+            return "the model returns what goes into the activation"
+        if any(v in statistics for v in self.returned):
+            return "the model returns statistics of what goes into the activation"
+        return ""
 
+    def shared(self, leaf: int) -> str:
+        """What else than the activation the values of a parameter change, or nothing."""
+        graph = self.graph
+        derived, count = {graph.leaves[leaf]}, 0
+        for op in graph.ops:
+            if derived.intersection(op.inputs) and self.live.intersection(op.outputs):
+                if graph.varying.intersection(op.outputs):
+                    count += 1
+                else:
+                    derived.update(op.outputs)
+        # The state of a model contains parameters that stay as they are, such as running means.
+        own = {graph.leaves[leaf]}.difference(self.returned)
+        if count > 1:
+            return "its parameters are used more than once"
+        return "the model returns what its parameters alone give" if derived.difference(own) & {*graph.outputs} else ""
 
-def _times_used(graph: Graph, leaf: int, live: set[int]) -> int:
-    """How many operations combine a parameter with data."""
-    derived, count = {graph.leaves[leaf]}, 0
-    for op in graph.ops:
-        if derived.intersection(op.inputs) and live.intersection(op.outputs):
-            if graph.varying.intersection(op.outputs):
-                count += 1
+    def outgoing(self, links: Links) -> None:
+        graph, end = self.graph, self.end
+        known, zeros = {end: along(graph.shapes[end], self.axis)}, {end}
+        uses = {(use.op.outputs[0], use.operand): use for use in graph.uses()}
+        for op in graph.ops:
+            if end in op.outputs or not known.keys() & set(op.inputs) or not self.live.intersection(op.outputs):
+                continue
+            if op.name in PRODUCTS:
+                _rows(graph, op, known, uses, links)
+                if not all(v in zeros for v in op.inputs if v in known):
+                    links.problem = "a result of 0 does not stay 0 on its way to the next kernel"
+            elif op.name in SUMS and any(v in graph.varying and v not in known for v in op.inputs):
+                links.problem = "it adds to a residual stream"
+            elif (units := moved(graph, op, known)) is None:
+                links.problem = f"its units cannot be followed to the next kernel ({op.name})"
             else:
-                derived.update(op.outputs)
-    return count
+                known.update(dict.fromkeys(op.outputs, units))
+                if _zero_at_zero(graph, op, known, zeros):
+                    zeros.update(op.outputs)
+            if links.problem:
+                return
+        if known.keys() & self.carried:
+            links.problem = "it goes from step to step of a scan"
+        elif any(v in known for v in graph.outputs):
+            links.problem = "the model returns it"
+        elif not links.outgoing:
+            links.problem = "no kernel takes its result"
 
 
-def _columns(graph: Graph, use: Use) -> Units | None:
-    """The output of the layer by which of its columns each element is."""
-    shape = graph.shapes[use.output]
-    if use.op.name == "conv_general_dilated":
-        return _along(shape, use.op.params["dimension_numbers"].out_spec[1])
-    contracting, batch = (axes[use.operand] for axes in use.op.params["dimension_numbers"])
-    if batch:
-        return None
-    kernel = len(graph.shapes[use.op.inputs[use.operand]]) - len(contracting)
-    first = len(shape) - kernel if use.operand == 1 else 0
-    sizes = shape[first : first + kernel]
-    if not sizes:
-        return None
-    ids = np.arange(math.prod(sizes), dtype=np.int32).reshape(sizes)
-    return np.broadcast_to(ids.reshape(*ids.shape, *[1] * (len(shape) - first - kernel)), shape)
-
-
-def _beside(graph: Graph, op: Op, known: dict[int, Units], unit_of: Units, links: Links) -> None:
-    """The bias or scale that an operation on the way adds or multiplies by."""
-    for value in op.inputs:
-        if value in known or value in graph.varying or not graph.origins.get(value):
-            continue
-        found = _places(graph, value)
-        if found is None:
-            continue
-        leaf, places = found
-        units = np.full(math.prod(graph.shapes[graph.leaves[leaf]]), -1, np.int32)
-        both = np.broadcast_arrays(places, known[op.outputs[0]])
-        units[both[0].ravel()] = unit_of[both[1].ravel()]
-        (links.shifts if op.name in SUMS else links.scales)[leaf] = units
-
-
-def _places(graph: Graph, value: int) -> tuple[int, Units] | None:
-    """The parameter that a value without data is spread from, and the place in it of each element."""
-    if value in graph.leaves:
-        size = math.prod(graph.shapes[value])
-        return graph.leaves.index(value), np.arange(size, dtype=np.int32).reshape(graph.shapes[value])
-    op = graph.producer.get(value)
-    if op is None or op.name not in _LINEAR:
-        return None
-    inner = next((found for v in op.inputs if graph.origins.get(v) and (found := _places(graph, v))), None)
-    if inner is None:
-        return None
-    leaf, places = inner
-    if op.name in SUMS | {"mul", "div", "neg"}:
-        return leaf, places
-    return leaf, np.asarray(graph.run(op, [jnp.asarray(places)])[0]) if op.name in MOVES - SAME_PLACE else places
-
-
-def _outgoing(graph: Graph, end: int, axis: int, live: set[int], links: Links) -> None:
-    known, zeros = {end: _along(graph.shapes[end], axis)}, {end}
-    uses = {(use.op.outputs[0], use.operand): use for use in graph.uses()}
-    for op in graph.ops:
-        if end in op.outputs or not known.keys() & set(op.inputs) or not live.intersection(op.outputs):
-            continue
-        if op.name in PRODUCTS:
-            _rows(graph, op, known, uses, links)
-            if not all(v in zeros for v in op.inputs if v in known):
-                links.problem = "a result of 0 does not stay 0 on its way to the next kernel"
-        elif op.name in SUMS and any(v in graph.varying and v not in known for v in op.inputs):
-            links.problem = "it adds to a residual stream"
-        elif (units := _moved(graph, op, known)) is None:
-            links.problem = f"its units cannot be followed to the next kernel ({op.name})"
-        else:
-            known.update(dict.fromkeys(op.outputs, units))
-            if _zero_at_zero(graph, op, zeros):
-                zeros.update(op.outputs)
-        if links.problem:
-            return
-    if any(v in known for v in graph.outputs):
-        links.problem = "the model returns it"
-
-
-def _zero_at_zero(graph: Graph, op: Op, zeros: set[int]) -> bool:
+def _zero_at_zero(graph: Graph, op: Op, known: Collection[int], zeros: set[int]) -> bool:
     """Whether an operation gives 0 where these of its operands are 0, whatever the others are."""
+    if op.name == "concatenate":
+        return all(v in zeros for v in op.inputs if v in known)
     if op.name == "select_n":
         return all(v in zeros or _zero(graph, v) for v in op.inputs[1:])
     if op.name in ZERO_AMONG_0:
@@ -244,17 +229,26 @@ def _zero_at_zero(graph: Graph, op: Op, zeros: set[int]) -> bool:
 
 
 def _zero(graph: Graph, value: int) -> bool:
-    constant = value not in graph.varying and value not in graph.drawn and not graph.origins.get(value)
-    return constant and not np.any(np.asarray(graph.evaluate(value, {})))
+    """Whether it is a constant of zeros. Of what a scan gives, the graph knows one step alone."""
+    if value in graph.varying or graph.origins.get(value):
+        return False
+    needed = graph.needed_for([value])
+    if any(op.name in ("carry", "step_of", "steps") and needed.intersection(op.outputs) for op in graph.ops):
+        return False
+    return not np.any(np.asarray(graph.evaluate(value, {})))
 
 
 def _rows(graph: Graph, op: Op, known: dict[int, Units], uses: dict[tuple[int, int], Use], links: Links) -> None:
+    """The units of the rows of the kernel that an operation multiplies them by."""
     for operand, value in enumerate(op.inputs):
         if value not in known:
             continue
         use = uses.get((op.outputs[0], 1 - operand))
-        if use is None:
+        if use is None or use.op.inputs[use.operand] not in graph.kernels:
             links.problem = "it goes into a product with other data"
+            return
+        if graph.stacked(use):
+            links.problem = "the next kernel is inside of a scan"
             return
         if op.name == "conv_general_dilated":
             taken: Iterable[int] = [op.params["dimension_numbers"].lhs_spec[1]]
@@ -262,8 +256,11 @@ def _rows(graph: Graph, op: Op, known: dict[int, Units], uses: dict[tuple[int, i
             taken = op.params["dimension_numbers"][0][operand]
         units = known[value]
         rows = np.moveaxis(units, list(taken), range(-len(list(taken)), 0))
-        flat = rows.reshape(-1, math.prod(units.shape[a] for a in taken))[0]
-        places = graph.matrices(use)
+        rows = rows.reshape(-1, math.prod(units.shape[a] for a in taken))
+        if (rows != rows[0]).any():
+            links.problem = "its units share weights of the next kernel"
+            return
+        flat, places = rows[0], graph.matrices(use)
         if op.name == "conv_general_dilated":
             groups = op.params["feature_group_count"]
             flat = flat.reshape(groups, -1).repeat(places.shape[1] // (len(flat) // groups), 1)
