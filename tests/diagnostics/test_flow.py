@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from typing import Any
+from collections import OrderedDict
+from typing import Any, NamedTuple
 
+import equinox as eqx
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -77,6 +78,45 @@ def test_gradient_trees_have_a_row_for_each_kernel() -> None:
         diagnostics.gradient_flow({"bias": jnp.ones(3)})
 
 
+class Fields(NamedTuple):
+    stem: Any
+    mid: Any
+    head: Any
+
+
+class Module(eqx.Module):
+    stem: Any
+    body: Any
+    head: Any
+
+
+def _grown(count: int) -> list[jax.Array]:
+    return [jnp.full((2, 2), 10.0**i) for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("tree", "order"),
+    [
+        (Fields(*_grown(3)), ["stem", "mid", "head"]),
+        (Module(*_grown(3)), ["stem", "body", "head"]),
+        (
+            Module(_grown(1)[0], (_grown(3)[1], _grown(3)[2]), jnp.full((2, 2), 1e3)),
+            ["stem", "body/0", "body/1", "head"],
+        ),
+        ({"b2": Fields(*_grown(3)), "b10": jnp.full((2, 2), 1e3)}, ["b2/stem", "b2/mid", "b2/head", "b10"]),
+        (OrderedDict(zip("cab", _grown(3), strict=True)), ["c", "a", "b"]),
+        (_grown(11), [str(i) for i in range(11)]),
+        (nnx.State({"net": dict(enumerate(_grown(11)))}), [f"net/{i}" for i in range(11)]),
+        (nnx.State({f"layer{i}": x for i, x in enumerate(_grown(11))}), [f"layer{i}" for i in range(11)]),
+    ],
+)
+def test_rows_of_a_tree_are_in_the_order_of_the_layers(tree: Any, order: list[str]) -> None:
+    flow = diagnostics.gradient_flow(tree)
+    assert [row.layer for row in flow.rows] == order
+    assert flow.slope == pytest.approx(math.log(10))
+    assert [row.layer for row in diagnostics.frozen_units(tree).rows] == order
+
+
 @pytest.mark.parametrize(
     ("activation", "scale", "verdict", "flow"),
     [
@@ -97,55 +137,26 @@ def test_initial_verdicts_and_predictions(activation: str, scale: float, verdict
     assert bool(report.rows[3].advice) == (scale != 2.0)
 
 
-def _relu_layers(kernels: Any, x: jax.Array) -> jax.Array:
-    for kernel in kernels:
-        x = jaxacts.relu(x @ kernel)
-    return x
+def _two_relus(kernels: Any, x: jax.Array) -> jax.Array:
+    return jaxacts.relu(jaxacts.relu(x @ kernels[0]) @ kernels[1])
 
 
-def _normal(shape: tuple[int, int], gain: float, seed: int) -> jax.Array:
-    return jax.random.normal(jax.random.key(seed), shape) * math.sqrt(gain / shape[0])
+@pytest.mark.parametrize(("factor", "verdict"), [(9.0, "marginal"), (11.0, "expansive"), (1 / 11, "contractive")])
+def test_the_initial_verdict_is_that_of_squared_gradients(factor: float, verdict: str) -> None:
+    kernels = [jnp.eye(3), math.sqrt(factor) * jnp.eye(3)]
+    report = diagnostics.at_init(_two_relus, jnp.ones((2, 3)), KEY, variables=kernels)
+    assert (report.verdict, report.flow.verdict) == (verdict, "healthy")
 
 
-def test_predictions_go_from_layer_to_layer() -> None:
-    widths = (64, 256, 1024, 128, 512)
-    gains = (200.0, 2.0, 0.5, 4.0)  # the first scales the signal, but no gradient between two layers
-    kernels = [
-        _normal(shape, gain, i) for i, (shape, gain) in enumerate(zip(itertools.pairwise(widths), gains, strict=True))
-    ]
-    x = jax.random.normal(KEY, (256, 64))
-    report = diagnostics.at_init(_relu_layers, x, KEY, variables=kernels)
-    signal = [200 * math.prod(g / 2 for g in gains[1 : i + 1]) for i in range(4)]
-    np.testing.assert_allclose([row.variance_predicted for row in report.rows], signal, rtol=0.1)
-    np.testing.assert_allclose([row.variance for row in report.rows], signal, rtol=0.2)
-    # The squared gradient by z is the sum over the units of the next layer.
-    factors = [
-        gain / 2 * fan_out / fan_in for gain, fan_in, fan_out in zip(gains[1:], widths[1:-1], widths[2:], strict=True)
-    ]
-    gradient = [math.sqrt(math.prod(factors[i:])) for i in range(4)]
-    np.testing.assert_allclose([row.gradient_predicted for row in report.rows], gradient, rtol=0.1)
-    np.testing.assert_allclose([row.gradient for row in report.rows], gradient, rtol=0.2)
-    watch = diagnostics.watch(_relu_layers, x, variables=kernels)
-    flow = diagnostics.gradient_flow(watch, lambda y: (y**3).sum(), kernels, x)
-    assert flow.predicted == pytest.approx(report.predicted_slope)
-    assert "predicted" in flow.notes[0]
-    np.testing.assert_allclose([row.chi or 0 for row in report.rows], [g / 2 for g in gains], rtol=0.1)
+def test_a_model_without_any_gradient_is_contractive() -> None:
+    def dead(kernels: Any, x: jax.Array) -> jax.Array:
+        return jaxacts.relu(jaxacts.relu(jaxacts.relu(x @ kernels[0]) @ kernels[1] - 1e6) @ kernels[0])
 
-
-def test_layers_of_a_scan_have_their_own_kernels() -> None:
-    gains = (0.5, 2.0, 8.0)
-    kernels = [_normal((64, 64), gain, i) for i, gain in enumerate(gains)]
-    x = jax.random.normal(KEY, (128, 64))
-
-    def scanned(params: jax.Array, x: jax.Array) -> jax.Array:
-        return jax.lax.scan(lambda h, w: (jaxacts.relu(h @ w), None), x, params)[0]
-
-    one, other = (
-        diagnostics.at_init(f, x, KEY, variables=v) for f, v in ((scanned, jnp.stack(kernels)), (_relu_layers, kernels))
-    )
-    for a, b in zip(one.rows, other.rows, strict=True):
-        np.testing.assert_allclose(a[3:-1], b[3:-1], rtol=1e-4)
-    assert [row.std for row in one.rows] == [pytest.approx(float(kernel.std()), rel=1e-5) for kernel in kernels]
+    report = diagnostics.at_init(dead, jnp.ones((2, 3)), KEY, variables=[jnp.eye(3), jnp.eye(3)])
+    assert [row.gradient for row in report.rows] == [0, 0, 0]
+    assert (report.verdict, report.flow.verdict) == ("contractive", "vanishing")
+    assert "squared gradient" not in report.notes[0]
+    assert all("no gradient in 3 of 3 layers" in notes[0] for notes in (report.notes, report.flow.notes))
 
 
 def test_a_model_with_normalized_branches_is_marginal() -> None:
