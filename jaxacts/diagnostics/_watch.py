@@ -152,7 +152,8 @@ class Watch:
         return jax.lax.cond(
             due,
             lambda: self._sums(moment),
-            lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), nothing),
+            # Zeros that vary over the axes of a shard_map as the sums do.
+            lambda: jax.tree.map(lambda x: jax.lax.full_like(x, 0), nothing),
         )
 
     def _sums(self, moment: Moment) -> UnitSums:

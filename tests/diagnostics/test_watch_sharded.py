@@ -1,15 +1,23 @@
-"""Sums on eight devices are those of one."""
+"""Sums over the devices of a mesh are those of the whole batch."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
+from jax.sharding import PartitionSpec as P
+
+import jaxacts
+from jaxacts import diagnostics
 
 SHARDED = """
-import jax, jax.numpy as jnp, numpy as np, jaxacts
+import dataclasses, jax, jax.numpy as jnp, numpy as np, jaxacts
 from jax.sharding import PartitionSpec as P
 from jaxacts import diagnostics
 
@@ -48,6 +56,12 @@ rows, state = jax.vmap(local, in_axes=(None, 0, None), out_axes=(0, None), axis_
     params, x.reshape(8, 8, 6), local.init()
 )
 same((rows.reshape(64, 6), state))
+
+# Every other call alone.
+local = diagnostics.watch(model, x[:8], variables=params, ranks=True, bins=10, axis_name="i", every=2)
+step = jax.jit(jax.shard_map(local, mesh=mesh, in_specs=(P(), P("i"), P()), out_specs=(P("i"), P())))
+_, state = step(params, 2 * x, step(params, x, local.init())[1])
+same((y, dataclasses.replace(state, steps=one.steps)))
 print("same")
 """
 
@@ -57,3 +71,33 @@ def test_sums_on_eight_devices_are_those_of_one() -> None:
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", SHARDED], capture_output=True, text=True, env={**os.environ, **flags})
     assert done.stdout.strip() == "same", done.stderr
+
+
+@jax.custom_vjp
+def _block(w: jax.Array, x: jax.Array) -> jax.Array:
+    return jaxacts.relu(x @ w)
+
+
+_block.defvjp(lambda w, x: (_block(w, x), (w, x)), lambda saved, g: (saved[1].T @ g, g @ saved[0].T))
+
+
+def test_every_other_call_in_a_shard_map() -> None:
+    """Sums of different kinds vary over the axis: counts do not, slopes of a learned activation do."""
+
+    def model(params: Any, x: jax.Array) -> jax.Array:
+        x = _block(params["w"], x)
+        return jax.lax.scan(lambda h, w: (jnp.tanh((z := h @ w) * params["b"]) ** 3 + z, None), x, params["s"])[0]
+
+    mesh = jax.make_mesh((1,), ("i",), axis_types=(jax.sharding.AxisType.Auto,))
+    params = {"w": jnp.eye(3), "s": jnp.stack([jnp.eye(3)] * 2), "b": jnp.ones(())}
+    x = np.linspace(-3, 3, 24, dtype=np.float32).reshape(8, 3)
+    watch = diagnostics.watch(model, x, variables=params, axis_name="i", every=2, ranks=True, bins=4)
+    step = jax.jit(jax.shard_map(watch, mesh=mesh, in_specs=(P(), P("i"), P()), out_specs=(P("i"), P())))
+    state, totals = watch.init(), []
+    for scale in (1.0, 5.0, 2.0):
+        _, state = step(params, scale * x, state)
+        totals.append(np.asarray(state.layers[0].total))
+    one, two = np.maximum(x, 0).sum(0), np.maximum(2 * x, 0).sum(0)
+    np.testing.assert_allclose(totals, [one, one, one + two], rtol=1e-5)
+    np.testing.assert_array_equal(state.layers[0].left, 2 * (x <= 0).sum(0))
+    np.testing.assert_array_equal(state.layers[1].count, [16, 16])
