@@ -21,8 +21,8 @@ _EXAMPLES = """examples:
   python -m jaxacts check mymodule:my_activation
   python -m jaxacts doctor mymodule:model --sample 32,784
 
-exit codes: 0 all is well; 1 something was found (check, doctor); 2 the command was not
-understood, or what it names cannot be run."""
+exit codes: 0 all is well; 1 something was found (check, doctor), or some rows have no
+numbers (compare); 2 the command was not understood, or what it names cannot be run."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

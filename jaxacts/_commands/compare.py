@@ -1,11 +1,12 @@
 """Compare how signals and gradients fare through the depth of plain networks of several activations.
 
 --init says how the weights are drawn: he is variance 2/n, lecun 1/n, xavier 1/n in layers of equal width, gain the
-forward gain of each activation, critical its edge of chaos (with biases of variance --bias-variance).
+forward gain of each activation, critical its edge of chaos (with biases of variance --bias-variance). The exit code
+is 1 where an activation cannot be compared with the others; its row says why.
 
 examples:
   python -m jaxacts compare relu gelu --depth 50 --init he
-  python -m jaxacts compare tanh sigmoid --init critical --bias-variance 0.05 --plot depth.png
+  python -m jaxacts compare tanh soft_sign --init critical --bias-variance 0.05 --plot depth.png
 """
 
 from __future__ import annotations
@@ -39,15 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> tuple[list[Any], Any, int]:
-    found = dict[str, tuple[float, PropagationReport]]()
-    for name in dict.fromkeys(options.names):
-        one = entry(name)
-        if not one.elementwise:
-            raise UsageError(f"{name} is a function over an axis, which plain layers do not have; leave it out.")
+    found, refused = dict[str, tuple[float, PropagationReport]](), dict[str, str]()
+    for name, one in {name: entry(name) for name in options.names}.items():
         try:
             found[name] = _through(one, options)
         except ValueError as error:
-            raise UsageError(str(error)) from None
+            refused[name] = str(error)
+    if not found:
+        raise UsageError("\n".join(refused.values()))
     shown = sorted({1, (options.depth + 1) // 2, options.depth})
     heads = ("activation", "weights", *(f"signal at {n}" for n in shown), "gradient at 1", "a layer", "verdict")
     rows = [
@@ -61,16 +61,19 @@ def run(options: argparse.Namespace) -> tuple[list[Any], Any, int]:
         )
         for name, (weight, report) in found.items()
     ]
+    rows += [(name, *["–"] * (len(heads) - 2), why) for name, why in refused.items()]
     text: list[Any] = [Rows(heads, rows), "Mean squares, measured (and predicted for infinite width)."]
     if options.plot:
         _plot({name: report for name, (_, report) in found.items()}, options.plot)
         text.append(f"Picture: {options.plot}")
     data = {name: {"weight_variance": weight, **report.to_dict()} for name, (weight, report) in found.items()}
-    return text, data, 0
+    return text, data | {name: {"error": why} for name, why in refused.items()}, int(bool(refused))
 
 
 def _through(one: Activation, options: argparse.Namespace) -> tuple[float, PropagationReport]:
     """The variance of the weights times fan_in, and what becomes of signal and gradient."""
+    if not one.elementwise:
+        raise ValueError(f"{one.name} is a function over an axis, which plain layers do not have; leave it out.")
     arguments = {n: one.arguments()[n] for n in (*one.parameters, *one.static)}
     if options.init == "critical":
         weight = critical(one.function, bias_variance=options.bias_variance, **arguments).weight_variance

@@ -1,7 +1,8 @@
 """Look at a model before it is trained: variances and gradients by layer, and which initializer would be right.
 
-The model is a Flax module, or a function without arguments that makes one. It is called with normal random numbers of
-the given shapes. The exit code is 1 where signals or gradients vanish or explode.
+The model is a Flax module, another callable pytree with its parameters inside, or a function without arguments that
+makes one. It is called with normal random numbers of the given shapes. The exit code is 1 where signals or gradients
+vanish or explode.
 
 examples:
   python -m jaxacts doctor mymodule:model --sample 32,784
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> tuple[list[Any], Any, int]:
     model = loaded(options.model, "model")
     weights, *keys = jax.random.split(jax.random.key(options.seed), 1 + len(options.sample))
     try:
-        dtype = jnp.dtype(options.dtype)
+        dtype = jax.dtypes.canonicalize_dtype(options.dtype)
     except TypeError:
         raise UsageError(f"--dtype: unknown dtype {options.dtype!r}; write float32, bfloat16 or int32.") from None
 
@@ -75,12 +76,31 @@ def run(options: argparse.Namespace) -> tuple[list[Any], Any, int]:
     try:
         if inspect.isfunction(model) and not inspect.signature(model).parameters:
             model = model()
-        if kind_of("doctor", model) == "linen":
+        kind = _kind(model)
+        if kind == "linen":
             call = {"mutable": ["batch_stats"], **call}
         report = at_init(model, sample, weights, **call)
+    except UsageError:
+        raise
     except Exception as error:  # whatever the user's model raises
         kind = "" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: "
         shapes = ", ".join(map(str, options.sample))
         raise UsageError(f"model, called with inputs of shape {shapes}: {kind}{error}") from error
     healthy = report.flow.verdict == "healthy" and abs(report.drift) * (len(report.rows) - 1) < 4.6
     return [report], report.to_dict(), int(not healthy)
+
+
+def _kind(model: Any) -> str:
+    """The kind of the model, where the command line can call it."""
+    if isinstance(model, type):
+        raise UsageError(
+            f"model: must be an instance, got the class {model.__name__}; write model = {model.__name__}(...) in the "
+            f"module, or a function without arguments that makes one, and name that."
+        )
+    kind = kind_of("doctor", model)
+    if kind == "function":
+        raise UsageError(
+            "model: must have its parameters inside, got a function of arguments; write "
+            "model = jax.tree_util.Partial(function, params) in the module, and name that."
+        )
+    return kind
