@@ -153,92 +153,9 @@ def test_channels_of_nnx_with_normalization_and_the_optimizer_of_flax() -> None:
     assert diagnostics.report(after).rows[0].dead == 0
 
 
-def _twice(p: Any, x: jax.Array) -> jax.Array:
-    h = jaxacts.relu(x @ p["a"] + p["b"])
-    return jaxacts.relu(h @ p["a"] + p["b"] + 99) @ p["c"]
-
-
-def _layer_norm(z: jax.Array) -> jax.Array:
-    return (z - z.mean(-1, keepdims=True)) / z.std(-1, keepdims=True)
-
-
-def _batch_norm(z: jax.Array) -> jax.Array:
-    return (z - z.mean(0)) / (1 + z.std(0))
-
-
-relu = jaxacts.relu
-USED_ELSEWHERE = "what goes into the activation is used elsewhere too"
-KEPT: dict[str, tuple[Any, str]] = {
-    "two kernels take it": (lambda p, x: relu(x @ p["a"] + p["b"]) @ p["c"] + relu(x @ p["a2"]) @ p["c"], ""),
-    "the input in a skip": (lambda p, x: (z := x @ p["a"] + p["b"], relu(z) @ p["c"] + z @ p["c2"])[1], USED_ELSEWHERE),
-    "crelu": (
-        lambda p, x: (z := x @ p["a"] + p["b"], jnp.concatenate([relu(z), relu(-z)], -1) @ p["wide"])[1],
-        USED_ELSEWHERE,
-    ),
-    "the input returned": (
-        lambda p, x: (z := x @ p["a"] + p["b"], (relu(z) @ p["c"], z))[1],
-        "the model returns what goes into the activation",
-    ),
-    "a gate from the mean": (
-        lambda p, x: (z := x @ p["a"] + p["b"], (relu(z) @ p["c"]) * jnp.tanh(z.mean(0) @ p["c2"]))[1],
-        USED_ELSEWHERE,
-    ),
-    "one kernel for two layers": (_twice, "its parameters are used more than once"),
-    "normalized over the units before": (
-        lambda p, x: relu(_layer_norm(x @ p["a"]) + p["b"]) @ p["c"],
-        "its units are mixed before the activation",
-    ),
-    "normalized over the batch before": (lambda p, x: relu(_batch_norm(x @ p["a"]) + p["b"]) @ p["c"], ""),
-    "normalized over the units after": (
-        lambda p, x: _layer_norm(relu(x @ p["a"] + p["b"])) @ p["c"],
-        "its units cannot be followed to the next kernel (reduce_sum)",
-    ),
-    "normalized over the batch after": (lambda p, x: _batch_norm(relu(x @ p["a"] + p["b"])) @ p["c"], ""),
-    "shifted after": (
-        lambda p, x: (relu(x @ p["a"] + p["b"]) - 0.5) @ p["c"],
-        "a result of 0 does not stay 0 on its way to the next kernel",
-    ),
-    "normalized with a bias after": (
-        lambda p, x: (_batch_norm(relu(x @ p["a"] + p["b"])) + p["b2"]) @ p["c"],
-        "a result of 0 does not stay 0 on its way to the next kernel",
-    ),
-    "dropout after": (
-        lambda p, x: jnp.where(x[:, :1] > 0, 2 * relu(x @ p["a"] + p["b"]), 0) @ p["c"],
-        "",
-    ),
-    "in another order": (
-        lambda p, x: relu(x @ p["a"] + p["b"])[:, jnp.array([2, 0, 1, 4, 3])] @ p["c"],
-        "its units cannot be followed to the next kernel (gather)",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", KEPT)
-def test_outputs_stay_or_the_layer_does(name: str) -> None:
-    model, reason = KEPT[name]
-    shapes = {"a": (5, 5), "a2": (5, 5), "c": (5, 2), "c2": (5, 2), "b2": (5,), "wide": (10, 2)}
-    p: dict[str, Any] = {n: jax.random.normal(jax.random.key(i), s) for i, (n, s) in enumerate(shapes.items())}
-    p["b"] = jnp.array([0.1, -99.0, 0.1, 0.1, 0.1])
-    watch = diagnostics.watch(model, X, variables=p)
-    y, state = watch(p, X)
-    found = diagnostics.recycle(watch, p, None, state, KEY, tau=0.0)
-    again = watch(found.variables, X)[0]
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), again, y)
-    layer = next(iter({**found.left, **found.units}))
-    if reason:
-        assert found.left[layer] == reason
-        assert found.variables["b"][1] == -99
-    elif name == "two kernels take it":
-        assert found.left == dict.fromkeys(("a", "a2"), "its parameters are used more than once")
-    else:
-        assert found.left == {}
-        assert int(found.units["a"]) == 1
-        assert (np.asarray(found.variables["c"])[1] == 0).all()
-
-
 def test_moments_of_a_parameter_whose_path_ends_like_another_stay() -> None:
     def model(p: Any, x: jax.Array) -> Any:
-        return relu(x @ p["w"] + p["b"]) @ p["out"], jnp.tanh(x @ p["enc"]["w"])
+        return jaxacts.relu(x @ p["w"] + p["b"]) @ p["out"], jnp.tanh(x @ p["enc"]["w"])
 
     p = {
         "w": jnp.eye(5),
