@@ -54,12 +54,13 @@ def _by_p(p: Array, d: Array) -> Array:
 
 
 def _by_d(p: Array, d: Array) -> Array:
-    return -_quotient(_quotient(p, d), d)
+    reciprocal = _by_p(p, d)
+    return -(p * reciprocal) * reciprocal  # of p/d/d XLA makes p/(d·d)
 
 
 @gradient(_by_p, _by_d)
 def _quotient(p: Array, d: Array) -> Array:
-    """p/d with derivatives that never square a small d."""
+    """p/d with derivatives that never square d, which may be tiny or huge."""
     return p / d
 
 
@@ -107,15 +108,15 @@ def _split(x: Array) -> tuple[Array, Array, Array]:
 def _value(x: Array, a: Coefficients, b: Coefficients) -> Array:
     """P(x)/(1 + |Q(x)|): in powers of x up to 1 in magnitude, in powers of 1/x beyond."""
     large, z, beyond = _split(x)
-    near = _horner(a, z) / (1 + _magnitude(z * _horner(b, z)))
+    inner = _quotient(_horner(a, z), 1 + _magnitude(z * _horner(b, z)))
     far = _Far(beyond, a, b)
-    return jnp.where(large, far.over_powers(_quotient(far.p, far.d), far.n), near)
+    return jnp.where(large, far.over_powers(_quotient(far.p, far.d), far.n), inner)
 
 
 def _slope(choice: Choice, x: Array, a: Coefficients, b: Coefficients) -> Array:
     """P'/(1 + |Q|) - f·|Q|'/(1 + |Q|), likewise.
 
-    Where Q crosses 0 its magnitude has a kink, between whose sides the slope is chosen.
+    Where Q crosses 0 its magnitude has a kink, at which ``choice`` decides between the slopes to the left and right.
     """
     q = (jnp.zeros((), x.dtype), *b)
     at = jnp.clip(x, -(2.0**20), 2.0**20)
@@ -128,15 +129,16 @@ def _slope(choice: Choice, x: Array, a: Coefficients, b: Coefficients) -> Array:
     large, z, beyond = _split(x)
     below, by_p, by_q = _horner(q, z), _horner(_derivative(a), z), _horner(_derivative(q), z)
     d = 1 + _magnitude(below)
-    f = _horner(a, z) / d
-    near = taken((by_p - f * jnp.where(crosses, 0, jnp.sign(below)) * by_q) / d, f * jnp.abs(by_q))
+    f = _quotient(_horner(a, z), d)
+    bent = _quotient(by_p - f * jnp.where(crosses, 0, jnp.sign(below)) * by_q, d)
+    inner = taken(bent, f * jnp.abs(by_q))
 
     far = _Far(beyond, a, b)
     ratio, share, by_q = (_quotient(v, far.d) for v in (far.p, far.share, far.by_q))
     sign = jnp.where(crosses, 0, jnp.sign(far.q))
     # z·P' is n·p - by_p, and so on: written so that nothing cancels in the leading terms.
     bent = ratio * (far.n - far.m + far.m * share + sign * by_q) - _quotient(far.by_p, far.d)
-    return jnp.where(large, far.over_powers(taken(bent, ratio * jnp.abs(by_q) * jnp.sign(beyond)), far.n - 1), near)
+    return jnp.where(large, far.over_powers(taken(bent, ratio * jnp.abs(by_q) * jnp.sign(beyond)), far.n - 1), inner)
 
 
 def _derivative(coefficients: Coefficients) -> Coefficients:
@@ -151,10 +153,10 @@ def _by_coefficients(x: Array, a: Coefficients, b: Coefficients) -> tuple[list[A
     large, z, beyond = _split(x)
     far = _Far(beyond, a, b)
     below = z * _horner(b, z)
-    near, top = 1 / (1 + _magnitude(below)), _quotient(jnp.ones_like(far.d), far.d)
+    inner, outer = (_quotient(jnp.ones_like(d), d) for d in (1 + _magnitude(below), far.d))
     sign = jnp.sign(jnp.where(large, jnp.where(far.negated, -far.q, far.q), below))
     powers = range(max(len(a), len(b) + 1))
-    shares = [jnp.where(large, finite(far.over_powers(top, k)), near * z**k) for k in powers]
+    shares = [jnp.where(large, finite(far.over_powers(outer, k)), inner * z**k) for k in powers]
     f = _value(x, a, b)
     return shares[: len(a)], [-finite(f * (sign * v)) for v in shares[1 : len(b) + 1]]
 
@@ -162,15 +164,15 @@ def _by_coefficients(x: Array, a: Coefficients, b: Coefficients) -> tuple[list[A
 @functools.partial(jax.checkpoint, static_argnums=(0,), prevent_cse=False)
 def _tangent(choice: Choice, primals: Any, tangents: Any) -> Array:
     """Checkpointed, so that x is kept and nothing else."""
-    narrow = primals[0].dtype
-    (x, a, b), (dx, da, db) = jax.tree.map(lambda v: up(v, narrow), (primals, tangents))
+    dtype = primals[0].dtype
+    (x, a, b), (dx, da, db) = jax.tree.map(lambda v: up(v, dtype), (primals, tangents))
     largest = float(jnp.finfo(x.dtype).max) * 2.0**-20  # its slope is that of the asymptote
     x = jnp.clip(x, -largest, largest)
     by_a, by_b = _by_coefficients(x, a, b)
     total = _slope(choice, x, a, b) * dx
     for by_coefficient, t in zip((*by_a, *by_b), (*da, *db), strict=True):
         total = total + by_coefficient * t
-    return down(total, narrow)
+    return down(total, dtype)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
