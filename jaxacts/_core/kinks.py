@@ -48,8 +48,8 @@ def with_kink_slope(function: F, choice: Choice) -> F:
         https://arxiv.org/abs/2106.12915
     """
     if isinstance(function, functools.partial) and variant_of(function) is None:
-        chosen: Any = functools.partial(with_kink_slope(function.func, choice), *function.args, **function.keywords)
-        return chosen
+        partial: Any = functools.partial(with_kink_slope(function.func, choice), *function.args, **function.keywords)
+        return partial
     base = entry_of(function, "with_kink_slope").function
     if isinstance(choice, Array | np.ndarray | np.generic) and not isinstance(choice, Tracer) and choice.ndim == 0:
         choice = choice.item()

@@ -37,8 +37,8 @@ def fitted(function: str | Callable[[Array], Array]) -> tuple[Reals, Reals]:
     Points up to ±10 count a little: a fit that ignores them may grow like x² beyond 3, or faster. The sum in the
     denominator is x²((u + v·x)² + w²): it is nowhere negative, and the fit has no kinks.
     """
-    near, far = _RADIUS * np.cos(np.pi * (np.arange(401) + 0.5) / 401), np.geomspace(_RADIUS, _FAR, 40)
-    at, weight = np.concatenate([near, far, -far]), np.repeat([1.0, _FAR_WEIGHT], [401, 80])
+    inner, outer = _RADIUS * np.cos(np.pi * (np.arange(401) + 0.5) / 401), np.geomspace(_RADIUS, _FAR, 40)
+    at, weight = np.concatenate([inner, outer, -outer]), np.repeat([1.0, _FAR_WEIGHT], [401, 80])
     with jax.ensure_compile_time_eval():
         y = np.asarray(get(function)(at) if isinstance(function, str) else function(jnp.asarray(at)), np.float64)
     best = min((_fit(at, y, weight, np.array(trial)) for trial in _TRIALS), key=lambda found: found[0])

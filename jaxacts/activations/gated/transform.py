@@ -38,20 +38,21 @@ def _of_fixed(function: Callable[..., Array]) -> Callable[..., Array]:
 
 
 def _of_open(function: Callable[..., Array]) -> Callable[..., Array]:
-    """Neither kept nor compiled: what the function holds may have changed at the next call, or be traced."""
+    """Neither kept nor compiled: what the function contains may have changed at the next call, or be traced."""
     return plain_form(_unit(function, by_activation, product_of_open))
 
 
 def _is_fixed(function: Any) -> bool:
     """Whether it is made of activations and of numbers alone, so that it is the same in every call."""
     if (made := variant_of(function)) is not None:
-        held = made.settings
+        settings = made.settings
     elif isinstance(function, functools.partial):
-        held = {"": function.func, **dict(enumerate(function.args)), **function.keywords}
+        settings = {"": function.func, **dict(enumerate(function.args)), **function.keywords}
     else:
         entry = getattr(function, "__activation__", None)
         return isinstance(entry, Activation) and entry.function is function
-    return all(_is_fixed(v) if callable(v) else isinstance(v, bool | int | float | str | None) for v in held.values())
+    plain = bool | int | float | str | None
+    return all(_is_fixed(v) if callable(v) else isinstance(v, plain) for v in settings.values())
 
 
 def _call(function: Callable[..., Array], /, *args: Any, **kwargs: Any) -> Array:
@@ -67,7 +68,7 @@ def gated(function: Callable[..., Array]) -> Callable[..., Array]:
 
     Args:
         function: any activation of this library, a variant or a ``functools.partial`` of one, or any elementwise
-            function of an array that JAX can differentiate. Arrays that it holds, as an nnx module does, are
+            function of an array that JAX can differentiate. Arrays that it contains, as an nnx module does, are
             differentiated, too.
 
     Returns:
@@ -82,6 +83,11 @@ def gated(function: Callable[..., Array]) -> Callable[..., Array]:
         In 16 bits the product is rounded once, and the backward pass keeps gate and value alone. Where the activation
         is 0, so is the product, for infinite values, too. :func:`swiglu`, :func:`geglu`, :func:`reglu` and
         :func:`bilinear` are the usual ones; ``gated(jaxacts.sigmoid)`` has the gate first, :func:`glu` the value.
+
+        Units of activations, and of variants and partials of them with plain numbers, are compiled once and reused.
+        Units of all other functions, also of a lambda around an activation, are neither kept nor compiled, for the
+        function may be different at the next call: outside of ``jax.jit`` each call traces them anew, which takes some
+        milliseconds instead of a fraction of one.
 
     Example:
         >>> import jax.numpy as jnp, jaxacts

@@ -98,8 +98,8 @@ def fixed_point(
         return FixedPoint(q, chi, slope, 1.0, chi)
     step = correlation_map(functools.partial(fn, **parameters), weight, bias, q)
     correlation = _crossing(lambda c: step(c) - c, 0.0, 1 - 1e-7) if step(0.0) > 1e-12 else 0.0
-    near = 1e-4 * (1 - correlation)
-    return FixedPoint(q, chi, slope, correlation, (step(correlation + near) - step(correlation)) / near)
+    delta = 1e-4 * (1 - correlation)
+    return FixedPoint(q, chi, slope, correlation, (step(correlation + delta) - step(correlation)) / delta)
 
 
 def _second_moment(curve: Curve, weight: float, bias: float) -> float:

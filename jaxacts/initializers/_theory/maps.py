@@ -154,9 +154,9 @@ def _product(curve: Curve, q: float, c: float) -> float:
         return float(weights / std * normal_density(u / std) @ (curve(u)[0] * curve(v)[0]).mean(1))
     # Given u the mean over v has no kinks, but turns within a few deviations of where v's mean crosses one.
     apart = np.arange(-REACH, REACH + 1, 2)
-    near = curve.kinks(REACH * std)[:, None] / (c or 1.0) + spread * apart
+    around = curve.kinks(REACH * std)[:, None] / (c or 1.0) + spread * apart
     mesh = curve.mesh(2 * REACH * std)
-    outer = np.concatenate([std * apart, near.ravel(), mesh])
+    outer = np.concatenate([std * apart, around.ravel(), mesh])
     u, weights = nodes(np.unique(outer[np.abs(outer) <= REACH * std]))
     inner = np.broadcast_to(spread * apart, (len(u), len(apart))) + c * u[:, None]
     edges = np.sort(np.concatenate([inner, np.clip(mesh, inner[:, :1], inner[:, -1:])], axis=1), axis=1)

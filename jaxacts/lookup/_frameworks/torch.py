@@ -88,7 +88,7 @@ _IN_PLACE = (
     *("celu", "elu", "hardsigmoid", "hardswish", "hardtanh", "leakyrelu", "mish", "relu", "relu6", "rrelu", "selu"),
     *("silu", "threshold"),
 )
-"""What torch may compute in place, which changes no value, and for which JAX has no word."""
+"""What torch may compute in place, which changes no value; JAX does not have this option."""
 
 
 def _row(name: str, row: Counterpart) -> Counterpart:
