@@ -74,10 +74,15 @@ def recycle(
 
     Note:
         Layers are left alone, with the reason in ``left``, where the model would not stay as it is: where their result
-        is returned, added to a residual stream, shifted, normalized over the units or multiplied with other data, where
-        their input is used elsewhere or their parameters more than once; and inside of scans. A bias becomes 0, and so
-        does a running mean that the call subtracts, the scale of a normalization 1; running variances stay. The paper
-        recycles every 1000 steps with τ = 0.1. No other library of jax has this for models that it does not know.
+        is returned, added to a residual stream, shifted, combined with other units of the layer, or multiplied by a
+        matrix that is not a parameter; where their input is returned or used elsewhere; where their parameters are used
+        more than once or alone give an output, such as a penalty; and inside of scans. (Gates, which multiply element
+        by element, change nothing.) So are those whose bias is put together from parts or otherwise computed, and stays
+        where it is. Statistics of the input of an activation may go into the state of a linen or nnx module, such as
+        ``batch_stats``; those that a function or another callable returns are outputs. A bias becomes 0, and so does a
+        running mean that the call subtracts, a scale 1; running variances stay, as does what several units share, and
+        in training the scale of a normalization. The paper recycles every 1000 steps with τ = 0.1. No other library of
+        jax has this for models that it does not know.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxacts
@@ -110,19 +115,19 @@ def recycle(
         if links.problem:
             left[site.name] = links.problem
             continue
-        chosen = dormant_units(sums, threshold, jnp)
-        units[site.name] = chosen.sum()
+        dormant = dormant_units(sums, threshold, jnp)
+        units[site.name] = dormant.sum()
         for leaf, (ids, fan_in) in links.incoming.items():
-            mask = _mask(chosen, ids, leaves[leaf])
+            mask = _mask(dormant, ids, leaves[leaf])
             new = drawn[leaf] if drawn else _draw(key, paths[leaf], leaves[leaf], site, fan_in)
             leaves[leaf] = jnp.where(mask, new, leaves[leaf])
             masks[leaf] = _either(masks[leaf], mask)
         for group, value in ((links.shifts, 0), (links.scales, 1)):
             for leaf, ids in group.items():
-                mask = _mask(chosen, ids, leaves[leaf])
+                mask = _mask(dormant, ids, leaves[leaf])
                 leaves[leaf] = jnp.where(mask, jnp.asarray(value, leaves[leaf].dtype), leaves[leaf])
                 masks[leaf] = _either(masks[leaf], mask)
-        ends += [(leaf, _mask(chosen, ids, leaves[leaf])) for leaf, ids in links.outgoing.items()]
+        ends += [(leaf, _mask(dormant, ids, leaves[leaf])) for leaf, ids in links.outgoing.items()]
     for leaf, mask in ends:
         leaves[leaf] = jnp.where(mask, jnp.zeros((), leaves[leaf].dtype), leaves[leaf])
         masks[leaf] = _either(masks[leaf], mask)
@@ -130,13 +135,13 @@ def recycle(
     return Recycled(rebuilt(leaves), _forgotten(opt_state, changed), units, left)
 
 
-def _mask(chosen: Array, ids: NDArray[np.int32], leaf: Any) -> Array:
-    """Which weights belong to chosen units, as an array that broadcasts to the parameter."""
+def _mask(dormant: Array, ids: NDArray[np.int32], leaf: Any) -> Array:
+    """Which weights belong to dormant units, as an array that broadcasts to the parameter."""
     units = ids.reshape(leaf.shape)
     for axis in range(units.ndim):
         if (units == units.take([0], axis)).all():
             units = units.take([0], axis)
-    return jnp.where(units >= 0, chosen[units], False)
+    return jnp.where(units >= 0, dormant[units], False)
 
 
 def _either(one: Any, other: Any) -> Any:
