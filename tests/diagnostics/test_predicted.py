@@ -122,32 +122,34 @@ def test_predictions_go_from_layer_to_layer() -> None:
 
 
 def test_predictions_know_what_is_between_two_activations() -> None:
-    """The rows by what is before them: the input, two kernels, softmax, a normalization, noise, a branch."""
+    """The rows by what is before them: the input, two kernels, softmax, pooling, a normalization, noise, a branch."""
     relu, n = jaxacts.relu, 64
-    shapes = {"a": (n, n), "b": (n, 128), "c": (128, 32), "d": (32, n), "e": (n, n), "f": (n, n), "g": (n, n)}
+    shapes = {**dict.fromkeys("aefg", (n, n)), "b": (n, 128), "c": (128, 32), "d": (32, n), "pooled": (32, n)}
     params = {name: _normal(shape, 20.0 + i, i) for i, (name, shape) in enumerate(shapes.items())}
 
     def model(p: Any, x: jax.Array) -> jax.Array:
         h = relu(x @ p["a"])
         h = relu((h @ p["b"]).reshape(4, 16, -1).astype(jnp.float32) @ p["c"])
         h = relu(jax.nn.softmax(h) @ p["d"])
+        h = relu(h.reshape(4, 16, 32, 2).mean(-1) @ p["pooled"])
         z = h @ p["e"]
         h = relu(z / jnp.sqrt(jnp.mean(z**2)))
         h = relu(h @ p["f"] + jax.random.normal(p["key"], h.shape))
         return h + relu(h @ p["g"])
 
     rows = diagnostics.at_init(model, _normal((n, n), n, 20), KEY, variables={**params, "key": KEY}).rows
-    assert [row.std for row in rows] == [pytest.approx(float(params[k].std()), rel=1e-5) for k in "acdefg"]
+    last = ("a", "c", "d", "pooled", "e", "f", "g")
+    assert [row.std for row in rows] == [pytest.approx(float(params[name].std()), rel=1e-5) for name in last]
     signal = [row.variance for row in rows]
     signal[1] = rows[0].variance / 2 * _gain(params["b"]) * _gain(params["c"])
-    signal[5] = rows[4].variance / 2 * _gain(params["g"])
+    signal[6] = rows[5].variance / 2 * _gain(params["g"])
     np.testing.assert_allclose([row.variance_predicted for row in rows], signal, rtol=1e-4)
     back = _factors(rows, "gradient")
     # The last but one has gradients over the branch and past it, so that theory says nothing of it.
     back[0] = _gain(params["b"]) * _gain(params["c"]) * 32 / n / 2
     np.testing.assert_allclose(_factors(rows, "gradient_predicted"), back, rtol=1e-4)
     apart = [i for i, row in enumerate(rows) if abs(row.variance_predicted / row.variance - 1) > 0.01]
-    assert apart == [1, 5]
+    assert apart == [1, 6]
     assert abs(_factors(rows, "gradient")[0] / back[0] - 1) > 0.01
 
 
