@@ -80,7 +80,7 @@ class HealthReport(Tabular):
         """Raise an AssertionError that lists every layer beyond a threshold; for tests and CI.
 
         Args:
-            max_dead, max_dormant, max_stuck: the largest shares of units.
+            max_dead, max_dormant, max_stuck: the largest shares of units, from 0 to 1: 0.05 is 5%.
             max_saturated: the largest share of saturated values, left and right together. Half of those of a relu at
                 initialization are.
             max_mean_shift: the largest magnitude of the mean over the standard deviation.
@@ -88,7 +88,15 @@ class HealthReport(Tabular):
 
         Raises:
             AssertionError: the layers, what was measured, and the threshold. Values that are not finite are beyond all.
+            TypeError, ValueError: a threshold that is not a number, or out of range.
         """
+        for name, limit in (("dead", max_dead), ("dormant", max_dormant), ("stuck", max_stuck)):
+            _check_share(f"max_{name}", limit)
+        _check_share("max_saturated", max_saturated)
+        if _checks.number("assert_healthy", "max_mean_shift", max_mean_shift, finite=False) < 0:
+            raise ValueError(
+                f"assert_healthy: max_mean_shift must not be negative, got {max_mean_shift}; pass 0 or a number above."
+            )
         limits = {"dead": max_dead, "dormant": max_dormant, "stuck": max_stuck, "mean_shift": max_mean_shift}
         found = [
             f"  {row.layer}: {name} {abs(getattr(row, name)):.3g}, at most {limit:g} expected"
@@ -104,6 +112,13 @@ class HealthReport(Tabular):
         found += [] if allow_unfollowed else [f"  {note}" for note in self.notes if note.startswith("not followed")]
         if found:
             raise AssertionError("assert_healthy: the layers must be healthy, got\n" + "\n".join(found))
+
+
+def _check_share(argument: str, value: Any) -> None:
+    share = _checks.number("assert_healthy", argument, value)
+    if not 0 <= share <= 1:
+        remedy = f"{share / 100:g} for {share:g}%" if 1 < share <= 100 else "0.05 for 5%"
+        raise ValueError(f"assert_healthy: {argument} must be a share from 0 to 1, got {value}; pass {remedy}.")
 
 
 def report(state: State, *, tau: float = 0.025, delta: float = 0.01) -> HealthReport:

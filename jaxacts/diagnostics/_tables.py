@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 __all__ = ["Tabular", "cell"]
+
+_TEXTS = ("layer", "activation", "verdict", "advice")
+"""The columns that are read from the left."""
 
 
 def cell(value: Any) -> str:
@@ -66,18 +69,24 @@ class Tabular:
         lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in (heads, *rows)]
         return "\n".join([*lines, *self.notes])
 
-    def __rich__(self) -> Any:
-        from rich.console import Group
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+        """One table, or on a console that is too small for it several, which all have the first column."""
         from rich.table import Table
 
         heads, rows = self._cells()
-        table = Table(title=self.title or None)
-        for name, head in zip(heads, heads, strict=True):
-            table.add_column(head, justify="left" if name in ("layer", "activation", "verdict", "advice") else "right")
-        for row in rows:
-            bad = row[heads.index("verdict")] != "healthy" if "verdict" in heads else False
-            table.add_row(*row, style="yellow" if bad else None)
-        return Group(table, *self.notes)
+        widths = [max(map(len, (*head.split(), *cells))) for head, *cells in zip(heads, *rows, strict=True)]
+        bad = [row[heads.index("verdict")] != "healthy" if "verdict" in heads else False for row in rows]
+        for i, columns in enumerate(_fitting(heads, widths, options.max_width)):
+            table = Table(title=self.title or None if i == 0 else None)
+            for at in columns:
+                if heads[at] in _TEXTS:
+                    table.add_column(heads[at], overflow="fold")
+                else:
+                    table.add_column(heads[at], justify="right", width=widths[at])
+            for row, is_bad in zip(rows, bad, strict=True):
+                table.add_row(*(row[at] for at in columns), style="yellow" if is_bad else None)
+            yield table
+        yield from self.notes
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         fields: Sequence[str] = self.rows[0]._fields if self.rows else ("layer",)
@@ -87,6 +96,19 @@ class Tabular:
 
     def _shown(self, name: str, value: Any) -> str:
         return f"{100 * value:.1f}%" if name in self.shares and value is not None else cell(value)
+
+
+def _fitting(heads: Sequence[str], widths: Sequence[int], console: int) -> list[list[int]]:
+    """The columns of each table, so that each fits into a console of that width with texts folded to a third of it."""
+    border = 3  # of a column: a line and two spaces
+    taken = [border + (min(w, console // 3) if h in _TEXTS else w) for h, w in zip(heads, widths, strict=True)]
+    tables = [[0]]
+    for at in range(1, len(heads)):
+        if sum(taken[i] for i in tables[-1]) + taken[at] < console or tables[-1] == [0]:
+            tables[-1].append(at)
+        else:
+            tables.append([0, at])
+    return tables
 
 
 def _plain(value: Any) -> Any:

@@ -97,6 +97,24 @@ def test_assert_healthy_names_every_layer_and_threshold() -> None:
         seen(jaxacts.relu, np.full((9, 2), np.nan)).assert_healthy(max_dead=1)
 
 
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"max_dead": 5}, ValueError, r"max_dead must be a share from 0 to 1, got 5; pass 0\.05 for 5%\."),
+        ({"max_dormant": 200.0}, ValueError, r"max_dormant must be a share .* got 200\.0; pass 0\.05 for 5%\."),
+        ({"max_stuck": -0.1}, ValueError, r"max_stuck must be a share from 0 to 1, got -0\.1; pass 0\.05 for 5%\."),
+        ({"max_saturated": 95}, ValueError, r"max_saturated must be a share .* got 95; pass 0\.95 for 95%\."),
+        ({"max_dead": "5%"}, TypeError, "max_dead must be a real number, got str; pass a Python float"),
+        ({"max_saturated": math.nan}, ValueError, "max_saturated must be finite, got nan"),
+        ({"max_mean_shift": -1}, ValueError, "max_mean_shift must not be negative, got -1; pass 0"),
+        ({"max_mean_shift": "x"}, TypeError, "max_mean_shift must be a real number, got str"),
+    ],
+)
+def test_thresholds_are_shares(given: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=f"assert_healthy: {message}"):
+        seen(jaxacts.relu, normal(50, 4)).assert_healthy(**given)
+
+
 def test_exports_agree() -> None:
     report = seen(jaxacts.relu, normal(50, 4))
     (row,) = report.rows
@@ -112,14 +130,46 @@ def test_exports_agree() -> None:
     assert all(isinstance(v, float) for v in scalars.values())
     assert "effective rank" not in str(report)
     assert "effective rank" in str(seen(jaxacts.relu, normal(50, 4), ranks=True))
-    console = Console(width=200, record=True, file=io.StringIO())
-    console.print(report)
-    assert "healthy" in console.export_text()
     broken = seen(jaxacts.relu, np.full((9, 2), np.nan)).to_dict()
     assert broken["rows"][0]["mean"] is None
     with pytest.raises(KeyError, match="HealthReport: no layer 'x'; there are"):
         report["x"]
     assert report[row.layer] is row
+
+
+def tables_of(report: Any, width: int) -> list[list[str]]:
+    """What rich prints: for each table its columns, each as one text without spaces."""
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(report)
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    found = []
+    for table in text.split("┏")[1:]:
+        lines = [re.split("[┃│]", line)[1:-1] for line in table.splitlines() if line[0] in "┃│"]
+        found.append(["".join("".join(column).split()) for column in zip(*lines, strict=True)])
+    return found
+
+
+@pytest.mark.parametrize(("width", "number"), [(300, 1), (120, 2), (80, 4)])
+def test_a_small_console_gets_several_tables_in_which_nothing_is_cut(width: int, number: int) -> None:
+    found = seen(jaxacts.tanh, 9 * normal(50, 4) + 9, ranks=True)
+    (row,) = found.rows
+    found = dataclasses.replace(found, rows=(row._replace(layer="a_layer_with_a_long_name"), row))
+    head, _, *lines = found.to_markdown().splitlines()
+    cells = zip(*(line.strip("| ").split(" | ") for line in (head, *lines)), strict=True)
+    layers, *others = ["".join("".join(column).split()) for column in cells]
+    tables = tables_of(found, width)
+    assert [table[0] for table in tables] == [layers] * number
+    assert [column for table in tables for column in table[1:]] == others
+
+
+def test_the_other_reports_fit_into_a_small_console_too() -> None:
+    row = diagnostics.LayerStart("layers_0", "relu", 16.0, *[0.12345] * 7, "std 0.5 instead of 0.25")
+    flow = diagnostics.FlowReport((), (), 0.0, None, "healthy")
+    tables = tables_of(diagnostics.InitialReport((row,), ("marginal",), 0.0, flow, 0.0, "marginal"), 80)
+    assert [len(table) for table in tables] == [7, 5]
+    assert tables[0][4:] == ["variance0.1235", "variancepredicted0.1235", "output0.1235"]
+    assert tables[1][-1] == "advicestd0.5insteadof0.25"
 
 
 @pytest.mark.parametrize(("missing", "stuck"), [(0, 1.0), (2, 1.0), (200_000, 0.0)])
