@@ -12,6 +12,8 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
+from jaxacts.diagnostics._arguments import running
+
 __all__ = ["Call", "Kind", "call_of", "kind_of", "opened", "path_of", "shapes_of"]
 
 Kind: TypeAlias = str
@@ -56,8 +58,16 @@ def kind_of(caller: str, model: Any) -> Kind:
     return "function" if jax.tree_util.all_leaves([model]) else "pytree"
 
 
-def shapes_of(caller: str, kind: Kind, model: Any, inputs: tuple[Any, ...], variables: Any, options: Any) -> Any:
-    """The variables, or their shapes, where the caller has given none."""
+def shapes_of(
+    caller: str,
+    kind: Kind,
+    model: Any,
+    inputs: tuple[Any, ...],
+    variables: Any,
+    options: Any,
+    function: Callable[..., Any] | None = None,
+) -> Any:
+    """The variables, or their shapes, where the caller has given none; ``function`` is that of the caller."""
     if kind in ("nnx", "pytree"):
         if variables is not None:
             what = "an nnx module" if kind == "nnx" else "a callable pytree"
@@ -73,7 +83,8 @@ def shapes_of(caller: str, kind: Kind, model: Any, inputs: tuple[Any, ...], vari
     known = {name: value for name, value in options.items() if name not in ("mutable", "rngs")}
     key = jax.random.key(0)
     rngs = dict.fromkeys(("params", "dropout", *options.get("rngs", ())), key)
-    return jax.eval_shape(lambda inputs: model.init(rngs, *inputs, **known), inputs)
+    with running(caller, inputs, options, function):
+        return jax.eval_shape(lambda inputs: model.init(rngs, *inputs, **known), inputs)
 
 
 def call_of(kind: Kind, model: Any, variables: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Call:

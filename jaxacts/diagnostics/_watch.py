@@ -18,6 +18,7 @@ from jaxacts._trace.graph import Graph, graph_of
 from jaxacts._trace.units.execute import Moment, Runner
 from jaxacts._trace.units.links import Links, links_of
 from jaxacts._trace.units.sites import TAP, Site, Sites, sites_of
+from jaxacts.diagnostics._arguments import check_call, check_options, running
 from jaxacts.diagnostics._models import Call, call_of, kind_of, opened, shapes_of
 from jaxacts.diagnostics._saturation import Saturation, saturation_of
 from jaxacts.diagnostics._state import Layer, State, UnitSums
@@ -50,8 +51,10 @@ class Watch:
         self.every, self.epsilon, self.ranks, self.bins, self.axis_name = every, epsilon, ranks, bins, axis_name
         self._traced: dict[Any, tuple[Graph, Sites, Any]] = {}
         inputs = inputs_of(sample)
-        shapes = shapes_of("watch", self.kind, model, inputs, variables, options)
+        check_options(watch, self.kind, model, options)
+        shapes = shapes_of("watch", self.kind, model, inputs, variables, options, watch)
         call = call_of(self.kind, model, shapes, inputs, options)
+        call = call._replace(function=running("watch", inputs, options, watch)(call.function))
         graph, sites, tree = self.traced(call)
         self.graph, self.sites = graph, sites.found
         self._returned = frozenset(call.returned(jax.tree.unflatten(tree, graph.outputs)))
@@ -82,6 +85,7 @@ class Watch:
         ``x`` is an array or a tuple of the positional arguments; ``options`` are those of the call of the model, for
         linen those of ``apply``, such as ``rngs`` and ``mutable``. An nnx module stands in the place of ``variables``.
         """
+        check_call(self.kind, variables, inputs_of(x), state)
         state = self.init() if state is None else state
         call = call_of(self.kind, self.model, variables, inputs_of(x), options)
         graph, sites, tree = self.traced(call)
@@ -227,8 +231,9 @@ def watch(
         and shard_map.
 
     Raises:
-        TypeError: a model of another sort; variables that are missing, or given to a model that has its own.
-        ValueError: a model without activations; arguments out of range.
+        TypeError: a model of another sort; variables that are missing, or given to a model that has its own; an option
+            that the call of the model does not take; in a call, arguments in the places of others.
+        ValueError: a model without activations, or that does not run on the sample; arguments out of range.
 
     Note:
         Activations are recognized by what they compute: elementwise functions of one value that are not linear, inside
@@ -294,9 +299,10 @@ def tap(x: Array, name: str) -> Array:
 
 
 def _edges(bins: int | Sequence[float]) -> tuple[float, ...]:
-    if isinstance(bins, int):
-        return tuple(np.linspace(-10.0, 10.0, bins + 1).tolist()) if _checks.count("watch", "bins", bins, 0) else ()
-    edges = tuple(_checks.number("watch", "bins", edge) for edge in bins)
+    if np.ndim(bins) == 0:
+        number = _checks.count("watch", "bins", bins, 0)
+        return tuple(np.linspace(-10.0, 10.0, number + 1).tolist()) if number else ()
+    edges = tuple(_checks.number("watch", "bins", edge) for edge in np.asarray(bins).tolist())
     if len(edges) < 2 or any(b <= a for a, b in itertools.pairwise(edges)):
         raise ValueError(f"watch: bins must be a number of bins or at least two rising edges, got {edges}.")
     return edges

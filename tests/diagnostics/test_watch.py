@@ -287,7 +287,12 @@ def test_programs_that_are_not_unfolded_and_taps_of_other_arrays_are_named() -> 
     ("call", "error", "message"),
     [
         (lambda: diagnostics.watch(3, jnp.ones(2)), TypeError, "watch: model must be a flax.linen or flax.nnx module"),
-        (lambda: diagnostics.watch(nn.Dense, jnp.ones(2)), TypeError, "got Dense; pass the module itself"),
+        (lambda: diagnostics.watch(nn, jnp.ones(2)), TypeError, "got module; pass the module itself"),
+        (
+            lambda: diagnostics.watch(nn.Dense, jnp.ones(2)),
+            TypeError,
+            r"got the class Dense; pass an instance, such as Dense\(\.\.\.\)",
+        ),
         (lambda: diagnostics.watch(lambda p, x: x, jnp.ones(2)), TypeError, "pass variables=params"),
         (lambda: diagnostics.watch(nn.Dense(2), jnp.ones((1, 2))), ValueError, "must have activations, got none"),
         (lambda: diagnostics.watch(nn.Dense(2), jnp.ones((1, 2)), every=0), ValueError, "every must be at least 1"),
