@@ -169,6 +169,27 @@ def test_unknown_attribute_suggests() -> None:
         _ = jaxacts.initializers.he_norml
 
 
+@pytest.mark.parametrize(
+    ("module", "name", "hint"),
+    [
+        ("linen", "Prelu", "; did you mean 'PReLU'?"),
+        ("linen", "StarRelu", "; did you mean 'StarReLU'?"),
+        ("nnx", "Dyt", "; did you mean 'DyT'?"),
+        ("nnx", "SpLine", "; did you mean 'Spline'?"),
+        ("linen", "SwiGLU", ": it has nothing to learn; use the function jaxacts.swiglu"),
+        ("linen", "ReLU", ": it has nothing to learn; use the function jaxacts.relu"),
+        ("nnx", "LeakyReLU", ": it has nothing to learn; use the function jaxacts.leaky_relu"),
+        ("nnx", "__path__of", ""),
+        ("diagnostics", "wach", "; did you mean 'watch'?"),
+        ("diagnostics", "plot", "; did you mean 'plots'?"),
+    ],
+)
+def test_unknown_names_of_submodules_suggest(module: str, name: str, hint: str) -> None:
+    with pytest.raises(AttributeError) as raised:
+        getattr(getattr(jaxacts, module), name)
+    assert str(raised.value) == f"module 'jaxacts.{module}' has no attribute {name!r}{hint}"
+
+
 def test_import_brings_in_no_optional_dependency() -> None:
     optional = ["flax", "optax", "matplotlib", "mpmath", "scipy", "pandas", "rich"]
     loaded = python(f"import sys, jaxacts; print([m for m in {optional} if m in sys.modules])")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, TypeAlias
 
 import jax
@@ -122,13 +123,27 @@ class Definition:
             n: along(module, None if n in self.shared else axis, v, x) if n in self.parameters else v
             for n, v in arguments.items()
         }
-        return self.function(x, **laid_out, **given)
+        with self._errors_of(module):
+            return self.function(x, **laid_out, **given)
 
-    def drawn(self, x: ArrayLike, key: Array | None, options: Values) -> Array:
+    def drawn(self, module: str, x: ArrayLike, key: Array | None, options: Values) -> Array:
         """The function of ``x`` with a key to draw with, or None to draw nothing."""
-        if self.without_key is None:
-            return self.function(x, key, deterministic=key is None, **options)
-        return self.without_key(x, **options) if key is None else self.function(x, key, **options)
+        with self._errors_of(module):
+            if self.without_key is None:
+                return self.function(x, key, deterministic=key is None, **options)
+            return self.without_key(x, **options) if key is None else self.function(x, key, **options)
+
+    @contextlib.contextmanager
+    def _errors_of(self, module: str) -> Generator[None]:
+        """The errors of the function, with the name of the module."""
+        prefix = f"{self.function.__name__}: "
+        try:
+            yield
+        except (TypeError, ValueError) as error:
+            if not str(error).startswith(prefix):
+                raise
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{module}: {str(error).removeprefix(prefix)}") from error
 
 
 def within(value: Any, change: Callable[[Array], Array]) -> Any:

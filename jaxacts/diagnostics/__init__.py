@@ -15,6 +15,7 @@ import the catalogue, ``jaxacts._trace`` and the initializers. Tables in colour 
 
 from __future__ import annotations
 
+from jaxacts._core import errors as _errors
 from jaxacts.diagnostics import plots as plots
 from jaxacts.diagnostics._recycle import Recycled, recycle
 from jaxacts.diagnostics._report import HealthReport, LayerHealth, report
@@ -57,3 +58,7 @@ __all__ = [
     "tap",
     "watch",
 ]
+
+
+def __getattr__(name: str) -> None:
+    raise _errors.missing(__name__, name, [*__all__, "plots"])

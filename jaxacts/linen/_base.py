@@ -19,7 +19,7 @@ from jaxacts._modules import documentation
 from jaxacts._modules.definition import Definition, Leading, Stored
 from jaxacts._modules.parameters import Initial, Shape, initializer, shape_along
 
-__all__ = ["Learnable", "Module", "PerChannel", "Stochastic"]
+__all__ = ["Learnable", "Module", "PerChannel", "Stochastic", "given_once"]
 
 _FIELDS = {
     "axis": "the axis with one value of each parameter per entry; None for one in all.",
@@ -85,6 +85,18 @@ class Module(nn.Module, kw_only=True):
     @classmethod
     def _example(cls) -> str:
         return ""
+
+
+def given_once(module: str, argument: str, of_module: bool | None, of_call: bool | None) -> bool:
+    """The mode that either the module or the call has."""
+    value = of_call if of_module is None else of_module
+    if value is None or (of_module is not None and of_call is not None):
+        got = "neither" if value is None else "both"
+        raise ValueError(
+            f"{module}: {argument} must be given to the module or at the call, got {got}; "
+            f"write {module}({argument}=True) in evaluation, or pass {argument}=False at the call in training."
+        )
+    return value
 
 
 class Learnable(Module):
@@ -161,10 +173,10 @@ class Stochastic(Module):
         module = type(self).__name__
         options = {n: getattr(self, n) for n in self.definition.options if n != "deterministic"}
         self.definition.check(self, options)
-        deterministic = nn.merge_param("deterministic", self.deterministic, deterministic)
+        deterministic = given_once(module, "deterministic", self.deterministic, deterministic)
         check_flag(module, "deterministic", deterministic)
         key = None if deterministic else self._key() if rng is None else rng
-        return self.definition.drawn(x, key, options | given)
+        return self.definition.drawn(module, x, key, options | given)
 
     def _key(self) -> Array:
         try:

@@ -15,7 +15,7 @@ from jaxacts._modules.statistics import batch_statistics, check_statistics, move
 from jaxacts.activations import dice, gumbel_softmax, rrelu
 from jaxacts.initializers import ones, zeros
 
-from ._base import PerChannel, Stochastic
+from ._base import PerChannel, Stochastic, given_once
 
 __all__ = ["Dice", "GumbelSoftmax", "RReLU"]
 
@@ -166,7 +166,7 @@ class Dice(PerChannel, function=dice):
         arguments = self._arguments(channels)
         running_mean = self._statistic("mean", zeros, channels)
         running_var = self._statistic("var", ones, channels)
-        if nn.merge_param("use_running_average", self.use_running_average, use_running_average):
+        if given_once(module, "use_running_average", self.use_running_average, use_running_average):
             mean, var = running_mean.value, running_var.value
         else:
             axis_name = None if self.is_initializing() else self.axis_name

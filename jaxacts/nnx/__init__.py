@@ -13,6 +13,8 @@ except ImportError as error:
 
 del _flax
 
+from jaxacts._modules.missing import missing as _missing
+
 from . import curves, layers, rectifiers, self_gated, smooth, stateful
 from .curves import *
 from .layers import *
@@ -28,3 +30,7 @@ __all__ += rectifiers.__all__
 __all__ += self_gated.__all__
 __all__ += smooth.__all__
 __all__ += stateful.__all__
+
+
+def __getattr__(name: str) -> None:
+    raise _missing(__name__, name, __all__)

@@ -206,7 +206,7 @@ class Stochastic(Module):
         fixed = self.deterministic if deterministic is None else deterministic
         check_flag(type(self).__name__, "deterministic", fixed)
         key = None if fixed else self._key(self.rngs if rngs is None else rngs)
-        return self.definition.drawn(x, key, self._options() | given)
+        return self.definition.drawn(type(self).__name__, x, key, self._options() | given)
 
     def _key(self, rngs: nnx.Rngs | nnx.RngStream | Array | None) -> Array:
         if rngs is None:

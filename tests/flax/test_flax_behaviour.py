@@ -338,6 +338,18 @@ REFUSED = {
         lambda: jaxacts.linen.Dice(epsilon="a", use_running_average=True).init(KEY, X),
         lambda: jaxacts.nnx.Dice(3, epsilon="a"),
     ],
+    "PReLU: x must be real, got dtype complex64": [
+        lambda: jaxacts.linen.PReLU().init(KEY, jnp.ones(3, complex)),
+        lambda: jaxacts.nnx.PReLU()(jnp.ones(3, complex)),
+    ],
+    "RReLU: x must be real, got dtype complex64": [
+        lambda: jaxacts.linen.RReLU(deterministic=True).apply({}, jnp.ones(3, complex)),
+        lambda: jaxacts.nnx.RReLU(deterministic=True)(jnp.ones(3, complex)),
+    ],
+    "FReLU: x needs 2 spatial axes and one of channels": [
+        lambda: jaxacts.linen.FReLU().init(KEY, X),
+        lambda: jaxacts.nnx.FReLU(3, rngs=nnx.Rngs(0))(X),
+    ],
     "Dice: x needs at least one axis, got a scalar": [lambda: jaxacts.nnx.Dice(3)(1.0)],
     "PReLU: features must be an integer, got 'a'; pass a Python int.": [lambda: jaxacts.nnx.PReLU("a", axis=-1)],
     "Maxout: the number of output features must be an integer, got 2.5; pass a Python int.": [
@@ -377,13 +389,19 @@ def test_linen_refuses_other_shapes_than_it_was_initialized_with(module):
         module.apply(variables, X[:, :2])
 
 
-@pytest.mark.parametrize("module", [jaxacts.linen.RReLU(), jaxacts.linen.Dice()])
+@pytest.mark.parametrize("module", [jaxacts.linen.RReLU(), jaxacts.linen.GumbelSoftmax(), jaxacts.linen.Dice()])
 def test_linen_wants_to_know_the_mode_once(module):
-    mode = "deterministic" if isinstance(module, jaxacts.linen.RReLU) else "use_running_average"
-    with pytest.raises(ValueError, match=f'"{mode}" must be passed'):
+    mode = "use_running_average" if isinstance(module, jaxacts.linen.Dice) else "deterministic"
+    name = type(module).__name__
+    message = (
+        f"{name}: {mode} must be given to the module or at the call, got {{}}; "
+        f"write {name}({mode}=True) in evaluation, or pass {mode}=False at the call in training."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message.format('neither'))}"):
         module.init(KEY, X)
-    with pytest.raises(ValueError, match=f'"{mode}" was passed to the constructor and at call time'):
-        module.clone(**{mode: True}).init(KEY, X, True)
+    for of_module, of_call in ((True, True), (False, True), (True, False)):
+        with pytest.raises(ValueError, match=f"^{re.escape(message.format('both'))}"):
+            module.clone(**{mode: of_module}).init(KEY, X, of_call)
 
 
 def test_a_subclass_is_named_in_its_errors():
