@@ -150,6 +150,7 @@ RANDOM = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", RANDOM)
 def test_low_precision_is_float32_rounded_once_and_finite(row: str) -> None:
     shape = (2, 40, 30) if row == "delta_orthogonal" else (40, 30)

@@ -107,6 +107,7 @@ def takes(name: str, rank: int) -> bool:
     return rank > 1 or name in ("zeros", "ones", "constant", "normal", "uniform")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", SHAPES)
 def test_float32_has_the_bits_of_jax(rank: int) -> None:
     for name, init in SAME.items():
@@ -114,6 +115,7 @@ def test_float32_has_the_bits_of_jax(rank: int) -> None:
             same(init, SHAPES[rank], "float32", name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "complex64"])
 def test_other_dtypes_have_the_values_of_jax(dtype: str) -> None:
     with in_mode(dtype):

@@ -73,6 +73,7 @@ def test_fans(row: str) -> None:
     assert fans(list(shape), **says).fan_in == expected[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", [row for row in COUNTED if math.prod(COUNTED[row][0]) > 1000])
 def test_every_random_member_takes_the_same_descriptions(row: str) -> None:
     shape, says, (fan_in, fan_out) = COUNTED[row]

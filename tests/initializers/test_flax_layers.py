@@ -183,6 +183,7 @@ def mean_square(x: jax.Array) -> float:
     return float(jnp.mean(x.astype(jnp.float32) ** 2))
 
 
+@pytest.mark.slow
 @CASES
 def test_outputs_and_gradients_have_unit_variance(row: str, framework: str) -> None:
     layers, shape, says = ROWS[row]

@@ -50,6 +50,7 @@ def kernels(report: ji.MatchReport) -> set[str]:
     return {row.path for row in report.layers} | set(report.left)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LINEN)
 def test_every_kernel_of_linen_is_found(name: str) -> None:
     model, sample = real_models.models()[name]
@@ -61,6 +62,7 @@ def test_every_kernel_of_linen_is_found(name: str) -> None:
     assert not {path for path in report.left if path.endswith("kernel")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NNX)
 def test_every_kernel_of_nnx_is_found(name: str) -> None:
     make, sample = NNX[name]
@@ -95,6 +97,7 @@ def test_variances_before_and_after(name: str) -> None:
     assert not report.warnings
 
 
+@pytest.mark.slow
 def test_scaled_by_data() -> None:
     body, sample = LINEN["transformer, scanned and rematerialized"]
     _, report = ji.lsuv(Model(body), sample, KEY, leave=["*embedding"], tolerance=0.1)
