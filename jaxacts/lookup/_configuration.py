@@ -115,8 +115,25 @@ def _made(config: object) -> Callable[..., Array]:
     if name in TRANSFORMS:
         return _transformed(name, given)
     if name not in BY_NAME:
-        raise unknown_name("get", "activation", name, {*BY_NAME, *TRANSFORMS})
+        raise _unknown(name)
     return _with_arguments(BY_NAME[name], given)
+
+
+def _unknown(name: str) -> ValueError:
+    """A ValueError for a name that is not known here: what other frameworks mean by it, or the nearest names."""
+    rows = {framework: table[name] for framework, table in FRAMEWORKS.items() if name in table}
+    meant = {framework: row.config["name"] for framework, row in rows.items() if row.config}
+    if not rows:
+        return unknown_name("get", "activation", name, {*BY_NAME, *TRANSFORMS})
+    if not meant:
+        framework, row = next(iter(rows.items()))
+        why = f"that of {framework} has no counterpart in jaxacts: {row.differs}."
+        return ValueError(f"get: unknown activation {name!r}; {why}")
+    here = " or ".join(repr(n) for n in dict.fromkeys(meant.values()) if n in BY_NAME)
+    question = f"did you mean {here}? " if here else ""
+    calls = " or ".join(f"get({name!r}, framework={framework!r})" for framework in meant)
+    have = "has" if len(meant) == 1 else "have"
+    return ValueError(f"get: unknown activation {name!r}; {question}{' and '.join(meant)} {have} that name: {calls}.")
 
 
 def _transformed(name: str, given: dict[str, Any]) -> Callable[..., Array]:

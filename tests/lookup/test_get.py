@@ -207,6 +207,28 @@ def test_traced_arguments_have_no_configuration() -> None:
         ({"negative_slope": 1.0}, TypeError, r"get: a configuration must have a 'name', got {'negative_slope': 1.0}"),
         ({"name": 3}, TypeError, "get: name must be a str or a configuration, got int"),
         ({"name": "rellu"}, ValueError, "get: unknown activation 'rellu'; did you mean 'relu'"),
+        (
+            "linear",
+            ValueError,
+            r"^get: unknown activation 'linear'; did you mean 'identity'\? hf and keras have that name: "
+            r"get\('linear', framework='hf'\) or get\('linear', framework='keras'\)\.$",
+        ),
+        (
+            {"name": "GELU", "approximate": "none"},
+            ValueError,
+            r"^get: unknown activation 'GELU'; did you mean 'gelu'\? torch has that name: "
+            r"get\('GELU', framework='torch'\)\.$",
+        ),
+        (
+            "gelu_10",
+            ValueError,
+            r"^get: unknown activation 'gelu_10'; hf has that name: get\('gelu_10', framework='hf'\)\.$",
+        ),
+        (
+            "exponential",
+            ValueError,
+            "^get: unknown activation 'exponential'; that of keras has no counterpart in jaxacts: use jnp.exp.$",
+        ),
         ({"name": "with_slop"}, ValueError, "get: unknown activation 'with_slop'; did you mean 'with_slope'"),
         (
             {"name": "leaky_relu", "slope": 1.0},
