@@ -148,15 +148,20 @@ def test_the_initial_verdict_is_that_of_squared_gradients(factor: float, verdict
     assert (report.verdict, report.flow.verdict) == (verdict, "healthy")
 
 
-def test_a_model_without_any_gradient_is_contractive() -> None:
-    def dead(kernels: Any, x: jax.Array) -> jax.Array:
-        return jaxacts.relu(jaxacts.relu(jaxacts.relu(x @ kernels[0]) @ kernels[1] - 1e6) @ kernels[0])
+@pytest.mark.parametrize(("shift", "gradients"), [(0.0, [0, 0, 0]), (1.0, [0, 0, 1])])
+def test_a_model_with_layers_without_a_gradient_is_contractive(shift: float, gradients: list[int]) -> None:
+    def model(params: Any, x: jax.Array) -> jax.Array:
+        for kernel, bias in params:
+            x = jaxacts.relu(x @ kernel + bias)
+        return x
 
-    report = diagnostics.at_init(dead, jnp.ones((2, 3)), KEY, variables=[jnp.eye(3), jnp.eye(3)])
-    assert [row.gradient for row in report.rows] == [0, 0, 0]
+    params = [(jnp.eye(3), jnp.full(3, bias)) for bias in (0.0, -1e6, shift)]
+    report = diagnostics.at_init(model, jnp.ones((2, 3)), KEY, variables=params)
+    assert [row.gradient for row in report.rows] == gradients
     assert (report.verdict, report.flow.verdict) == ("contractive", "vanishing")
     assert "squared gradient" not in report.notes[0]
-    assert all("no gradient in 3 of 3 layers" in notes[0] for notes in (report.notes, report.flow.notes))
+    said = f"no gradient in {3 - sum(gradients)} of 3 layers"
+    assert all(said in notes[0] for notes in (report.notes, report.flow.notes))
 
 
 def test_a_model_with_normalized_branches_is_marginal() -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jaxacts.diagnostics._models import shapes_of
@@ -134,7 +135,7 @@ def at_init(model: Any, sample: Any, key: Array, *, variables: Any = None, **opt
     signal = f"{verdict}: the variance changes by a factor of {factors[0]:.3g} a layer"
     gradient = f", the squared gradient by {factors[1]:.3g} a layer towards the input ({factors[2]:.3g} predicted)"
     notes = [
-        f"{signal}{gradient if any(gradients) else ''}{without_gradient(gradients)}",
+        f"{signal}{gradient if np.count_nonzero(gradients) > 1 else ''}{without_gradient(gradients)}",
         *notes,
         *missing,
         *(f"not followed: {what}" for what in watch.unfollowed),
