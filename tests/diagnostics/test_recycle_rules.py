@@ -93,6 +93,7 @@ def onward(name: str) -> str:
 # Functions of h, after the activation.
 AFTER: dict[str, tuple[Any, str]] = {
     "normalized over the units": (lambda p, x, h: layer_norm(h) @ p["c"], onward("reduce_sum")),
+    "a residual stream": (lambda p, x, h: (h + x) @ p["c"], "it adds to a residual stream"),
     "shifted": (lambda p, x, h: (h - 0.5) @ p["c"], NOT_ZERO),
     "normalized with a bias": (lambda p, x, h: (batch_norm(h) + p["b2"]) @ p["c"], NOT_ZERO),
     "in another order": (lambda p, x, h: h[:, jnp.array([2, 0, 1, 4, 3])] @ p["c"], onward("gather")),
@@ -170,6 +171,10 @@ MODELS: dict[str, tuple[Any, str]] = {
     ),
     "a padded bias": (lambda p, x: relu(x @ p["a"] + jnp.pad(p["three"], (2, 0))) @ p["c"], NO_BIAS),
     "a bias by indices": (lambda p, x: relu(x @ p["a"] + p["b"][jnp.arange(5)]) @ p["c"], NO_BIAS),
+    "a part of a bias by indices": (
+        lambda p, x: relu(x @ p["a"] + (p["b"] + p["s"][jnp.arange(5)])) @ p["c"],
+        NO_BIAS,
+    ),
     "the exponential of a bias": (lambda p, x: relu(x @ p["a"] - jnp.exp(p["root"])) @ p["c"], NO_BIAS),
     "one column for all units": (lambda p, x: relu((x @ p["a1"]) * p["s"] + p["b"]) @ p["c"], NO_KERNEL),
     "two kernels in one": (
@@ -213,11 +218,12 @@ RECYCLED: dict[str, tuple[Any, dict[str, Any]]] = {
     "rolled after": (lambda p, x: jnp.roll(h_of(p, x), 1, -1) @ p["c"], DENSE),
     "gated by another layer": (lambda p, x: (h_of(p, x) * (x @ p["a2"])) @ p["c"], DENSE),
     "data beside it": (lambda p, x: both(h_of(p, x), x) @ p["wide"], DENSE),
-    "what goes into it in an unused result": (
-        lambda p, x: [h_of(p, x) @ p["c"], jnp.sinh(z_of(p, x)) @ p["c2"]][0],
+    "its input in an unused result": (
+        lambda p, x: (lambda z: [relu(z) @ p["c"], jnp.sinh(z) @ p["c2"]][0])(z_of(p, x)),
         DENSE,
     ),
-    "an unused penalty": (lambda p, x: [h_of(p, x) @ p["c"], (p["a"] ** 2).sum(), h_of(p, x) + x][0], DENSE),
+    "its result in an unused one": (lambda p, x: (lambda h: [h @ p["c"], h + x][0])(h_of(p, x)), DENSE),
+    "an unused penalty": (lambda p, x: [h_of(p, x) @ p["c"], (p["a"] ** 2).sum(), x @ p["a"]][0], DENSE),
     "a number added to all units": (lambda p, x: relu(x @ p["a"] + p["b"] + p["one"]) @ p["c"], DENSE),
     "a number that scales all units": (lambda p, x: relu((x @ p["a"]) * p["scale"] + p["b"]) @ p["c"], DENSE),
     "a number that scales a group": (
@@ -234,6 +240,10 @@ RECYCLED: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "a scale for each": (
         lambda p, x: relu((x @ p["a"]) / (2 * p["root"]) + p["b"]) @ p["c"],
+        {**DENSE, "root": [-0.2, -0.2, -0.2, -0.2, 1]},
+    ),
+    "a scale in one of two terms": (
+        lambda p, x: (lambda z: relu(z + z * p["root"] + p["b"]) @ p["c"])(x @ p["a"]),
         {**DENSE, "root": [-0.2, -0.2, -0.2, -0.2, 1]},
     ),
     "a bias in the order of the units reversed": (
