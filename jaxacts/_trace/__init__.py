@@ -4,8 +4,9 @@
 through it: :mod:`.layers.follow` to where it ends, with a :mod:`.layers.trail` of what it finds and the
 :mod:`.layers.columns` that each value holds, :mod:`.layers.recognize` says which activation that is,
 :mod:`.layers.measure` records the outputs. :mod:`.units` finds all activations, wherever they are:
-:mod:`.units.sites` on the :mod:`.units.tree` of elementwise values, :mod:`.units.axes` and :mod:`.units.links` which
-axis and which weights belong to their units, and :mod:`.units.execute` runs the program while it looks at them. Units
-import layers; both run equations again with :mod:`.replay`. Imports jax, numpy and the catalogue alone; initializers
-and diagnostics import this package.
+:mod:`.units.sites` on the :mod:`.units.tree` of elementwise values, without what :mod:`.units.normalizations` have of
+their own, :mod:`.units.names` what they are called, :mod:`.units.axes` and :mod:`.units.links` which axis and which
+weights belong to their units, and :mod:`.units.execute` runs the program while it looks at them. Units import layers;
+both run equations again with :mod:`.replay`. Imports jax, numpy and the catalogue alone; initializers and diagnostics
+import this package.
 """

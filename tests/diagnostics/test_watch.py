@@ -256,7 +256,7 @@ def test_what_cannot_be_followed_is_named_and_a_tap_helps() -> None:
 
     watch = diagnostics.watch(model, jnp.ones((3, 2)), variables=jnp.eye(2))
     assert set(watch.unfollowed) == {"while", "cond"}
-    assert [(layer.name, layer.activation) for layer in watch.layers] == [("", "relu"), ("after the loop",) * 2]
+    assert [(layer.name, layer.activation) for layer in watch.layers] == [("relu",) * 2, ("after the loop",) * 2]
     report = diagnostics.report(watch(jnp.eye(2), jnp.ones((3, 2)))[1])
     assert [note for note in report.notes if "while" in note] == ["not followed: while"]
     with pytest.raises(AssertionError, match="not followed: while"):

@@ -71,7 +71,15 @@ class Trail:
     def uniform(self, value: int) -> Any:
         """The one number that a value without data consists of, or None."""
         array = self.fixed(value)
-        return array.flat[0] if array is not None and array.size and (array == array.flat[0]).all() else None
+        if array is None or not array.size:
+            return None
+        first = array.flat[0]
+        return first if ((array == first) | ((array != array) & (first != first))).all() else None
+
+    def written(self, value: int) -> str:
+        """A value without data as it stands in a formula."""
+        number = self.uniform(value)
+        return f"{number:.4g}" if np.issubdtype(np.asarray(number).dtype, np.number) else str(number)
 
     def fixed(self, value: int) -> Any:
         """A value without data as an array, or None where it has data or a parameter is known by its shape alone."""

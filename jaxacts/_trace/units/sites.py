@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,11 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from jaxacts._trace.graph import PRODUCTS, Graph, Op, Path, Use
-from jaxacts._trace.layers.follow import Signal, Trail
-from jaxacts._trace.layers.recognize import agrees, recognized
+from jaxacts._trace.graph import Graph, Op, Path, Use
+from jaxacts._trace.layers.recognize import linear
 from jaxacts._trace.primitives import MOVES, REDUCES, WINDOWED
 from jaxacts._trace.units.axes import unit_axes
+from jaxacts._trace.units.names import PLAIN, Names
+from jaxacts._trace.units.normalizations import Normalizations
 from jaxacts._trace.units.tree import Kind, Tree
 from jaxacts.lookup import catalogue
 
@@ -31,7 +32,6 @@ __all__ = ["TAP", "Site", "Sites", "sites_of"]
 TAP = "jaxacts.tap:"
 """What the names of values begin with that the user has marked."""
 
-_PLAIN = frozenset(["gelu (exact)", *catalogue()])
 _OPAQUE = frozenset(
     ["while", "cond", "shard_map", "pallas_call", "pure_callback", "io_callback", "custom_partitioning", "ffi_call"]
 )
@@ -67,40 +67,39 @@ class Sites(NamedTuple):
 @dataclass
 class _Search:
     graph: Graph
+    paths: Sequence[str]
 
     def __post_init__(self) -> None:
         graph = self.graph
         self.tree = Tree(graph, {}, {}, set())
         self.consumers: dict[int, list[Op]] = defaultdict(list)
-        self.statistics: set[int] = set()
         self.uses = {use.output: use for use in graph.uses()}
         self.axes = unit_axes(graph)
         self.at: dict[int, list[tuple[Path, Any]]] = defaultdict(list)
         for (path, variable), value in graph.places.items():
             self.at[value].append((path, variable))
         self.live = graph.needed_for(graph.outputs)
-        self.names: dict[Any, tuple[Callable[..., Any] | None, str]] = {}
         for op in graph.ops:
-            if not self.live.intersection(op.outputs):
-                continue
-            for v in op.inputs:
-                self.consumers[v].append(op)
-            self.tree.grow(op)
-            inputs = [v for v in op.inputs if v in graph.varying]
-            if op.name in REDUCES or (inputs and op.name not in PRODUCTS and all(v in self.statistics for v in inputs)):
-                self.statistics.update(op.outputs)
+            if self.live.intersection(op.outputs):
+                for v in op.inputs:
+                    self.consumers[v].append(op)
+                self.tree.grow(op)
+        dtypes = {value: places[0][1].aval.dtype for value, places in self.at.items()}
+        self.names = Names(graph, self.tree, self.paths, dtypes)
+        self.normalizations = Normalizations(graph, self.tree, self.axes, self.consumers)
 
     def ends(self) -> dict[int, int]:
         """The result of each activation and its input."""
         found = dict[int, int]()
         for value in sorted(self.tree.curved & self.live):
-            if not self._left(value):
+            inner = self.normalizations.inside(value) if self._left(value) else None
+            if inner is None:
                 continue
-            chain = self._trimmed(value)
+            chain = self._trimmed(inner)
             end = chain[0]
             start = self._start(chain)
-            if end not in found and start not in self.statistics:
-                found[end] = start
+            if not self.normalizations.owns(start, end):
+                found.setdefault(end, start)
         # 1 - sigmoid(z) is no activation of its own beside sigmoid(z).
         return {end: start for end, start in found.items() if not self._follows(end, found)}
 
@@ -118,12 +117,32 @@ class _Search:
         return chain[affine[-1] + 1 :] if affine else chain
 
     def _start(self, chain: list[int]) -> int:
-        """The last value before the first nonlinear step, and before the numbers that it is scaled by there."""
+        """The last value before the first nonlinear step, and before the numbers that it is scaled by there.
+
+        The number that makes a mean of a sum stays with it.
+        """
         first = max(i for i, v in enumerate(chain) if self.tree.kind.get(v) is Kind.CURVED)
         start = first + 1
         while start + 1 < len(chain) and self.tree.kind[chain[start]] is Kind.SCALED:
+            if self._mean(chain[start]):
+                break
             start += 1
         return chain[start]
+
+    def _mean(self, value: int) -> bool:
+        """Whether it is a sum divided by the number of its terms."""
+        graph, op = self.graph, self.graph.producer[value]
+        if op.name != "div" or op.inputs[1] in graph.varying or graph.origins.get(op.inputs[1]):
+            return False
+        reduced = graph.producer.get(op.inputs[0])
+        while reduced is not None and reduced.name in MOVES:
+            reduced = graph.producer.get(reduced.inputs[0])
+        if reduced is None or reduced.name not in ("reduce_sum", "reduce_window_sum"):
+            return False
+        before, after = (math.prod(graph.shapes[v]) for v in (reduced.inputs[0], reduced.outputs[0]))
+        count = math.prod(reduced.params["window_dimensions"]) if reduced.name in WINDOWED else before / after
+        with jax.ensure_compile_time_eval():
+            return bool(np.all(np.asarray(graph.evaluate(op.inputs[1], {})) == count))
 
     def _follows(self, end: int, found: dict[int, int]) -> bool:
         for value in self.tree.chain(end):
@@ -132,34 +151,6 @@ class _Search:
             if self.tree.kind.get(value) is Kind.CURVED:
                 return False
         return False
-
-    def derived(self, end: int, ends: Iterable[int]) -> bool:
-        """Whether a result is computed from that of another activation."""
-        own = self.tree.curved.intersection(self.tree.chain(end)[1:])
-        return any(own.intersection(self.tree.chain(other)) for other in ends if other != end)
-
-    def uses_of(self, value: int) -> set[str]:
-        """What becomes of a value and its rearrangements: "reduce", "spread", "product", "output" or "other"."""
-        open_, seen, kinds = [value], {value}, set[str]()
-        while open_:
-            v = open_.pop()
-            if v in self.graph.outputs:
-                kinds.add("output")
-            for op in self.consumers[v]:
-                size = math.prod(self.graph.shapes[op.outputs[0]])
-                if op.name in REDUCES | WINDOWED:
-                    kinds.add("reduce")
-                elif op.name in PRODUCTS:
-                    kinds.add("product")
-                elif op.name == "broadcast_in_dim" and size > math.prod(self.graph.shapes[v]):
-                    kinds.add("spread")
-                elif op.name in MOVES or op.outputs[0] in self.tree.parent:
-                    new = [out for out in op.outputs if out not in seen]
-                    open_ += new
-                    seen.update(new)
-                else:
-                    kinds.add("other")
-        return kinds
 
     def layer(self, value: int) -> Use | None:
         """The last layer before a value."""
@@ -177,84 +168,6 @@ class _Search:
             open_ += new
             seen.update(new)
         return max(found, key=lambda use: use.output, default=None)
-
-    def trail(self, start: int) -> Trail:
-        """The activation as an expression in its input."""
-        op = self.graph.producer.get(start) or Op("input", None, {}, (), (start,), ())
-        trail = Trail(self.graph, Use(-1, 0, op, start, 0, 0), {})
-        for value in self.tree.parent:
-            chain = self.tree.chain(value)
-            if start in chain:
-                linear = all(self.tree.kind[v] is not Kind.CURVED for v in chain[: chain.index(start)])
-                trail.states[value] = Signal(value, start, linear)
-        trail.states[start] = Signal(start, start)
-        return trail
-
-    def named(self, start: int, end: int) -> tuple[Callable[..., Any] | None, str]:
-        """The function and its name; None for one that has parameters of the model in it."""
-        trail = self.trail(start)
-        key = self._written(end, start, {})
-        if key in self.names:
-            return self.names[key]
-        signal = Signal(end, start, False)
-        try:
-            function = trail.function(signal)
-            name = next((n for n, tolerance in self._suggested(end) if agrees(n, function, tolerance)), None)
-            function, name = (catalogue()[name].function, name) if name else recognized(trail, signal)
-        except KeyError:  # a parameter, of which the graph knows the shape alone
-            function, name = None, self._parametric(trail, signal)
-        except (TypeError, ValueError):  # an array of numbers, such as a table
-            function, name = None, self._called(end)
-        if (called := name.removesuffix("(z)")) in _PLAIN:
-            name = called
-        self.names[key] = function, name
-        return function, name
-
-    def _parametric(self, trail: Trail, signal: Signal) -> str:
-        """The name of a function with parameters of the model in it, by the values that it has if these are 0.25."""
-        some = {leaf: np.full(self.graph.shapes[leaf], 0.25, np.float32) for leaf in self.graph.leaves}
-        trail.known.update(some)
-        try:
-            return recognized(trail, signal)[1]
-        except (TypeError, ValueError):
-            return self._called(signal.expr)
-
-    def _called(self, value: int) -> str:
-        """The name of the call that computes a value."""
-        scope = self.graph.producer[value].scope
-        return next((name for name in scope if name in catalogue()), "".join(scope[:1]) or "elementwise function")
-
-    def _suggested(self, value: int) -> list[tuple[str, float]]:
-        """Names to try first, with a tolerance: those of the calls, and in 16 bits what has rounded constants."""
-        half = self.at[value][0][1].aval.dtype.itemsize < 4
-        names = [name for name in self.graph.producer[value].scope if name in catalogue()]
-        return [(name, 0.02 if half else 1e-4) for name in (*names, *(("gelu", "silu") if half else ()))]
-
-    def unscaled(self, start: int, end: int) -> int:
-        """The result without the numbers that it is scaled by, as before dropout, if that has a name."""
-        if self.named(start, end)[1] in _PLAIN:
-            return end
-        bare = next(v for v in self.tree.chain(end) if self.tree.kind[v] is Kind.CURVED)
-        return bare if bare != end and self.named(start, bare)[1] in _PLAIN else end
-
-    def _written(self, value: int, start: int, memo: dict[int, int]) -> tuple[Any, ...]:
-        """The operations from one value to another, equal for equal functions."""
-        found = list[Any]()
-
-        def write(v: int) -> int:
-            if v not in memo:
-                op = None if v == start else self.graph.producer.get(v)
-                if op is None:
-                    known = self.graph.constants.get(v)
-                    found.append("z" if v == start else ("leaf" if known is None else np.asarray(known).tobytes()))
-                else:
-                    inputs = tuple(write(u) for u in op.inputs)
-                    found.append((op.name, inputs, str({k: op.params[k] for k in op.params if k != "sharding"})))
-                memo[v] = len(memo)
-            return memo[v]
-
-        write(value)
-        return tuple(found)
 
     def place(self, start: int | None, end: int) -> tuple[Path, Any, Any]:
         """The outermost program that has both values as variables, or at least the second."""
@@ -288,7 +201,7 @@ def over_layers(graph: Graph, path: Path) -> bool:
 
 def sites_of(graph: Graph, paths: Sequence[str]) -> Sites:
     """The activations of a model whose parameters are named ``paths``."""
-    search = _Search(graph)
+    search = _Search(graph, paths)
     found, unfollowed = list[Site](), dict[str, None]()
     calls = _calls(search)
     curves = {
@@ -296,30 +209,36 @@ def sites_of(graph: Graph, paths: Sequence[str]) -> Sites:
         for end, start in search.ends().items()
         if not any(search.place(start, end)[0][: len(call)] == call for call in calls)
     }
-    curves = {search.unscaled(start, end): start for end, start in curves.items()}
+    curves = {search.names.unscaled(start, end): start for end, start in curves.items()}
     results = {v: name for v, name in calls.values() if name not in ("softmax", "log_softmax")}
     tapped = {op.outputs[0]: name for op in graph.ops if (name := _tap(op))}
     for end in sorted({*curves, *results, *tapped}):
         start = curves.get(end)
         path, before, after = search.place(start, end)
-        if not jnp.issubdtype(after.aval.dtype, jnp.floating) or not after.aval.shape:
+        if not jnp.issubdtype(after.aval.dtype, jnp.floating):
             if end in tapped:
                 unfollowed[f"{tapped[end]} (a tap needs an array of floats)"] = None
             continue
-        use, function = search.layer(end), None
+        use, function, doubt = search.layer(end), None, ""
         if start is None:
             activation = tapped.get(end) or results[end]
         else:
-            function, activation = search.named(start, end)
-            plain, uses = activation in _PLAIN and activation != "abs", search.uses_of(end)
-            if not plain and (use is None or uses & {"reduce", "spread"}):
-                continue
-            # The square of a relu in the variance of a normalization is no activation of its own.
-            if uses == {"reduce"} and search.derived(end, curves):
-                continue
-        name = tapped.get(end) or (_layer(paths[use.leaf]) if use else activation)
+            function, activation = search.names.named(start, end)
+            if activation not in PLAIN or activation == "abs":
+                # What is computed of the data alone is a feature, such as the encoding of a position.
+                if (use is None and not graph.origins.get(start)) or (function and linear(function)):
+                    continue
+                doubt = "" if end in tapped else search.normalizations.doubt(start, end)
+            elif end not in tapped and start in search.normalizations.moments:
+                doubt = search.normalizations.doubt(start, end)
+            doubt = doubt and f"{activation} {doubt}"
+        name = tapped.get(end) or (_layer(paths[use.leaf]) if use else "") or activation
+        if not after.aval.shape:
+            doubt = "a single number"
         if any(eqn.primitive.name == "shard_map" for eqn in search.around(path)):
-            unfollowed[f"{name} (inside shard_map)"] = None
+            doubt = "inside shard_map"
+        if doubt:
+            unfollowed[f"{name} ({doubt})"] = None
             continue
         axis = search.axes.get(end, len(after.aval.shape) - 1)
         steps, values = search.steps(path), (start, end)
