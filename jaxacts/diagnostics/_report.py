@@ -141,13 +141,14 @@ def report(state: State, *, tau: float = 0.025, delta: float = 0.01) -> HealthRe
 
     Raises:
         TypeError: something that is not a state, or one that is traced: reports are made on the host.
-        ValueError: a state that has seen nothing, or that vmap has stacked.
+        ValueError: a state that has seen nothing, or that vmap has stacked; a tau or a delta out of range.
 
     Note:
-        A relu is inactive for half of its inputs at initialization, which is not called saturation in the verdict;
-        dead units are. Biological networks have some 5% of their units active at a time, sigmoid layers about half, and
-        15 to 30% is called a good range (Glorot et al. 2011). Singular values below 1e-3 of the largest are not to be
-        trusted in ``srank``, for the matrix of products is in float32.
+        A relu is inactive for half of its inputs at initialization, which is not called saturation in the verdict. Nor
+        is it of other functions that are 0 for all negative inputs: of relu6 the verdict says "saturated" where more
+        than half of the active values are so on the right. Biological networks have some 5% of their units active at a
+        time, sigmoid layers about half, and 15 to 30% is called a good range (Glorot et al. 2011). Singular values
+        below 1e-3 of the largest are not to be trusted in ``srank``, for the matrix of products is in float32.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxacts
@@ -175,6 +176,8 @@ def report(state: State, *, tau: float = 0.025, delta: float = 0.01) -> HealthRe
         raise TypeError("report: runs on the host, but got a traced state; return it from the jitted function first.")
     threshold = _checks.magnitude("report", "tau", tau)
     left_out = _checks.positive("report", "delta", delta)
+    if left_out >= 1:
+        raise ValueError(f"report: delta must be between 0 and 1, got {delta}; pass a share such as 0.01.")
     rows = [_row(sums, name, threshold, left_out) for layer in state.layers for name, sums in _steps(layer)]
     if not any(row.examples for row in rows):
         raise ValueError("report: the state must have seen examples, got one of zeros; call the watch first.")
@@ -262,7 +265,10 @@ def _verdict(row: LayerHealth, layer: Layer) -> str:
         return f"{row.dead:.0%} of the units are dead: lower the learning rate, or recycle them"
     if row.stuck > 0.1:
         return f"{row.stuck:.0%} of the units are saturated on every example: make the weights before them smaller"
-    if layer.left and layer.right and row.left + row.right > 0.5:
+    if layer.inactive and layer.right and row.right > 0.5 * (1 - row.left) > 0:
+        share = row.right / (1 - row.left)
+        return f"saturated right ({layer.right}), {share:.0%} of the active values: make the weights before it smaller"
+    if layer.left and layer.right and not layer.inactive and row.left + row.right > 0.5:
         side = "left" if row.left > 2 * row.right else "right" if row.right > 2 * row.left else "on both sides"
         kind = "hard" if layer.left == layer.right == "hard" else "soft"
         return (

@@ -18,13 +18,16 @@ class Layer(NamedTuple):
 
     ``left`` and ``right`` say how the activation saturates for negative and for positive inputs: ``"hard"`` where its
     slope is exactly 0 from some point on, ``"soft"`` where it tends to 0, ``""`` where it does neither or that is not
-    known. ``loops`` is the number of scans over layers around it, ``edges`` are the bounds of the histogram.
+    known. ``inactive`` says whether it is 0 for all negative inputs, as relu and relu6 are: such units are inactive
+    there, not saturated. ``loops`` is the number of scans over layers around it, ``edges`` are the bounds of the
+    histogram.
     """
 
     name: str
     activation: str
     left: str = ""
     right: str = ""
+    inactive: bool = False
     loops: int = 0
     edges: tuple[float, ...] = ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -59,7 +60,7 @@ class Watch:
         self.graph, self.sites = graph, sites.found
         self._returned = frozenset(call.returned(jax.tree.unflatten(tree, graph.outputs)))
         self._links: dict[str, Links] = {}
-        self._saturations: dict[tuple[str, str], Saturation] = {}
+        self._saturations: dict[tuple[str, str], tuple[Saturation, bool]] = {}
         _, found = jax.eval_shape(Runner(graph, sites.found, self._sums, {}), [*call.leaves, *call.data])
         self._empty = self._state(sites, found)
         self.unfollowed = sites.unfollowed
@@ -94,10 +95,9 @@ class Watch:
         flat, found = runner([*call.leaves, *call.data])
         new = self._state(sites, found)
         if jax.tree.structure(new) != jax.tree.structure(state):
-            before, after = ([sums.layer.name for sums in s.layers] for s in (state, new))
             raise ValueError(
-                f"watch: the state must be of this watch and of a call like that on its sample, got one with {before}, "
-                f"while the call has {after}; start from watch.init()."
+                f"watch: the state must be of this watch and of a call like that on its sample, got one with "
+                f"{_difference(state, new)}; start from watch.init()."
             )
         if self.axis_name is not None:
             summed = jax.lax.psum(new.layers, self.axis_name)
@@ -139,10 +139,12 @@ class Watch:
                 self._traced[call.signature] = traced
         return traced
 
-    def _saturation(self, site: Site) -> Saturation:
+    def _saturation(self, site: Site) -> tuple[Saturation, bool]:
+        """Where it is saturated, and whether it is 0 for all negative inputs."""
         key = site.name, site.activation
         if key not in self._saturations:
-            self._saturations[key] = saturation_of(site, self.epsilon)
+            saturation = saturation_of(site, self.epsilon)
+            self._saturations[key] = saturation, _flat_below_zero(saturation) and _zero_at(site, -1.0)
         return self._saturations[key]
 
     def _state(self, sites: Sites, found: dict[str, Any]) -> State:
@@ -162,7 +164,7 @@ class Watch:
 
     def _sums(self, moment: Moment) -> UnitSums:
         site, h = moment.site, moment.after
-        saturation = self._saturation(site)
+        saturation, inactive = self._saturation(site)
         if moment.before is not None and moment.before.shape != h.shape:
             moment = moment._replace(before=None)
         left, right = saturation.flags(moment)
@@ -174,7 +176,7 @@ class Watch:
 
         wide = h.astype(jnp.float32)
         total = add(wide)
-        layer = Layer(site.name, site.activation, *saturation.kinds, len(site.steps), self.bins)
+        layer = Layer(site.name, site.activation, *saturation.kinds, inactive, len(site.steps), self.bins)
         return UnitSums(
             absolute=total if _not_negative(site) else add(jnp.abs(wide)),
             total=total,
@@ -296,6 +298,35 @@ def tap(x: Array, name: str) -> Array:
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] (untyped callers)
         raise TypeError(f"tap: name must be a str, got {type(name).__name__}; pass a name such as 'attention'.")
     return checkpoint_name(x, TAP + name)
+
+
+def _difference(state: State, new: State) -> str:
+    """In what a state is not that of a call."""
+    given, due = ([sums.layer for sums in s.layers] for s in (state, new))
+    if [layer.name for layer in given] != [layer.name for layer in due]:
+        before, after = ([layer.name for layer in layers] for layers in (given, due))
+        return f"the layers {before}, while the call has {after}"
+    for one, other in zip(given, due, strict=True):
+        for name, old, now in zip(Layer._fields, one, other, strict=True):
+            if old != now:
+                return f"{name} {old!r} in the layer {one.name!r}, while the call has {now!r}"
+    if state.unfollowed != new.unfollowed:
+        return f"{list(state.unfollowed)} not followed, while the call has {list(new.unfollowed)}"
+    return "other arrays, as of a watch with other ranks or bins"
+
+
+def _flat_below_zero(saturation: Saturation) -> bool:
+    if saturation.left is None or len(saturation.left) != 1:
+        return False
+    ((low, high),) = saturation.left
+    return low == -math.inf and high > -1e-6
+
+
+def _zero_at(site: Site, z: float) -> bool:
+    if site.function is None:
+        return False
+    with jax.ensure_compile_time_eval():
+        return not np.any(site.function(jnp.float32(z)))
 
 
 def _edges(bins: int | Sequence[float]) -> tuple[float, ...]:

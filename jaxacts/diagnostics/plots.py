@@ -57,7 +57,7 @@ def histograms(states: Sequence[State], steps: Sequence[float] | None = None) ->
 
     Raises:
         TypeError: something that is not a list of states.
-        ValueError: states without histograms.
+        ValueError: states without histograms; another number of steps than of states.
         ImportError: matplotlib is not installed.
 
     Note:
@@ -79,9 +79,9 @@ def histograms(states: Sequence[State], steps: Sequence[float] | None = None) ->
     history = _history("histograms", states)
     if any(sums.histogram is None for _, column in history for sums in column):
         raise ValueError("histograms: the states must have histograms, got none; pass bins=40 to watch.")
+    at = _bounds("histograms", steps, len(states))
     figure = _figure("histograms", 6.4, 0.6 + 1.6 * len(history))
     panels = np.atleast_1d(figure.subplots(len(history), 1, sharex=True))
-    at = _bounds(steps, len(states))
     for ax, (name, column) in zip(panels, history, strict=True):
         counts = np.stack([np.asarray(s.histogram).reshape(-1, len(s.layer.edges) - 1).sum(0) for s in column], 1)
         ax.pcolormesh(at, column[0].layer.edges, np.log1p(counts), cmap="viridis")
@@ -105,6 +105,7 @@ def alive(states: Sequence[State], steps: Sequence[float] | None = None) -> Figu
 
     Raises:
         TypeError: something that is not a list of states.
+        ValueError: another number of steps than of states.
         ImportError: matplotlib is not installed.
 
     Example:
@@ -118,9 +119,9 @@ def alive(states: Sequence[State], steps: Sequence[float] | None = None) -> Figu
         1
     """
     history = _history("alive", states)
+    at = _bounds("alive", steps, len(states))
     figure = _figure("alive", 6.4, 0.6 + 1.6 * len(history))
     panels = np.atleast_1d(figure.subplots(len(history), 1, sharex=True))
-    at = _bounds(steps, len(states))
     for ax, (name, column) in zip(panels, history, strict=True):
         raster = np.stack([np.asarray(s.active).ravel() > 0 for s in column], 1)
         # The longer a unit lived, the lower its row.
@@ -133,8 +134,13 @@ def alive(states: Sequence[State], steps: Sequence[float] | None = None) -> Figu
     return figure
 
 
-def _bounds(steps: Sequence[float] | None, count: int) -> Any:
+def _bounds(caller: str, steps: Sequence[float] | None, count: int) -> Any:
     """The bounds of the columns whose middles or ends are the steps."""
+    if steps is not None and np.shape(steps) != (count,):
+        raise ValueError(
+            f"{caller}: steps must have a number for each of the {count} states, got shape {np.shape(steps)}; "
+            f"leave it out to count the states."
+        )
     at = np.arange(1.0, count + 1) if steps is None else np.asarray(steps, float)
     width = at[1] - at[0] if count > 1 else 1.0
     return np.concatenate([[at[0] - width], at])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,6 +48,15 @@ def test_histograms_are_logarithms_of_counts() -> None:
         plots.histograms(history())
     with pytest.raises(TypeError, match="alive: states must be a list of states"):
         plots.alive(states[0])  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("draw", [plots.alive, plots.histograms])
+def test_there_is_a_step_for_each_state(draw: Any) -> None:
+    states = history(bins=4)
+    with pytest.raises(
+        ValueError, match=rf"{draw.__name__}: steps must have a number for each of the 3 states, got sh"
+    ):
+        draw(states, [10, 20])
 
 
 def test_layers_are_coloured_by_a_share() -> None:

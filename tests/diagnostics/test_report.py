@@ -72,6 +72,14 @@ def test_ranks_are_those_of_the_matrix() -> None:
         (jaxacts.tanh, 30 * normal(50, 4), r"saturated on both sides \(soft\)"),
         (jaxacts.tanh, normal(50, 4) * 9 + 9, r"saturated right \(soft\)"),
         (jaxacts.hard_tanh, normal(50, 4) * 9 - 9, r"saturated left \(hard\)"),
+        (jaxacts.relu6, normal(500, 4) - 0.3, "healthy"),
+        (lambda z: jnp.clip(z, 0, 4), normal(500, 4) - 0.3, "healthy"),
+        (jaxacts.relu6, 12 * normal(500, 4), r"saturated right \(hard\), 6\d% of the active values"),
+        (jaxacts.relu6, 7 * normal(500, 4), "healthy"),
+        (jaxacts.relu6, normal(5000, 4) - 2, "only 2% of the values have a slope"),
+        (jaxacts.hard_sigmoid, 5 * normal(500, 4), r"saturated on both sides \(hard\), 5\d% of the values"),
+        (lambda z: jnp.clip(z, -1, 1) + 1, 9 * normal(50, 4) - 9, r"saturated left \(hard\)"),
+        (lambda z: jnp.clip(z, 0, 1) - 1, 2 * normal(500, 4) - 1, r"saturated left \(hard\), 8\d%"),
         (jaxacts.elu, normal(50, 4) * [[1e-6, 1e-6, 1e-6, 1]], "75% of the units are dormant"),
         (jaxacts.relu, normal(5000, 4) - 2, "only 2% of the values have a slope"),
         (jaxacts.relu, np.full((9, 2), np.nan), "values that are not finite"),
@@ -113,6 +121,15 @@ def test_assert_healthy_names_every_layer_and_threshold() -> None:
 def test_thresholds_are_shares(given: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=f"assert_healthy: {message}"):
         seen(jaxacts.relu, normal(50, 4)).assert_healthy(**given)
+
+
+@pytest.mark.parametrize("delta", [1, 2.0, 0, -0.5, math.nan])
+def test_delta_is_between_0_and_1(delta: float) -> None:
+    model = lambda p, x: jaxacts.relu(x * p)  # noqa: E731
+    x, p = jnp.ones((2, 3)), jnp.ones(3)
+    _, state = diagnostics.watch(model, x, variables=p)(p, x)
+    with pytest.raises(ValueError, match="report: delta must be"):
+        diagnostics.report(state, delta=delta)
 
 
 def test_exports_agree() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import equinox as eqx
@@ -142,3 +143,24 @@ def test_arguments_of_a_call_in_the_places_of_others(model: Any, arguments: Any,
     with pytest.raises(TypeError) as raised:
         watch(*arguments(watch.init()))
     assert str(raised.value) == message
+
+
+def _watched(activation: Any, **options: Any) -> diagnostics.Watch:
+    return diagnostics.watch(lambda p, x: activation(x @ p["a"]), X, variables={"a": jnp.eye(3)}, **options)
+
+
+@pytest.mark.parametrize(
+    ("other", "difference"),
+    [
+        (_watched(jnp.tanh), "activation 'tanh' in the layer 'a', while the call has 'relu'"),
+        (_watched(jax.nn.relu, bins=2), "edges (-10.0, 0.0, 10.0) in the layer 'a', while the call has ()"),
+        (_watched(jax.nn.relu, ranks=True), "other arrays, as of a watch with other ranks or bins"),
+        (
+            diagnostics.watch(lambda p, x: jax.nn.relu(x @ p["b"]), X, variables={"b": jnp.eye(3)}),
+            "the layers ['b'], while the call has ['a']",
+        ),
+    ],
+)
+def test_a_state_of_another_watch_differs_in_what_the_error_says(other: diagnostics.Watch, difference: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"got one with {difference}; start from watch.init()")):
+        _watched(jax.nn.relu)({"a": jnp.eye(3)}, X, other.init())
