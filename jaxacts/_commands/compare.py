@@ -12,6 +12,7 @@ examples:
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
 
 from jaxacts._commands.common import Rows, UsageError, entry
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> tuple[list[Any], Any, int]:
     for name, one in {name: entry(name) for name in options.names}.items():
         try:
             found[name] = _through(one, options)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             refused[name] = str(error)
     if not found:
         raise UsageError("\n".join(refused.values()))
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> tuple[list[Any], Any, int]:
             f"{weight:.4g}/n",
             *(f"{report.rows[n - 1].signal:.3g} ({report.rows[n - 1].signal_predicted:.3g})" for n in shown),
             f"{report.rows[0].gradient:.3g} ({report.rows[0].gradient_predicted:.3g})",
-            f"×{report.gradient_factor:.3g}",
+            f"×{report.gradient_factor:.3g}" if math.isfinite(report.gradient_factor) else "–",
             report.verdict,
         )
         for name, (weight, report) in found.items()

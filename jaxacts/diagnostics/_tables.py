@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-__all__ = ["Tabular", "cell"]
+__all__ = ["Tabular", "cell", "plain"]
 
 _TEXTS = ("layer", "activation", "verdict", "advice")
 """The columns that are read from the left."""
@@ -40,7 +40,7 @@ class Tabular:
 
     def to_dict(self) -> dict[str, Any]:
         """The rows as dicts, and the notes; None for what is not finite, which JSON does not have."""
-        rows = [{name: _plain(value) for name, value in row._asdict().items()} for row in self.rows]
+        rows = [{name: plain(value) for name, value in row._asdict().items()} for row in self.rows]
         return {"rows": rows, "notes": list(self.notes)}
 
     def to_json(self, indent: int | None = 1) -> str:
@@ -111,7 +111,8 @@ def _fitting(heads: Sequence[str], widths: Sequence[int], console: int) -> list[
     return tables
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value for JSON: Python's numbers, None for what is not finite."""
     if isinstance(value, numbers.Integral):
         return int(value)
     if isinstance(value, numbers.Real):

@@ -8,6 +8,7 @@ import functools
 import io
 import itertools
 import json
+import math
 import re
 import shlex
 import subprocess
@@ -17,11 +18,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import jaxacts
 from jaxacts import testing
 from jaxacts._commands import compare, doctor, main
+from jaxacts._commands.common import UsageError
 
 COMMANDS = ("", "list", "show", "compare", "check", "doctor")
 MODULE = """
@@ -136,6 +139,41 @@ def test_what_cannot_be_compared_has_a_row_with_the_reason() -> None:
     assert code == 1
     assert [next(iter(one)) for one in data.values()] == ["weight_variance", "error", "error"]
     assert data["softmax"]["error"].endswith("which plain layers do not have; leave it out.")
+
+
+def compared(arguments: str) -> tuple[Any, Any, int]:
+    parser = argparse.ArgumentParser()
+    compare.add_arguments(parser)
+    return compare.run(parser.parse_args([*arguments.split(), "--width", "16"]))
+
+
+def test_parameters_with_the_names_of_moments_are_those_of_the_activation() -> None:
+    """With its typical mean and variance dice is a silu between two lines, whose moments are integrated here."""
+    _, data, code = compared("dice relu --depth 4")
+    assert code == 0
+    t = np.linspace(-12, 12, 20001)
+    z = math.sqrt(2) * t
+    f = z * (0.25 + 0.75 / (1 + np.exp(-z)))
+    second = float(np.sum(f**2 * np.exp(-(t**2) / 2)) * (t[1] - t[0]) / math.sqrt(2 * math.pi))
+    assert data["dice"]["rows"][1]["signal_predicted"] == pytest.approx(2 * second, rel=1e-6)
+
+
+def test_what_overflows_explodes_and_has_no_factor() -> None:
+    text, data, code = compared("relu_squared --depth 200")
+    assert code == 0
+    assert data["relu_squared"]["verdict"] == "signal and gradient explode"
+    assert data["relu_squared"]["gradient_factor"] is None
+    assert text[0].rows[0][-2:] == ("–", "signal and gradient explode")
+    json.dumps(data, allow_nan=False)
+
+
+def test_any_refusal_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise TypeError("moments: no")
+
+    monkeypatch.setattr(compare, "propagation", refused)
+    with pytest.raises(UsageError, match="moments: no"):
+        compared("relu")
 
 
 def test_check_finds_what_a_function_lacks(module: str, capsys: pytest.CaptureFixture[str]) -> None:

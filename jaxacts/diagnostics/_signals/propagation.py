@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from jax import Array
 
 from jaxacts.diagnostics._signals.flow import fitted_slope
-from jaxacts.diagnostics._tables import Tabular
+from jaxacts.diagnostics._tables import Tabular, plain
 from jaxacts.initializers import _checks, moments, variance_map
 
 __all__ = ["Depth", "PropagationReport", "propagation"]
@@ -34,7 +35,7 @@ class PropagationReport(Tabular):
     """Signal and gradient at every layer, measured and predicted.
 
     ``signal_factor`` and ``gradient_factor`` are the fitted factors a layer, of the mean square of the signal going
-    forward and of the gradient going back.
+    forward and of the gradient going back; NaN where fewer than two layers have positive, finite ones.
     """
 
     signal_factor: float
@@ -45,6 +46,7 @@ class PropagationReport(Tabular):
 
     def to_dict(self) -> dict[str, Any]:
         factors = {"signal_factor": self.signal_factor, "gradient_factor": self.gradient_factor}
+        factors = {name: plain(value) for name, value in factors.items()}
         return {**super().to_dict(), **factors, "verdict": self.verdict}
 
 
@@ -73,7 +75,7 @@ def propagation(
 
     Returns:
         A :class:`PropagationReport`: a row a layer, the factors that were fitted, and whether signal or gradient
-        vanish or explode, by a factor of 100 or more over the depth.
+        vanish or explode, by a factor of 100 or more over the depth. What overflows explodes.
 
     Raises:
         ValueError: arguments out of range, or what ``moments`` refuses.
@@ -98,6 +100,9 @@ def propagation(
     bias = _checks.magnitude("propagation", "bias_variance", bias_variance)
     layers = _checks.count("propagation", "depth", depth, 2)
     units = _checks.count("propagation", "width", width)
+    # The moments have arguments of these names too.
+    own = {name: parameters.pop(name) for name in ("q", "mean") if name in parameters}
+    fn = functools.partial(fn, **own) if own else fn
     step = variance_map(fn, weight, bias, **parameters)
     q = [weight + bias]
     while len(q) < layers and 1e-30 < q[-1] < 1e30:
@@ -105,14 +110,22 @@ def propagation(
     chi = [weight * moments(fn, v, **parameters).slope for v in q[:-1]]
     q += [q[-1]] * (layers - len(q))
     chi += chi[-1:] * (layers - 1 - len(chi))
-    back = np.append(np.cumprod(chi[::-1])[::-1], 1.0)
+    with np.errstate(over="ignore"):
+        back = np.append(np.cumprod(chi[::-1])[::-1], 1.0)
     start = jax.random.key(0) if key is None else key
     signal, gradient = _measured(lambda z: fn(z, **parameters), weight, bias, layers, units, start)
     rows = tuple(Depth(i + 1, *map(float, row)) for i, row in enumerate(zip(signal, q, gradient, back, strict=True)))
-    forward, backward = math.exp(fitted_slope(signal)), math.exp(-fitted_slope(gradient))
-    verdict = _verdict(forward ** (layers - 1), backward ** (layers - 1), signal, gradient)
+    slopes = _slope(signal), -_slope(gradient)
+    forward, backward = map(math.exp, slopes)
+    verdict = _verdict(slopes[0] * (layers - 1), slopes[1] * (layers - 1), signal, gradient)
     note = f"factors of the mean square a layer: signal {forward:.3g}, gradient {backward:.3g}; {verdict}"
     return PropagationReport(rows, (note,), forward, backward, verdict)
+
+
+def _slope(values: Any) -> float:
+    """The fitted slope of the logarithm, NaN with too few numbers for a fit."""
+    enough = np.count_nonzero(np.isfinite(values) & (values > 0)) > 1
+    return fitted_slope(values) if enough else math.nan
 
 
 def _measured(
@@ -142,9 +155,11 @@ def _measured(
 
 
 def _verdict(forward: float, backward: float, signal: Any, gradient: Any) -> str:
+    """What signal and gradient do, from the logarithms of their changes over the depth and their values."""
     names = {"signal": (forward, signal), "gradient": (backward, gradient)}
-    vanish = [n for n, (change, values) in names.items() if change < 0.01 or (values == 0).any()]
-    explode = [n for n, (change, values) in names.items() if change > 100 or not np.isfinite(values).all()]
+    limit = math.log(100)
+    vanish = [n for n, (change, values) in names.items() if change < -limit or (values == 0).any()]
+    explode = [n for n, (change, values) in names.items() if change > limit or not np.isfinite(values).all()]
     said = [
         f"{' and '.join(which)} {verb}{'' if len(which) > 1 else end}"
         for which, verb, end in ((vanish, "vanish", "es"), (explode, "explode", "s"))
