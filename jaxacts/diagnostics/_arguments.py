@@ -10,7 +10,7 @@ from typing import Any
 from jaxacts._core.errors import nearest
 from jaxacts.diagnostics._state import State
 
-__all__ = ["check_call", "check_options", "running"]
+__all__ = ["check_call", "check_options", "described", "running"]
 
 _FIRST = {"linen": "variables", "nnx": "model", "pytree": "model", "function": "params"}
 
@@ -70,37 +70,39 @@ def running(
         elif inputs and all(type(x) is int for x in inputs):
             remedy = f"pass an array, or jax.ShapeDtypeStruct({inputs}, jnp.float32) for its shape alone."
         raise ValueError(
-            f"{caller}: the model must run on the sample, got ({', '.join(map(_described, inputs))}), but raised "
+            f"{caller}: the model must run on the sample, got ({', '.join(map(described, inputs))}), but raised "
             f"{type(error).__name__}: {str(error).removesuffix('.')}; {remedy}"
         ) from error
 
 
-def check_call(kind: str, variables: Any, inputs: tuple[Any, ...], state: Any) -> None:
+def check_call(kind: str, variables: Any, inputs: tuple[Any, ...], state: Any, caller: str = "watch") -> None:
     """Refuse arguments of a call that are in the places of others."""
     first = _FIRST[kind]
     remedy = f"call watch({first}, x, state)"
+    if caller != "watch":
+        remedy = f"call {caller}(watch, loss, {first}, x)"
     if isinstance(variables, State) or any(isinstance(x, State) for x in inputs):
-        raise TypeError(f"watch: the state must be the third argument, got it before; {remedy}.")
+        raise TypeError(f"{caller}: the state must be the third argument, got it before; {remedy}.")
     if state is not None and not isinstance(state, State):
         raise TypeError(
-            f"watch: state must be what watch.init() or an earlier call returned, got {_described(state)}; {remedy}."
+            f"{caller}: state must be what watch.init() or an earlier call returned, got {described(state)}; {remedy}."
         )
     if kind == "linen" and not isinstance(variables, Mapping):
-        raise TypeError(f"watch: variables must be what model.init returned, got {_described(variables)}; {remedy}.")
+        raise TypeError(f"{caller}: variables must be what model.init returned, got {described(variables)}; {remedy}.")
     if kind == "nnx":
         from flax import nnx
 
         if isinstance(variables, nnx.State):
             raise TypeError(
-                "watch: model must be an nnx module, got its state; pass the module, which nnx.merge makes."
+                f"{caller}: model must be an nnx module, got its state; pass the module, which nnx.merge makes."
             )
         if not isinstance(variables, nnx.Module):
-            raise TypeError(f"watch: model must be an nnx module, got {_described(variables)}; {remedy}.")
+            raise TypeError(f"{caller}: model must be an nnx module, got {described(variables)}; {remedy}.")
     if kind == "pytree" and not callable(variables):
-        raise TypeError(f"watch: model must be a callable pytree, got {_described(variables)}; {remedy}.")
+        raise TypeError(f"{caller}: model must be a callable pytree, got {described(variables)}; {remedy}.")
 
 
-def _described(value: Any) -> str:
+def described(value: Any) -> str:
     """``float32[2, 16]`` for an array."""
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"{value.dtype}{list(value.shape)}"

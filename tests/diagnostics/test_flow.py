@@ -78,6 +78,21 @@ def test_gradient_trees_have_a_row_for_each_kernel() -> None:
         diagnostics.gradient_flow({"bias": jnp.ones(3)})
 
 
+def test_biases_and_scales_of_a_scan_are_no_rows() -> None:
+    """Each name of a kernel with arrays beside it that are no kernels, in a scan of three layers."""
+    stacked = {
+        "LayerNorm_0": {"scale": jnp.ones((3, 4)), "bias": jnp.ones((3, 4))},
+        "attention": {"key": {"kernel": jnp.full((3, 4, 2, 2), 2.0), "bias": jnp.ones((3, 2, 2))}},
+        "haiku": {"w": jnp.full((3, 4, 5), 2.0), "b": jnp.ones((3, 5))},
+        "norm": {name: jnp.ones((3, 4)) for name in ("beta", "gamma", "offset", "shift")},
+        "plain": {"a": jnp.full((3, 4, 5), 2.0), "b": jnp.full((5, 2), 2.0), "g": jnp.full((4, 5), 2.0)},
+        "weightnorm": {"v": jnp.full((3, 4, 5), 2.0), "g": jnp.ones((3, 5))},
+    }
+    names = ["attention/key/kernel", "haiku/w", "plain/a", "plain/b", "plain/g", "weightnorm/v"]
+    assert [(row.layer, row.rms) for row in diagnostics.gradient_flow(stacked).rows] == [(n, 2.0) for n in names]
+    assert [row.layer for row in diagnostics.frozen_units(stacked).rows] == names
+
+
 class Fields(NamedTuple):
     stem: Any
     mid: Any
@@ -215,6 +230,49 @@ def test_frozen_units_are_those_without_second_moments() -> None:
     assert rows == {"layers_0/kernel": pytest.approx(3 / 8), "layers_2/kernel": 0.0}
     with pytest.raises(ValueError, match="frozen_units: needs kernels"):
         diagnostics.frozen_units({"b": jnp.ones(2)})
+
+
+ADAM = optax.adam(1e-3)
+LABELS = {"k": "one", "j": "none"}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rows"),
+    [
+        (ADAM, ["j", "k"]),
+        (optax.chain(optax.clip(1.0), optax.adamw(1e-3)), ["j", "k"]),
+        (optax.rmsprop(1e-3, momentum=0.9), ["j", "k"]),
+        (optax.inject_hyperparams(optax.adam)(learning_rate=1e-3), ["j", "k"]),
+        (optax.multi_transform({"one": ADAM, "none": optax.sgd(1e-3, 0.9)}, LABELS), ["k"]),
+    ],
+)
+def test_of_a_whole_state_the_second_moments_count(optimizer: Any, rows: list[str]) -> None:
+    gradients = {name: jnp.array([[-0.1, 0.0], [-0.1, 0.0]]) for name in LABELS}
+    _, state = optimizer.update(gradients, optimizer.init(gradients), gradients)
+    assert diagnostics.frozen_units(state).rows == tuple((name, 2, 0.5) for name in rows)
+
+
+def test_states_of_nnx_and_of_optimizers_without_second_moments() -> None:
+    module = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
+    optimizer = nnx.Optimizer(module, ADAM, wrt=nnx.Param)
+    gradients = nnx.grad(lambda m: m(jnp.ones((1, 2)))[0, 0] * -1.0)(module)
+    optimizer.update(module, gradients)
+    assert diagnostics.frozen_units(nnx.state(optimizer)).rows == (("kernel", 2, 0.5),)
+    with pytest.raises(ValueError, match=r"second moments, got the state of .* without \(TraceState\); pass the nu"):
+        diagnostics.frozen_units(optax.sgd(0.1, 0.9).init({"k": jnp.eye(2)}))
+
+
+def test_arguments_of_gradient_flow_in_the_places_of_others() -> None:
+    model = nn.Sequential([nn.Dense(2), jaxacts.relu])
+    x, loss = jnp.ones((2, 3)), jnp.sum
+    variables = model.init(KEY, x)
+    watch = diagnostics.watch(model, x)
+    for given, got in (((variables, x), "dict"), ((), "None"), ((x, loss), r"float32\[2, 3\]")):
+        with pytest.raises(TypeError, match=f"gradient_flow: loss must be a function of the output, got {got}; call"):
+            diagnostics.gradient_flow(watch, *given)  # pyright: ignore[reportArgumentType]
+    said = r"gradient_flow: variables must be .*, got float32\[2, 3\]; call gradient_flow\(watch, loss, variables, x\)"
+    with pytest.raises(TypeError, match=said):
+        diagnostics.gradient_flow(watch, loss, x, variables)
 
 
 def test_propagation_meets_the_theory() -> None:

@@ -14,11 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxacts.diagnostics._arguments import check_call, described
 from jaxacts.diagnostics._models import path_of
 from jaxacts.diagnostics._signals.gradients import mean_squares
 from jaxacts.diagnostics._signals.predicted import predictions
 from jaxacts.diagnostics._tables import Tabular
-from jaxacts.diagnostics._watch import Watch
+from jaxacts.diagnostics._watch import Watch, inputs_of
 from jaxacts.initializers import _checks
 
 __all__ = [
@@ -33,6 +34,9 @@ __all__ = [
     "trend",
     "without_gradient",
 ]
+
+
+_NOT_KERNELS = frozenset(["bias", "scale", "beta", "gamma", "offset", "shift"])
 
 
 class LayerFlow(NamedTuple):
@@ -78,8 +82,10 @@ def gradient_flow(
 
     Args:
         source: a :class:`Watch`, for gradients by the inputs z of its activations; or a tree of gradients, such as
-            ``jax.grad`` gives, for those by the kernels (arrays of two axes or more), which should be in the order of
-            the layers: that of the tree, with ``Dense_2`` before ``Dense_10`` where the tree sorts its names.
+            ``jax.grad`` gives, for those by the kernels, which should be in the order of the layers: that of the tree,
+            with ``Dense_2`` before ``Dense_10`` where the tree sorts its names. Kernels are the arrays of two axes or
+            more, except for those called ``bias``, ``scale``, ``beta``, ``gamma``, ``offset`` or ``shift``, which have
+            two axes in a scan, and those called ``b`` or ``g`` that have the shape of a bias beside another array.
         loss: with a watch, a function of what the model returns that gives a number.
         variables: with a watch, the variables (or the nnx module) to call the model with.
         x: with a watch, the input: an array or a tuple of the positional arguments.
@@ -93,7 +99,7 @@ def gradient_flow(
         "healthy".
 
     Raises:
-        TypeError: a watch without a loss.
+        TypeError: a watch without a loss that is a function; arguments in the places of others.
         ValueError: no layers.
 
     Note:
@@ -124,8 +130,12 @@ def gradient_flow(
         et al., "Deep information propagation", 2017, https://arxiv.org/abs/1611.01232 (χ₁)
     """
     if isinstance(source, Watch):
-        if loss is None:
-            raise TypeError("gradient_flow: loss must be a function of the output, got None; pass lambda y: y.sum().")
+        if not callable(loss):
+            raise TypeError(
+                f"gradient_flow: loss must be a function of the output, got {described(loss)}; call "
+                f"gradient_flow(watch, lambda y: y.sum(), variables, x)."
+            )
+        check_call(source.kind, variables, inputs_of(x), None, "gradient_flow")
         found, notes = mean_squares(source, loss, variables, x, options)
         squares = {row.name: row.gradient for row in found}
         if predicted is None and found:
@@ -139,9 +149,20 @@ def gradient_flow(
 
 
 def _kernels(tree: Any) -> list[tuple[str, Any]]:
-    """The arrays of two axes or more by their paths."""
-    named = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return [(path_of(path), leaf) for path, leaf in _in_order(named, 0) if jnp.ndim(leaf) > 1]
+    """The arrays of two axes or more that are not biases or scales, by their paths."""
+    named = [(path, path_of(path), leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]]
+    beside = defaultdict[str, list[Any]](list)
+    for _, path, leaf in named:
+        beside[path.rpartition("/")[0]].append(np.shape(leaf))
+
+    def is_kernel(path: str, leaf: Any) -> bool:
+        group, _, name = path.rpartition("/")
+        shape = np.shape(leaf)
+        biased = any(len(s) > len(shape) and (*s[: len(shape) - 1], s[-1]) == shape for s in beside[group])
+        return len(shape) > 1 and name not in _NOT_KERNELS and not (name in ("b", "g") and biased)
+
+    kept = [(path, leaf) for path, name, leaf in named if is_kernel(name, leaf)]
+    return [(path_of(path), leaf) for path, leaf in _in_order(kept, 0)]
 
 
 def _in_order(named: Sequence[tuple[Any, Any]], depth: int) -> list[tuple[Any, Any]]:
@@ -222,15 +243,16 @@ def frozen_units(nu: Any, *, threshold: float = 1e-16) -> FrozenReport:
     .. math:: \text{frozen}_j = \Bigl[\max_i \nu_{ij} \le \text{threshold}\Bigr]
 
     Args:
-        nu: the tree of second moments, ``opt_state[0].nu`` of ``optax.adam``. Kernels have their units along the last
-            axis; arrays with fewer than two axes are left out.
+        nu: the tree of second moments, such as ``opt_state[0].nu`` of ``optax.adam``, or the whole state of an
+            optimizer that has them, of which all else is left out. Kernels, those of :func:`gradient_flow`, have their
+            units along the last axis.
         threshold: second moments up to this count as 0, the square of 1e-8, Adam's own ε, by default. At least 0.
 
     Returns:
         A :class:`FrozenReport`, a row a kernel.
 
     Raises:
-        ValueError: a negative threshold, or no kernel.
+        ValueError: a negative threshold, no kernel, or the state of an optimizer without second moments.
 
     Note:
         A kernel that a scan over layers takes apart counts as one, in which a unit is frozen if it is in every step;
@@ -245,10 +267,33 @@ def frozen_units(nu: Any, *, threshold: float = 1e-16) -> FrozenReport:
         0.5
     """
     least = _checks.magnitude("frozen_units", "threshold", threshold)
-    leaves = [(path, np.asarray(leaf)) for path, leaf in _kernels(nu)]
+    leaves = [(path, np.asarray(leaf)) for tree in _second_moments(nu) for path, leaf in _kernels(tree)]
     if not leaves:
         raise ValueError("frozen_units: needs kernels, got a tree without; pass opt_state[0].nu of optax.adam.")
     rows = [
         FrozenUnits(path, x.shape[-1], float((x.reshape(-1, x.shape[-1]).max(0) <= least).mean())) for path, x in leaves
     ]
     return FrozenReport(tuple(rows), ())
+
+
+def _second_moments(tree: Any) -> list[Any]:
+    """The trees called ``nu`` in the state of an optimizer; a tree that is not such a state as it is."""
+    found, others = list[Any](), list[str]()
+
+    def is_state(node: Any) -> bool:
+        fields = set[Any](node if isinstance(node, Mapping) else getattr(node, "_fields", ()))
+        of_optax = type(node).__module__.partition(".")[0] == "optax" and bool(fields)
+        if "nu" in fields and (of_optax or fields.intersection(("mu", "count"))):
+            found.append(node["nu"] if isinstance(node, Mapping) else node.nu)
+            return True
+        if of_optax:
+            others.append(type(node).__name__)
+        return False
+
+    jax.tree.leaves(tree, is_leaf=is_state)
+    if others and not found:
+        raise ValueError(
+            f"frozen_units: needs second moments, got the state of an optimizer without ({', '.join(others)}); pass "
+            f"the nu of one that has them, such as opt_state[0].nu of optax.adam."
+        )
+    return found or [tree]
