@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from jaxacts._trace.units.execute import Moment
 from jaxacts._trace.units.sites import Site
@@ -17,7 +18,11 @@ from jaxacts.lookup import catalogue
 
 __all__ = ["Saturation", "saturation_of"]
 
-_REACH, _POINTS, _MOST = 40.0, 2561, 4
+Floats: TypeAlias = NDArray[np.float64]
+
+_MOST = 4
+_FAR = np.geomspace(40.0, 1e12, 769)
+_GRID = np.concatenate([-_FAR[:0:-1], np.linspace(-40.0, 40.0, 2561), _FAR[1:]])
 
 
 class Saturation(NamedTuple):
@@ -56,41 +61,109 @@ def _of(name: str, epsilon: float, exact: bool) -> Saturation:
     return _tabulated(functools.partial(entry.function, **arguments), epsilon)
 
 
-def _tabulated(function: Callable[..., Any], epsilon: float) -> Saturation:
-    @jax.jit
-    def slopes(x: Array) -> Array:
-        return jnp.abs(jax.jvp(function, (x,), (jnp.ones_like(x),))[1])
+class _Curve:
+    """The values and slopes of a function on a grid; beyond where they overflow, those where they last did not."""
 
-    def slopes_at(z: Any) -> Any:
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.program = jax.jit(lambda x: jax.jvp(function, (x,), (jnp.ones_like(x),)))
+        self.grid = _GRID
+        self.values, self.slopes = self.at(_GRID)
+
+    def at(self, z: Floats) -> tuple[Floats, Floats]:
         with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-            return np.asarray(slopes(jnp.asarray(z)))
+            values, slopes = (np.asarray(x, np.float64) for x in self.program(jnp.asarray(z)))
+        at, middle = np.arange(len(z)), len(z) // 2
+        finite = np.isfinite(values) & np.isfinite(slopes)
+        inner = np.where(finite, at, middle)
+        last, first = np.maximum.accumulate(inner), np.minimum.accumulate(inner[::-1])[::-1]
+        source = np.where(at < middle, first, last)
+        return values[source], slopes[source]
 
-    grid = np.linspace(-_REACH, _REACH, _POINTS)
-    small = slopes_at(grid) < epsilon
-    edges = [-np.inf] * bool(small[0])
-    for at in np.flatnonzero(small[1:] != small[:-1]):
-        low, high = grid[at], grid[at + 1]
+    def small(self, epsilon: float) -> NDArray[np.bool_]:
+        """Where the slope is small, on a grid that has a point around each extremum of the function."""
+        cells = np.flatnonzero(self.slopes[1:] * self.slopes[:-1] < 0)
+        cells = [c for c in cells if np.abs(self.slopes[c : c + 2]).min() >= epsilon]
+        for cell in map(int, cells[: 2 * _MOST]):
+            finer = np.linspace(_GRID[cell], _GRID[cell + 1], len(_GRID))
+            values, slopes = self.at(finer)
+            flat = np.abs(slopes).argmin()
+            if np.abs(slopes[flat]) < epsilon:
+                place = int(np.searchsorted(self.grid, finer[flat]))
+                self.grid = np.insert(self.grid, place, finer[flat])
+                self.values = np.insert(self.values, place, values[flat])
+                self.slopes = np.insert(self.slopes, place, slopes[flat])
+        return np.abs(self.slopes) < epsilon
+
+    def change(self, cell: int, test: Callable[[Floats, Floats], Any]) -> tuple[float, float]:
+        """The last and first numbers, between two points of the grid, with other answers to a test."""
+        low, high = self.grid[cell], self.grid[cell + 1]
         for _ in range(3):
-            finer = np.linspace(low, high, _POINTS)
-            changes = np.flatnonzero((slopes_at(finer) < epsilon) != small[at])
+            finer = np.linspace(low, high, len(_GRID))
+            answers = test(*self.at(finer))
+            changes = np.flatnonzero(answers != answers[0])
             if not len(changes):  # closer than the numbers of a program in float32
                 break
             low, high = finer[changes[0] - 1], finer[changes[0]]
-        edges.append(float(np.float32(low if small[at] else high)))
+        return float(low), float(high)
+
+    def steep(self, small: NDArray[np.bool_], epsilon: float) -> bool:
+        """Whether the function rises between two points of the grid with small slopes."""
+        rises = np.abs(np.diff(self.values)) > 2 * epsilon * np.diff(self.grid)
+        return bool((small[1:] & small[:-1] & rises).any())
+
+    def kind(self, side: int, epsilon: float, steep: bool) -> str:
+        """On the side of a sign, "hard" if the slope is 0 from some point on, "soft" if it tends to 0.
+
+        Far out every exponential is 0 in float32. On its way there it goes through many orders of magnitude, while a
+        slope that is 0 by its formula is a hundredth of the largest, and then a thousandth, right before that point.
+        Where slopes are steps or rounded, the distance from the last value stands for them.
+        """
+        last = -1 if side > 0 else 0
+        if abs(self.slopes[last]) >= 1e-3 * epsilon:
+            return ""
+        limit = self.values[last]
+
+        def size(values: Floats, slopes: Floats) -> Floats:
+            return np.abs(values - limit) if steep else np.abs(slopes)
+
+        sizes = size(self.values, self.slopes)
+        if not steep and sizes[last]:
+            return "soft"
+
+        def tail(level: float) -> float:
+            """The distance from 0 beyond which all are at most this."""
+            above = np.flatnonzero(sizes > level)
+            if not len(above):
+                return 0.0
+            cell = int(above[-1] if side > 0 else above[0] - 1)
+            return side * self.change(cell, lambda *curve: size(*curve) > level)[side > 0]
+
+        high, low, zero = (tail(level * sizes[np.abs(self.grid) <= 40].max()) for level in (1e-2, 1e-3, 0.0))
+        return "soft" if low - high < 0.4 * (zero - high) else "hard"
+
+
+def _tabulated(function: Callable[..., Any], epsilon: float) -> Saturation:
+    curve = _Curve(function)
+    small = curve.small(epsilon)
+    steep = curve.steep(small, epsilon)
+    kinds = (
+        curve.kind(-1, epsilon, steep) if small[0] else "",
+        curve.kind(1, epsilon, steep) if small[-1] else "",
+    )
+    cells = np.flatnonzero(small[1:] != small[:-1])
+    if len(cells) > 2 * _MOST or steep:
+        return Saturation(epsilon, None, None, kinds)
+    edges = [-np.inf] * bool(small[0])
+    for cell in map(int, cells):
+        low, high = curve.change(cell, lambda _, slopes: np.abs(slopes) < epsilon)
+        edges.append(float(np.float32(low if small[cell] else high)))
     edges += [np.inf] * bool(small[-1])
     intervals = list(zip(edges[::2], edges[1::2], strict=True))
     left = tuple((a, min(b, 0.0)) for a, b in intervals if a < 0)
     right = tuple((max(a, 0.0), b) for a, b in intervals if b > 0)
-    beyond = slopes_at(
-        np.linspace((left[0][1] if left else 0.0) - 1.0, (right[-1][0] if right else 0.0) + 1.0, _POINTS)
-    )
-    kinds = tuple(
-        "" if not bands or not tail else "hard" if slope == 0 else "soft"
-        for bands, tail, slope in ((left, small[0], beyond[0]), (right, small[-1], beyond[-1]))
-    )
     if len(left) + len(right) > _MOST:
-        return Saturation(epsilon, None, None, kinds)  # pyright: ignore[reportArgumentType] (a pair)
-    return Saturation(epsilon, left, right, kinds)  # pyright: ignore[reportArgumentType] (a pair)
+        return Saturation(epsilon, None, None, kinds)
+    return Saturation(epsilon, left, right, kinds)
 
 
 def saturation_of(site: Site, epsilon: float) -> Saturation:
@@ -98,6 +171,7 @@ def saturation_of(site: Site, epsilon: float) -> Saturation:
     name = site.activation.removesuffix(" (exact)")
     if site.function is None:
         return Saturation(epsilon, None, None, ("", ""))
-    if name in catalogue():
+    # One that has the name, but other parameters than the catalogue, is a function of its own.
+    if name in catalogue() and getattr(site.function, "func", site.function) is catalogue()[name].function:
         return _of(name, epsilon, name != site.activation)
     return _tabulated(site.function, epsilon)

@@ -80,45 +80,6 @@ def test_sums_are_those_of_the_values() -> None:
     assert (second.layer.left, second.layer.right) == ("soft", "soft")
 
 
-@pytest.mark.parametrize("name", [n for n, e in jaxacts.catalogue().items() if e.elementwise and n != "identity"])
-def test_every_activation_of_the_catalogue_is_recognized_and_its_saturation_is_that_of_its_slope(name: str) -> None:
-    entry = jaxacts.catalogue()[name]
-    arguments = entry.arguments()
-
-    def model(w: jax.Array, x: jax.Array) -> jax.Array:
-        return entry.function(x * w[0] @ w, **arguments)
-
-    z = jnp.linspace(-12, 12, 1201)[:, None]
-    watch = diagnostics.watch(model, z, variables=jnp.ones((1, 1)))
-    (layer,) = watch.layers
-    assert layer.activation == name
-    _, state = watch(jnp.ones((1, 1)), z)
-    slope = np.asarray(jax.vmap(jax.grad(lambda x: entry.function(x, **arguments)))(z[:, 0]))
-    small, z_ = np.abs(slope) < 0.01, np.asarray(z[:, 0])
-    assert abs(float(state.layers[0].left[0]) - (small & (z_ < 0)).sum()) <= 1
-    assert abs(float(state.layers[0].right[0]) - (small & (z_ >= 0)).sum()) <= 1
-
-
-@pytest.mark.parametrize(
-    ("function", "kinds"),
-    [
-        (lambda z: jnp.arctan(3 * z) ** 3, ("soft", "soft")),
-        (lambda z: jnp.clip(z, -2, 3), ("hard", "hard")),
-        (lambda z: z * jax.nn.sigmoid(3 * z) + 0.1 * jnp.sin(z), ("", "")),
-    ],
-)
-def test_saturation_of_functions_outside_of_the_catalogue_is_that_of_their_slope(function: Any, kinds: Any) -> None:
-    z = jnp.linspace(-12, 12, 1201)[:, None]
-    watch = diagnostics.watch(lambda w, x: function(x @ w), z, variables=jnp.ones((1, 1)))
-    (layer,) = watch.layers
-    assert layer.activation not in jaxacts.catalogue()
-    assert (layer.left, layer.right) == kinds
-    sums = watch(jnp.ones((1, 1)), z)[1].layers[0]
-    small, z_ = np.abs(np.asarray(jax.vmap(jax.grad(function))(z[:, 0]))) < 0.01, np.asarray(z[:, 0])
-    assert abs(float(sums.left[0]) - (small & (z_ < 0)).sum()) <= 1
-    assert abs(float(sums.right[0]) - (small & (z_ >= 0)).sum()) <= 1
-
-
 def test_nnx_module_keeps_its_statistics_and_keys() -> None:
     model, twin = NnxMlp(nnx.Rngs(0)), NnxMlp(nnx.Rngs(0))
     x = jax.random.normal(KEY, (16, 5))

@@ -152,6 +152,15 @@ def test_functions_of_the_data_alone_are_no_layers() -> None:
         diagnostics.watch(lambda w, x: jnp.sin(30 * x) ** 2 @ w, jnp.ones((3, 2)), variables=jnp.eye(2))
 
 
+def test_the_square_of_a_loss_is_no_activation() -> None:
+    def loss(w: jax.Array, x: jax.Array) -> jax.Array:
+        return jnp.square(jnp.tanh(x @ w) @ w - x).mean()
+
+    watch = diagnostics.watch(loss, jnp.ones((3, 2)), variables=jnp.eye(2))
+    assert [layer.activation for layer in watch.layers] == ["tanh"]
+    assert watch.unfollowed == ()
+
+
 def test_parameters_stand_in_formulas_by_their_names() -> None:
     class Learned(nn.Module):
         @nn.compact

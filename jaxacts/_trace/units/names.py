@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,7 +75,7 @@ class Names:
         try:
             function = trail.function(signal)
             name = next((n for n, tolerance in self._suggested(end) if agrees(n, function, tolerance)), None)
-            function, name = (catalogue()[name].function, name) if name else recognized(trail, signal)
+            function, name = (_by_name(name), name) if name else recognized(trail, signal)
         except KeyError:  # a parameter, of which the graph knows the shape alone
             function, name = None, self._parametric(trail, signal)
         except (TypeError, ValueError):  # an array of numbers, such as a table
@@ -145,3 +146,8 @@ class Names:
 
         write(value)
         return tuple(found)
+
+
+def _by_name(name: str) -> Callable[..., Any]:
+    entry = catalogue()[name]
+    return functools.partial(entry.function, **entry.arguments())

@@ -112,7 +112,7 @@ class Normalizations:
             return False
         fate = self._fate(uses.reduced)
         lost = not fate.layer and not self._pooled(uses.reduced)
-        return self._without(self.tree.parent[curve], self.graph.varying) or fate.root or bool(fate.met) or lost
+        return self._without(self.tree.parent[curve], self.graph.varying) or fate.root or lost
 
     def _exponential(self, value: int) -> bool:
         """Whether it is the exponential of a softmax: of what its maximum was taken from, or divided by its own sum."""
