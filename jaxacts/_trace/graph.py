@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import numpy as np
 
-from jaxacts._trace.primitives import DRAWS, KEEPS_ELEMENTS, LOOPS, SAME_PLACE, SUMS
+from jaxacts._trace.primitives import DRAWS, KEEPS_ELEMENTS, LOOPS, SAME_PLACE
 
 __all__ = ["PRODUCTS", "Graph", "Loop", "Op", "Path", "Use", "called", "graph_of"]
 
@@ -174,26 +174,6 @@ class Graph:
             value = op.inputs[0]
             op = self.producer.get(value)
         return list(op.inputs) if op and op.name == "concatenate" and op.params["dimension"] == axis else []
-
-    def terms(self, value: int) -> int | None:
-        """How many outputs of layers this value is the sum of, where it is that and is used nowhere else."""
-        if value not in self.varying:
-            return 0
-        op = self.producer.get(value)
-        consumers = self.used[value]
-        if op is None or (consumers > 1 and not self._only_sliced(value)):
-            return None
-        if op.name in PRODUCTS:
-            return 1 if any(use.op is op for k in (0, 1) for use in self._uses(op, k)) else None
-        if op.name in KEEPS_ELEMENTS or op.name in ("broadcast_in_dim", "slice", "split"):
-            return self.terms(op.inputs[0])
-        if op.name in SUMS:
-            both = [self.terms(v) for v in op.inputs]
-            return None if None in both else sum(n or 0 for n in both)
-        return None
-
-    def _only_sliced(self, value: int) -> bool:
-        return all(op.name in ("slice", "split") for op in self.ops if value in op.inputs)
 
     def evaluate(self, value: int, known: dict[int, Any]) -> Any:
         """The value of something that does not depend on the data, given that of the parameters."""

@@ -12,7 +12,7 @@ from jaxacts._trace.graph import Graph, Op, Use
 from jaxacts._trace.layers.signals import Signal
 from jaxacts._trace.primitives import KEEPS_ELEMENTS
 
-__all__ = ["moved", "over_positions"]
+__all__ = ["after_product", "moved", "over_positions"]
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -57,3 +57,16 @@ def _axis(op: Op, place: int, before: Shape, after: Shape) -> int | None:
 def over_positions(graph: Graph, op: Op, signal: Signal) -> bool:
     """Whether a reduction leaves the outputs of the layer as they are, each by itself."""
     return signal.columns is not None and len(graph.shapes[op.inputs[0]]) + signal.axis not in op.params["axes"]
+
+
+def after_product(graph: Graph, op: Op, weights: int, signal: Signal) -> int | None:
+    """Where the outputs of the layer are after a product with weights at this operand, or None where it mixes them."""
+    if signal.columns is None or op.name != "dot_general":
+        return None
+    inputs, batch = (axes[1 - weights] for axes in op.params["dimension_numbers"])
+    rank = len(graph.shapes[op.inputs[1 - weights]])
+    free = [a for a in range(rank) if a not in (*inputs, *batch)]
+    if rank + signal.axis not in free:
+        return None
+    behind = 0 if weights == 0 else len(graph.shapes[op.outputs[0]]) - len(batch) - len(free)
+    return free.index(rank + signal.axis) - len(free) - behind

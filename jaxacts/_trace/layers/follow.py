@@ -12,12 +12,15 @@ activation is multiplied by before a residual addition.
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from jaxacts._trace.graph import PRODUCTS, Graph, Op, Use
-from jaxacts._trace.layers.columns import moved, over_positions
+from jaxacts._trace.layers.additions import Additions
+from jaxacts._trace.layers.columns import after_product, moved, over_positions
 from jaxacts._trace.layers.signals import INSIDE, Signal, Statistic
 from jaxacts._trace.layers.trail import Trail
 from jaxacts._trace.primitives import ELEMENTWISE, KEEPS_ELEMENTS, MOVES, REDUCES, SAME_PLACE, SCATTERS, SUMS, WINDOWED
@@ -29,8 +32,23 @@ Signals: TypeAlias = dict[int, Signal]
 Statistics: TypeAlias = dict[int, Statistic]
 
 
+# What a signal is anew after a normalization or a residual addition.
+_CLEAN: dict[str, Any] = {
+    "factor": 1.0,
+    "uneven": False,
+    "summed": False,
+    "over": False,
+    "normalized": False,
+    "root": None,
+    "per_unit": False,
+}
+
+
+@dataclass
 class _Follower(Trail):
     """What each kind of operation does to the signals that go into it."""
+
+    additions: Additions = field(kw_only=True)
 
     def step(self, op: Op) -> None:
         signals = {v: s for v in op.inputs if isinstance(s := self.states.get(v), Signal)}
@@ -55,11 +73,16 @@ class _Follower(Trail):
                 self.end(signal)
 
     def product(self, op: Op, signals: Signals, statistics: Statistics) -> None:
-        """With weights or the signal of another layer it ends here; data alone, such as an adjacency matrix, sum."""
+        """With weights it ends here; data alone, such as an adjacency matrix, sum, and another signal may weight."""
         others = [v for v in op.inputs if v not in signals]
         if op.name == "dot_general" and len(signals) == 1 and not any(self.graph.origins.get(v) for v in others):
             self.windowed(op, signals, {})
             return
+        if len(others) == 1 and others[0] in self.graph.varying and not statistics:
+            signal = next(iter(signals.values()))
+            if signal.linear and (axis := after_product(self.graph, op, op.inputs.index(others[0]), signal)):
+                self._put(op, signal._replace(part=op.outputs[0], axis=axis, over=True))
+                return
         for state in (*signals.values(), *statistics.values()):
             self.reach(state)
 
@@ -94,7 +117,7 @@ class _Follower(Trail):
     def _statistics(self, op: Op, statistics: Statistics, others: bool) -> None:
         """The rest of a normalization, or what a model computes of a mean."""
         first, *_, last = [*statistics.values()] * 2
-        if first.own and first.own.linear and last is not first and last.of.base == first.own.base:
+        if first.own and first.own.linear and last is not first and _of_same(last, first.own):
             return self._normalized(op, first.own, last)  # a mean, normalized by its own statistics
         own = {v: s.own for v, s in statistics.items() if s.own}
         alone = len(own) == len(statistics) and len({s.base for s in own.values()}) == 1
@@ -123,6 +146,11 @@ class _Follower(Trail):
             return
         first = next(iter(signals.values()))
         if any(s.expr != first.expr for s in signals.values()):
+            if op.name in ("concatenate", "stack") and _of_one_root(signals):
+                sizes = [np.prod(self.graph.shapes[v]) for v in op.inputs if v in signals]
+                factors = [self.factor(signals[v]) for v in op.inputs if v in signals]
+                self._put(op, self._combined(op, signals, np.average(np.square(factors), weights=sizes) ** 0.5))
+                return
             for signal in signals.values():
                 self.end(signal)
             return
@@ -161,7 +189,9 @@ class _Follower(Trail):
         else:
             self.notes["normalized"] = None
             scaled = op.name in ("mul", "div")
-            self._put(op, self.anew(signal, op.outputs[0], factor=1.0, uneven=False, terms=1) if scaled else signal)
+            self._put(
+                op, self.anew(signal, op.outputs[0], **{**_CLEAN, "terms": 1, "normalized": True}) if scaled else signal
+            )
 
     def _meets(self, op: Op, signals: Signals) -> Signal | None:
         """Another signal, which does not come from this layer."""
@@ -170,8 +200,10 @@ class _Follower(Trail):
             (v for v in op.inputs if v not in signals and v in self.graph.varying) if len(signals) == 1 else (-1,)
         )
         if op.name in SUMS and other >= 0:
-            more = self.graph.terms(other) if self.graph.terms(value) else None
-            if not more:
+            more = self.additions.terms(other) if self.additions.terms(value) else None
+            if more == 0:
+                return signal
+            if not more or not self.additions.independent(value, other):
                 return self._joins(op, value, signal)
             return self.anew(signal, op.outputs[0], terms=signal.terms + more) if signal.linear else self.end(signal)
         if op.name == "mul" or (op.name == "div" and op.inputs[0] in self.states):
@@ -184,27 +216,23 @@ class _Follower(Trail):
         out, other = op.outputs[0], op.inputs[op.inputs[0] == value]
         self.notes["residual"] = None
         self.streams.add(out)
-        if self.graph.used[value] == 1 and self._is_stream(other):
+        if self.additions.joins(self.use, value, other):
             self.branches[out] = op
+            if signal.normalized:
+                self.undone.add(out)
         signal = self.bare(signal)
-        return self.anew(signal, out, factor=1.0, uneven=False) if signal.linear else self.end(signal)
-
-    def _is_stream(self, value: int) -> bool:
-        """Whether branches start from the value too, or it is the sum of a stream and a branch beside this one."""
-        if value not in self.graph.varying:
-            return False
-        op = self.graph.producer.get(value)
-        passed = op.inputs if op and (op.name in SUMS or op.name in KEEPS_ELEMENTS) else ()
-        return self.graph.used[value] > 1 or any(map(self._is_stream, passed))
+        return self.anew(signal, out, **_CLEAN) if signal.linear else self.end(signal)
 
     def _computes(self, op: Op, signals: Signals) -> Signal | None:
         out = op.outputs[0]
         first = next(iter(signals.values()))
         if len({s.base for s in signals.values()}) > 1:
+            if op.name in SUMS and _of_one_root(signals) and len({s.part for s in signals.values()}) > 1:
+                return self._combined(op, signals, float(np.linalg.norm([self.factor(s) for s in signals.values()])))
             if op.name in SUMS and all(s.linear for s in signals.values()):
                 # A stream in a loop, and the branch that is added to it.
                 branch = self.bare(min(signals.values(), key=lambda s: s.base))
-                return self.anew(branch, out, factor=1.0, uneven=False)
+                return self.anew(branch, out, **_CLEAN)
             if len({s.columns for s in signals.values()} - {None}) == len(signals):
                 return self._parts(op, list(signals.values()))
             return self.refuse(op, "is multiplied by another signal, or by values that differ, before {}")
@@ -214,10 +242,10 @@ class _Follower(Trail):
         scales = bool(others) and (op.name == "mul" or (op.name == "div" and op.inputs[0] in signals))
         shifts = bool(others) and op.name in ("add", "sub")
         linear = (scales or op.name in SUMS or op.name == "neg") and all(s.linear for s in signals.values())
+        if linear and scales and first.summed and self._divides_alone(op, next(iter(signals))):
+            return first._replace(summed=False)
         if any(s.over for s in signals.values()):
             return self._over(first, op, others) if scales or shifts else self.end(first)
-        if scales and first.summed and all(s is first for s in signals.values()):
-            return first._replace(summed=False)
         array = any(self.graph.origins.get(v) or np.prod(self.graph.shapes[v]) > 1 for v in others)
         if linear and shifts and array:
             return first
@@ -238,11 +266,35 @@ class _Follower(Trail):
                 bare = expr, factor * self._size(op, others[0])
             return first._replace(expr=out, linear=linear, uneven=uneven, spoiled=spoiled, bare=bare)
         if linear:
-            self.notes["scaled per unit"] = None
-            return self.anew(first, out, factor=self.factor(first) * self._size(op, others[0]))
+            root = first.root or (first.base, first.factor)
+            size = self._size(op, others[0])
+            return self.anew(first, out, part=first.part, factor=self.factor(first) * size, root=root, per_unit=True)
         if first.linear or not (scales or shifts or op.name == "div"):
             return self.refuse(op, "meets values that differ between units in {}")
         return self._over(self.bare(first), op, others) if scales or shifts else self.end(first)
+
+    def _combined(self, op: Op, signals: Signals, factor: float) -> Signal:
+        """Parts of one z, each scaled, side by side or added up; together they may be a rotation."""
+        first = next(iter(signals.values()))
+        base, before = first.root or (first.base, first.factor)
+        rotation = math.isclose(factor, before, rel_tol=1e-2)
+        return self.anew(
+            first,
+            op.outputs[0],
+            factor=before if rotation else factor,
+            root=(base, before),
+            per_unit=not rotation,
+            columns=None,
+        )
+
+    def _divides_alone(self, op: Op, value: int) -> bool:
+        """Whether a sum goes nowhere but into what makes it a mean, and that is not a part of an activation."""
+        while self.graph.used[value] == 1:
+            before = self.graph.producer[value]
+            if before.name not in KEEPS_ELEMENTS | SUMS | {"neg"}:
+                return self.place(op) not in catalogue()
+            value = next(v for v in before.inputs if v in self.states)
+        return False
 
     def _over(self, signal: Signal, op: Op, others: list[int]) -> Signal:
         """An activation that is scaled or shifted by values that differ."""
@@ -254,7 +306,8 @@ class _Follower(Trail):
         array = self.fixed(other)
         if array is None or not array.size:
             return 1.0
-        scales = 1 / array.astype(np.float64) if op.name == "div" else array.astype(np.float64)
+        with np.errstate(divide="ignore"):
+            scales = 1 / array.astype(np.float64) if op.name == "div" else array.astype(np.float64)
         same = (scales == scales.flat[0]).all()
         return float(scales.flat[0] if same else np.sqrt(np.mean(np.square(scales))))
 
@@ -273,9 +326,19 @@ class _Follower(Trail):
         return values and values._replace(part=op.outputs[0], uneven=True)
 
 
-def follow(graph: Graph, use: Use, known: dict[int, Any]) -> Trail:
+def _of_one_root(signals: Signals) -> bool:
+    """Whether these are linear parts of the same z."""
+    return len({(s.root or (s.base, 0))[0] for s in signals.values()}) == 1 and all(s.linear for s in signals.values())
+
+
+def _of_same(statistic: Statistic, own: Signal) -> bool:
+    """Whether the statistic is one of what a mean or maximum has become, and not another function of it."""
+    return (statistic.of.base, statistic.of.part) == (own.base, own.part)
+
+
+def follow(graph: Graph, use: Use, known: dict[int, Any], additions: Additions) -> Trail:
     """Follows the output of ``use``; ``known`` has the values of the parameters."""
-    trail = _Follower(graph, use, known)
+    trail = _Follower(graph, use, known, additions=additions)
     columns = (0, graph.shapes[use.output][use.axis]) if use.columns else None
     trail.states[use.output] = Signal(use.output, use.output, columns=columns, axis=use.axis)
     for _ in range(1 + len(graph.loops)):
@@ -297,7 +360,7 @@ _RULES = {
         (PRODUCTS, _Follower.product),
         (WINDOWED, _Follower.windowed),
         (SCATTERS, _Follower.scattered),
-        (MOVES, _Follower.move),
+        (MOVES | {"stack"}, _Follower.move),
         (REDUCES, _Follower.reduce),
         (ELEMENTWISE, _Follower.elementwise),
     )

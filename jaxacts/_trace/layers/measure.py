@@ -17,8 +17,8 @@ __all__ = ["measured"]
 Part: TypeAlias = tuple[tuple[int, int] | None, int]
 
 
-def measured(graph: Graph, uses: Sequence[Use]) -> Callable[[Sequence[Any], Sequence[Any]], list[Array]]:
-    """A function of parameters and data that gives the variance of the outputs of each use.
+def measured(graph: Graph, uses: Sequence[Use]) -> Callable[[Sequence[Any], Sequence[Any]], tuple[list[Array], Array]]:
+    """A function of parameters and data: the variance of the outputs of each use, and whether the model's are finite.
 
     It runs the program of the graph. A kernel that a scan has for each step has as many variances, outermost scan
     first; over the steps that share a kernel the outputs are taken together.
@@ -30,14 +30,15 @@ def measured(graph: Graph, uses: Sequence[Use]) -> Callable[[Sequence[Any], Sequ
         columns[number].add((use.columns, use.axis))
     shared = [[a for a in range(len(use.op.loops)) if a not in graph.stacked(use)] for use in uses]
 
-    def run(leaves: Sequence[Any], data: Sequence[Any]) -> list[Array]:
+    def run(leaves: Sequence[Any], data: Sequence[Any]) -> tuple[list[Array], Array]:
         program = graph.program
-        _, taps = _Taps(columns).run(program.jaxpr, program.consts, [*leaves, *data])
+        outputs, taps = _Taps(columns).run(program.jaxpr, program.consts, [*leaves, *data])
         found = list[Array]()
         for number, use, axes in zip(wanted, uses, shared, strict=True):
             mean, square = (jnp.mean(x, axis=tuple(axes)) for x in taps[number, (use.columns, use.axis)])
             found.append(jnp.maximum(square - mean**2, 0))
-        return found
+        numbers = [x for x in outputs if jnp.issubdtype(x.dtype, jnp.inexact)]
+        return found, jnp.array([jnp.isfinite(x).all() for x in numbers]).all()
 
     return run
 

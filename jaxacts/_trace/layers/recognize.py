@@ -43,7 +43,7 @@ def recognized(trail: Trail, end: Signal) -> tuple[Callable[..., Any], str]:
     """An activation of the catalogue that has these values, and so its digits; else the operations themselves."""
     function = trail.function(end)
     values = _table(function)
-    name = _named(values)
+    name = _named(values) or _rounded(trail, end, values)
     return (_known(name)[0], name) if name else (function, _formula(trail, end.expr))
 
 
@@ -88,10 +88,40 @@ def _known(name: str) -> tuple[Callable[..., Any], Floats]:
     return function, _table(function)
 
 
-def _named(values: Floats) -> str | None:
+def _names() -> list[str]:
+    """The activations that a function may be, the usual ones first."""
     names = [name for name, entry in catalogue().items() if entry.elementwise and name != "identity"]
-    tried = dict.fromkeys([*_COMMON, "gelu (exact)", *names])
-    return next((n for n in tried if _equal(values, _known(n)[1], 1e-4)), None)
+    return [*dict.fromkeys([*_COMMON, "gelu (exact)", *names])]
+
+
+def _named(values: Floats) -> str | None:
+    return next((n for n in _names() if _equal(values, _known(n)[1], 1e-4)), None)
+
+
+def _rounded(trail: Trail, end: Signal, values: Floats) -> str | None:
+    """The activation whose constants have been rounded to 16 bits: the one that is called, or one that is close."""
+    open_, constants, scopes = [end.expr], list[Any](), dict[str, None]()
+    while open_:
+        op = trail.graph.producer[open_.pop()]
+        scopes |= dict.fromkeys(op.scope)
+        within = [v for v in op.inputs if trail.signal(v)]
+        constants += [np.asarray(trail.uniform(v)) for v in op.inputs if v not in within]
+        open_ += [s.expr for v in within if (s := trail.signal(v)) and s.expr != trail.base(s)]
+    if not any(c.dtype.itemsize == 2 for c in constants):
+        return None
+    called = [name for name in _names() if name in scopes]
+    for names, tolerance in ((called, 2**-8), (_names(), 2**-10)):
+        errors = {n: _error(values, _known(n)[1]) for n in names}
+        name = min(errors, key=errors.__getitem__, default=None)
+        if name and errors[name] <= tolerance:
+            return name
+    return None
+
+
+def _error(values: Floats, known: Floats) -> float:
+    """The largest difference, relative to large values."""
+    finite = np.isfinite(values) & np.isfinite(known)
+    return float(np.max(np.abs(values - known)[finite] / (1 + np.abs(known[finite])), initial=0.0))
 
 
 def _formula(trail: Trail, expr: int) -> str:
@@ -102,8 +132,8 @@ def _formula(trail: Trail, expr: int) -> str:
 
 
 def _text(trail: Trail, value: int) -> str:
-    state = trail.states.get(value)
-    if not isinstance(state, Signal):
+    state = trail.signal(value)
+    if state is None:
         return trail.written(value)
     if state.expr == trail.base(state):
         return "z"
@@ -143,8 +173,7 @@ def _called(trail: Trail, state: Signal) -> str | None:
     open_, outside = [state.expr], dict[int, None]()
     while open_:
         for v in trail.graph.producer[open_.pop()].inputs:
-            inner = trail.states.get(v)
-            if isinstance(inner, Signal):
+            if inner := trail.signal(v):
                 inside = trail.graph.producer[inner.expr].scope[depth : depth + 1] == scope
                 (open_.append(inner.expr) if inside else outside.update({inner.expr: None}))
     return f"{scope[0]}({_text(trail, next(iter(outside)))})" if len(outside) == 1 else None

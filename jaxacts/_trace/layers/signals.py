@@ -28,7 +28,12 @@ class Signal(NamedTuple):
 
     ``bare`` is the activation before the numbers that it has been multiplied by, and their product, which a residual
     addition takes for the scale of the branch. One that is ``over`` has been scaled or shifted by values that differ
-    between units since, and is no longer a function of z; its ``factor`` has the size of the scales.
+    between units since, and is no longer a function of z; its ``factor`` has the size of the scales. So has one that
+    another signal has weighted and summed, as attention does. One that is ``normalized`` does not change with the scale
+    of the kernel.
+
+    ``root`` is the base, and the factor there, of which it is a linear part, such as a half or a rotation; ``per_unit``
+    says that it has been scaled by values that differ since.
     """
 
     expr: int
@@ -45,6 +50,9 @@ class Signal(NamedTuple):
     axis: int = -1
     bare: tuple[int, float] | None = None
     over: bool = False
+    normalized: bool = False
+    root: tuple[int, float] | None = None
+    per_unit: bool = False
 
 
 class Statistic(NamedTuple):

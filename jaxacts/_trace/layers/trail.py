@@ -32,8 +32,10 @@ class Trail:
     gated: bool = False
     # The activation of the gate, where a function of the catalogue splits the output into a gate and its values.
     gate: str = ""
-    # The residual additions whose branch the layer ends, and the values that a residual sum has become.
+    # The residual additions whose branch the layer ends, those before which a normalization undoes the scale of its
+    # kernel, and the values that a residual sum has become.
     branches: dict[int, Op] = field(default_factory=dict)
+    undone: set[int] = field(default_factory=set[int])
     streams: set[int] = field(default_factory=set[int])
 
     def function(self, signal: Signal) -> Callable[[Array], Array]:
@@ -49,13 +51,17 @@ class Trail:
         """The value that stands for z in the signal."""
         return self.use.output if signal.base < 0 else signal.base
 
+    def signal(self, value: int) -> Signal | None:
+        """What a value is as a function of z, also where it is a mean or maximum."""
+        state = self.states.get(value)
+        return state.own if isinstance(state, Statistic) else state
+
     def _evaluate(self, expr: int, memo: dict[int, Array], z: Array) -> Array:
         if expr not in memo:
             op = self.graph.producer[expr]
             inputs: list[Any] = []
             for v in op.inputs:
-                state = self.states.get(v)
-                if state := state.own if isinstance(state, Statistic) else state:
+                if state := self.signal(v):
                     inputs.append(self._evaluate(state.expr, memo, z))
                 else:
                     number = jnp.asarray(self.uniform(v))
@@ -93,7 +99,7 @@ class Trail:
     def end(self, signal: Signal) -> None:
         if signal.spoiled and not self._homogeneous(signal):
             self.unclear[f"is multiplied by another signal, or by values that differ, before {signal.spoiled}"] = None
-        self.note(self.factor(signal) if signal.linear else signal.factor)
+        self.note(self.factor(signal) if signal.linear else signal.factor, per_unit=signal.per_unit)
         if signal.terms > 1:
             self.notes[f"sum of {signal.terms}"] = None
         if signal.summed and not signal.linear:
@@ -106,15 +112,17 @@ class Trail:
                 return
         self.ends.append(signal)
 
-    def note(self, factor: float) -> None:
+    def note(self, factor: float, *, per_unit: bool) -> None:
         """By what the output is multiplied, where no activation makes up for it."""
+        if per_unit:
+            self.notes["scaled per unit"] = None
         if (text := f"{factor:.4g}") != "1":
             self.notes[f"×{text}"] = None
 
     def bare(self, signal: Signal) -> Signal:
         """The signal as it goes into a residual addition: without the scale of the branch, which is noted."""
         if signal.linear:
-            self.note(self.factor(signal))
+            self.note(self.factor(signal), per_unit=signal.per_unit)
             return signal._replace(factor=1.0)
         expr, factor = signal.bare or (signal.expr, 1.0)
         return signal._replace(expr=expr, factor=signal.factor * factor, bare=None)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from jaxacts._trace.graph import PRODUCTS, Graph, Op, Use
+from jaxacts._trace.layers.additions import Additions
 from jaxacts._trace.layers.follow import Signal, Trail, follow
 from jaxacts._trace.layers.lookups import looks_up
 from jaxacts._trace.layers.recognize import recognized
@@ -31,12 +32,16 @@ class Part(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A kernel to draw: where it is used, its parts, and the residual additions whose branch it ends."""
+    """A kernel to draw: where it is used, its parts, and the residual additions whose branch it ends.
+
+    ``undone`` says that a normalization comes between the kernel and such an addition.
+    """
 
     use: Use
     parts: tuple[Part, ...]
     notes: tuple[str, ...] = ()
     branches: tuple[Op, ...] = ()
+    undone: bool = False
 
 
 class Skipped(NamedTuple):
@@ -75,7 +80,13 @@ class Rule(NamedTuple):
 
 
 def found_behind(
-    graph: Graph, known: dict[int, Any], index: int, uses: list[Use], chosen: Mapping[int, Choice], rule: Rule
+    graph: Graph,
+    known: dict[int, Any],
+    additions: Additions,
+    index: int,
+    uses: list[Use],
+    chosen: Mapping[int, Choice],
+    rule: Rule,
 ) -> Found | Skipped:
     """What follows the uses of the parameter of this index."""
     if index in chosen and chosen[index] is None:
@@ -91,10 +102,11 @@ def found_behind(
         return Skipped("is used with different fans; choose None and draw it yourself", refused=True)
     choice = chosen.get(index)
     try:
+        trails = [follow(graph, use, known, additions) for use in uses]
         if choice is not None:
             name = getattr(choice, "__name__", "chosen") if callable(choice) else "chosen"
-            return Found(uses[0], (rule.part(choice, name),), ("chosen",))
-        found = [_behind(follow(graph, use, known), use, rule) for use in uses]
+            return _joined(Found(uses[0], (rule.part(choice, name),), ("chosen",)), trails)
+        found = [_behind(trail, use, rule) for trail, use in zip(trails, uses, strict=True)]
     except ValueError as error:
         return Skipped(str(error).removeprefix("match: "), refused=True, remedy="1.0")
     first = found[0]
@@ -108,7 +120,13 @@ def found_behind(
     notes = dict.fromkeys(note for f in several for note in f.notes)
     if looked_up:
         notes["looked up too"] = None
-    return first._replace(notes=tuple(notes), branches=tuple(op for f in several for op in f.branches))
+    return _joined(first._replace(notes=tuple(notes)), trails)
+
+
+def _joined(found: Found, trails: list[Trail]) -> Found:
+    """With the residual additions that the outputs of the kernel are a branch of."""
+    branches = tuple(op for trail in trails for op in trail.branches.values())
+    return found._replace(branches=branches, undone=any(trail.undone for trail in trails))
 
 
 def unused(graph: Graph, index: int, chosen: bool = False) -> Skipped:
@@ -146,7 +164,6 @@ def _behind(trail: Trail, use: Use, rule: Rule) -> Found | Skipped:
     if not trail.ends:
         return Skipped("has an output that reaches neither a layer nor the end of the model", refused=True)
     notes = tuple(trail.notes)
-    branches = tuple(trail.branches.values())
     followed = [(1.0, "linear") if end.linear else recognized(trail, end) for end in trail.ends]
     parts = list[Part]()
     for end, (follows, name) in zip(trail.ends, followed, strict=True):
@@ -157,16 +174,16 @@ def _behind(trail: Trail, use: Use, rule: Rule) -> Found | Skipped:
     if all(math.isclose(part.gain, parts[0].gain, rel_tol=1e-4) for part in parts):
         name = " and ".join(dict.fromkeys(part.name for part in parts))
         one = Part(name, parts[0].gain, max(part.chi_1 for part in parts))
-        return Found(use, (one,), notes, branches)
+        return Found(use, (one,), notes)
     if _apart(columns, use, trail.graph):
-        return Found(use, tuple(sorted(parts, key=lambda p: p.columns or ())), notes, branches)
+        return Found(use, tuple(sorted(parts, key=lambda p: p.columns or ())), notes)
     bent = [(f, n) for f, n in followed if callable(f)]
     if trail.gated and len(bent) == 1:
-        return Found(use, (rule.gated(*bent[0]),), notes, branches)
+        return Found(use, (rule.gated(*bent[0]),), notes)
     straight = [part for part in parts if part.name == "linear"]
     if straight and (straight[0].gain != 1 or not {"residual", "normalized"}.isdisjoint(notes)):
         # A sum has to be of size 1, and before a normalization the activation does not depend on the scale.
-        return Found(use, (straight[0]._replace(columns=None),), (*notes, f"goes into {bent[0][1]} too"), branches)
+        return Found(use, (straight[0]._replace(columns=None),), (*notes, f"goes into {bent[0][1]} too"))
     names = " and ".join("a layer or the end as it is" if p.name == "linear" else p.name for p in parts)
     return Skipped(f"has an output that goes into {names}", refused=True, remedy=_named(parts))
 

@@ -112,7 +112,7 @@ def lsuv(
     for use in kept:
         leaves[use.leaf] = _orthonormal(graph, use, folded(key, opening.paths[use.leaf]), leaves[use.leaf])
     fits = [_Fit(opening.paths[use.leaf], leaves[use.leaf], graph, use) for use in kept]
-    before = variances = _host(run(leaves, data))
+    before = variances = _host(run(leaves, data)[0])
     order = _in_order(graph, kept)
     # A second round is for kernels that are used before the layer whose outputs they are scaled by.
     for round_ in itertools.count():
@@ -120,7 +120,7 @@ def lsuv(
             fit = fits[number]
             while not abs(variances[number][step] - 1) <= margin:
                 leaves[fit.use.leaf] = fit.scaled(step, float(variances[number][step]), margin, most)
-                variances = _host(run(leaves, data))
+                variances = _host(run(leaves, data)[0])
         if all((abs(v - 1) <= margin).all() for v in variances):
             break
     rows = [fit.row(old, new) for fit, old, new in zip(fits, before, variances, strict=True)]

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from jaxacts._core.errors import unknown_name
 from jaxacts._trace.graph import Graph, graph_of
+from jaxacts._trace.layers.additions import Additions
 from jaxacts._trace.layers.measure import measured
 from jaxacts.initializers import _checks
 from jaxacts.initializers._fans.fans import KernelSpec
@@ -65,7 +67,8 @@ def match(
     multiplied ("×0.25"). What divides a sum over a window or an axis makes it a mean and is not a factor.
 
     **Sums**: where k layers are added up before their activation, as in a recurrent cell, each gets 1/√k of its gain.
-    A stream with residual branches is not such a sum; ``residual`` is for those.
+    A stream with residual branches is not such a sum; ``residual`` is for those. A kernel of zeros that is left alone,
+    as of LoRA, adds nothing and does not count.
 
     **Packed kernels**: gates that are slices of the output of one layer get a gain each, also where several kernels are
     concatenated first. Where a gate and its values cannot be told apart, one gain g serves both, with which
@@ -87,12 +90,15 @@ def match(
         residual: what the kernels that end a residual branch get beside their gain. ``"depth_scaled"`` is 1/√N, where N
             is the number of residual additions, twice that of the blocks of a transformer (GPT-2); ``"layer_scaled"``
             is 1/√(2l) in block l, counted from 1, of two additions each (OLMo); ``"zero"`` is 0, so that each block
-            starts as the identity.
+            starts as the identity. A branch starts from the value that the stream is, scaled, pooled or, where the
+            branch has an activation, projected by one layer. The report warns of branches that this does not reach,
+            and where a normalization between the kernel and the addition undoes it.
         measure: whether to run the model on the sample, before and after, for the variances of the outputs of each
             layer; take real data then.
         arguments: further arguments of the call of the model by name, where ``options`` cannot name them, such as one
             called ``mode``.
-        **options: further arguments of the call of the model, such as ``train=False`` or ``condition=array``.
+        **options: further arguments of the call of the model, such as ``train=False`` or ``condition=array``. For a
+            linen module ``mutable`` may be among them; it changes nothing, for collections may change in any case.
 
     Returns:
         The new variables of a linen module, a new nnx module or pytree; and a :class:`MatchReport`, whose text is a
@@ -140,7 +146,9 @@ def match(
     graph = graph_of(opening.call, opening.leaves, opening.sample, into_scans=True)
     uses = graph.uses()
     chosen = _choices_by_leaf(choices or {}, opening.paths, {use.leaf for use in uses})
-    found, left = _decided(graph, opening, chosen, Rule(criterion, convention))
+    zero = frozenset(use.leaf for use in uses if use.leaf not in chosen and all_zero(opening.leaves[use.leaf]))
+    additions = Additions(graph, zero)
+    found, left = _decided(graph, opening, additions, chosen, Rule(criterion, convention))
     factors = residual_factors(graph, found, residual)
     leaves = list(opening.leaves)
     rows = dict[int, MatchedLayer]()
@@ -150,15 +158,17 @@ def match(
         own, factor = folded(key, opening.paths[index]), factors.get(index, 1.0)
         leaves[index], std = drawn(graph, one, old, own, mode, distribution, factor)
         jax.block_until_ready(leaves[index])
-        rows[index] = _row(graph, one, opening.paths[index], old, std, index in factors)
-    layers = {index: rows[index] for index in found}
+        undone = one.undone and residual != "zero"
+        ends = f"ends a residual branch{', whose normalization undoes the factor' if undone else ''}"
+        rows[index] = _row(graph, one, opening.paths[index], old, std, (ends,) if index in factors else ())
+    layers, broken = {index: rows[index] for index in found}, ()
     if measure and not opening.abstract:
-        layers = _with_variances(graph, opening, leaves, found, layers)
+        layers, broken = _with_variances(graph, opening, leaves, found, layers)
     new = opening.rebuilt(leaves)
     if opening.abstract:
         new = jax.tree.map(_shape, new)
-    drift, warnings = verdict(graph, found, residual)
-    return new, MatchReport(tuple(layers.values()), left, warnings, drift)
+    drift, warnings = verdict(graph, opening.paths, additions, found, residual)
+    return new, MatchReport(tuple(layers.values()), left, (*warnings, *broken), drift)
 
 
 def _shape(value: Any) -> Any:
@@ -169,7 +179,7 @@ def _shape(value: Any) -> Any:
 
 
 def _decided(
-    graph: Graph, opening: Model, chosen: Mapping[int, Choice], rule: Rule
+    graph: Graph, opening: Model, additions: Additions, chosen: Mapping[int, Choice], rule: Rule
 ) -> tuple[dict[int, Found], dict[str, str]]:
     """The kernels to draw in the order of the computation, and those to leave alone; an error if any is not clear."""
     uses, known = graph.uses(), dict[int, Any](zip(graph.leaves, opening.leaves, strict=True))
@@ -177,7 +187,7 @@ def _decided(
     for index in dict.fromkeys([*(use.leaf for use in uses), *range(len(opening.leaves))]):
         path, leaf, here = opening.paths[index], opening.leaves[index], [use for use in uses if use.leaf == index]
         kept = _kept(leaf) if here and index not in chosen else ""
-        one = Skipped(kept) if kept else found_behind(graph, known, index, here, chosen, rule)
+        one = Skipped(kept) if kept else found_behind(graph, known, additions, index, here, chosen, rule)
         if isinstance(one, Found):
             same = is_orthogonal(graph, one, leaf)
             found[index] = one._replace(notes=(*one.notes, "orthogonal")) if same else one
@@ -202,10 +212,10 @@ def _kept(leaf: Any) -> str:
     return "the identity, which it may have to be; name it in choices to draw it" if is_identity(leaf) else ""
 
 
-def _row(graph: Graph, found: Found, path: str, old: Any, std: float, ends: bool) -> MatchedLayer:
+def _row(graph: Graph, found: Found, path: str, old: Any, std: float, more: tuple[str, ...]) -> MatchedLayer:
     use, parts = found.use, found.parts
     was = math.nan if isinstance(old, jax.ShapeDtypeStruct) or not old.size else float(root_mean_square(old))
-    notes = (*found.notes, "ends a residual branch") if ends else found.notes
+    notes = (*found.notes, *more)
     by_shape = _default_fan_in(tuple(old.shape), len(graph.stacked(use)) if use.op.loops else 0)
     if by_shape > 1.5 * use.fan_in and 0.5 < was**2 * by_shape < 3 and _off(was, by_shape) < _off(was, use.fan_in):
         notes = (*notes, f"was drawn with fan_in {by_shape:g}")
@@ -229,16 +239,22 @@ def _off(std: float, fan_in: float) -> float:
 
 def _with_variances(
     graph: Graph, opening: Model, leaves: list[Any], found: Mapping[int, Found], layers: Mapping[int, MatchedLayer]
-) -> dict[int, MatchedLayer]:
-    """The rows with the variances of the outputs before and after."""
+) -> tuple[dict[int, MatchedLayer], tuple[str, ...]]:
+    """The rows with the variances of the outputs before and after, and a warning of outputs that are not finite."""
     run = jax.jit(measured(graph, [one.use for one in found.values()]))
     data = jax.tree.leaves(opening.sample)
-    before, after = (
-        [max(map(float, v.ravel()), key=lambda x: abs(math.log(x)) if x > 0 else math.inf) for v in run(some, data)]
-        for some in (opening.leaves, leaves)
-    )
-    rows = zip(layers.items(), before, after, strict=True)
-    return {index: row._replace(before=b, after=a) for (index, row), b, a in rows}
+    (before, _), (after, finite) = (run(some, data) for some in (opening.leaves, leaves))
+    new = {
+        index: row._replace(before=_farthest(old), after=_farthest(now), finite=bool(jnp.isfinite(now).all()))
+        for (index, row), old, now in zip(layers.items(), before, after, strict=True)
+    }
+    text = "the outputs of the model on the sample are not finite; look at the sample and at what follows the layers"
+    return new, () if finite else (text,)
+
+
+def _farthest(variances: Array) -> float:
+    """That of the step which is farthest from 1."""
+    return max(map(float, variances.ravel()), key=lambda x: abs(math.log(x)) if x > 0 else math.inf)
 
 
 def _choices_by_leaf(choices: Mapping[str, Choice], paths: list[str], used: set[int]) -> dict[int, Choice]:

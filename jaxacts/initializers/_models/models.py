@@ -81,6 +81,9 @@ def opened(
     if is_flax(model):
         from flax import linen, nnx
 
+        if isinstance(model, linen.Module):
+            # Collections that change do so in any case.
+            options, fixed = ({k: v for k, v in some.items() if k != "mutable"} for some in (options, fixed))
         if isinstance(model, linen.Module | nnx.Module):
             _known_options(function, model, options)
         if isinstance(model, linen.Module):

@@ -17,7 +17,8 @@ class MatchedLayer(NamedTuple):
 
     ``was`` is the root mean square of the kernel as it was passed, ``chi_1`` the factor of the squared gradient at the
     layer (of its parts the largest). ``before`` and ``after`` are the variances of the outputs of the layer on the
-    sample, NaN where they were not measured; in a scan, those of the step that is farthest from 1.
+    sample, NaN where they were not measured; in a scan, those of the step that is farthest from 1. ``finite`` says that
+    those of the new kernel, if measured, are.
     """
 
     path: str
@@ -32,10 +33,16 @@ class MatchedLayer(NamedTuple):
     chi_1: float = 1.0
     before: float = math.nan
     after: float = math.nan
+    finite: bool = True
 
     @property
     def verdict(self) -> str:
-        """What the layer does to squared gradients: "contractive", "expansive" or, within 1 %, "marginal"."""
+        """What the layer does to squared gradients: "contractive", "expansive" or, within 1 %, "marginal".
+
+        "not finite" where its measured outputs are not.
+        """
+        if not self.finite:
+            return "not finite"
         return "marginal" if abs(self.chi_1 - 1) <= _MARGIN else "contractive" if self.chi_1 < 1 else "expansive"
 
 
@@ -84,8 +91,8 @@ class _Report:
         return "\n".join([*lines, *(["", *notes] if notes else [])])
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as lists, dicts, strings and numbers, ready for JSON."""
-        layers = [{k: list(v) if isinstance(v, tuple) else v for k, v in row._asdict().items()} for row in self.layers]
+        """The report as lists, dicts, strings and numbers, ready for JSON: None stands for what is not finite."""
+        layers = [{k: _plain(v) for k, v in row._asdict().items()} for row in self.layers]
         return {"layers": layers, "left": dict(self.left), "warnings": list(self.warnings)}
 
 
@@ -123,11 +130,11 @@ class MatchReport(_Report):
         return {head: cells for head, cells in columns.items() if head in _ALWAYS or any(cells)}
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as lists, dicts, strings and numbers, ready for JSON."""
+        """The report as lists, dicts, strings and numbers, ready for JSON: None stands for what is not finite."""
         data = super().to_dict()
         for layer, row in zip(data["layers"], self.layers, strict=True):
             layer["verdict"] = row.verdict
-        return {**data, "drift": self.drift}
+        return {**data, "drift": _plain(self.drift)}
 
     def assert_healthy(self, smallest: float = 0.01, largest: float = 100.0, std_factor: float = 100.0) -> None:
         """Raises an AssertionError with the layers and the drift that are out of bounds.
@@ -140,7 +147,7 @@ class MatchReport(_Report):
 
         Raises:
             AssertionError: a χ₁ or a measured variance of a layer, or the drift, is below ``smallest`` or above
-                ``largest``, a standard deviation differs too much, or there are ``warnings``.
+                ``largest`` or not finite, a standard deviation differs too much, or there are ``warnings``.
         """
         wrong = [
             f"{row.path} has {what} {value:.3g}"
@@ -148,6 +155,7 @@ class MatchReport(_Report):
             for what, value in (("χ₁", row.chi_1), ("variance", row.after))
             if row.std and not (smallest <= value <= largest or math.isnan(value))
         ]
+        wrong += [f"{row.path} has outputs that are not finite" for row in self.layers if not row.finite]
         wrong += [
             f"{row.path} has std {row.std:.3g}, {row.std * row.fan_in**0.5:.3g} times 1/√fan_in"
             for row in self.layers
@@ -183,6 +191,12 @@ class LsuvReport(_Report):
             "factor": [f"{r.factor:.4g}" for r in rows],
             "iterations": [f"{r.iterations:.4g}" for r in rows],
         }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _number(value: float, text: str) -> str:
