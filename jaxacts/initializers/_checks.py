@@ -19,6 +19,7 @@ from jaxacts._core.errors import unknown_name
 
 __all__ = [
     "Axes",
+    "DtypeError",
     "Multiplier",
     "Shape",
     "Values",
@@ -43,6 +44,11 @@ __all__ = [
     "squared",
     "wide",
 ]
+
+
+class DtypeError(TypeError, ValueError):
+    """A dtype that cannot be drawn: jax's initializers raise a ValueError."""
+
 
 Axes: TypeAlias = int | Sequence[int]
 Shape: TypeAlias = tuple[int, ...]
@@ -215,9 +221,10 @@ def random_dtype(function: str, dtype: DTypeLike | None) -> np.dtype[Any]:
     """The dtype of the draws to return: one that holds both signs."""
     result = default_dtype(function, dtype)
     if not jnp.issubdtype(result, jnp.inexact) or result == jnp.float8_e8m0fnu:
-        raise TypeError(
-            f"{function}: dtype must be a signed float or complex dtype, got {result}; "
-            f"draw in float32 and convert the values yourself, or use zeros, ones or constant."
+        raise DtypeError(
+            f"{function}: dtype must be a signed float or complex dtype, got {result}; draw in float32 and convert the "
+            f"values yourself, or use zeros, ones or constant "
+            f"(dtype argument to `{function}` must be a float or complex dtype, got {result})."
         )
     return result
 

@@ -49,13 +49,17 @@ class _Matrices:
 class _Delta:
     """The matrix at the centre of the window, zero elsewhere."""
 
+    in_axis: int
+    out_axis: int
     column_axis: int
 
     def __call__(self, key: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
-        *window, inputs, outputs = shape
-        centre = tuple((n - 1) // 2 for n in window)
-        roles = tuple((n, "column" if a == self.column_axis else "row") for a, n in enumerate((inputs, outputs)))
-        return jnp.zeros(shape, dtype).at[centre].set(_Matrices(roles)(key, (inputs, outputs), dtype))
+        own = self.in_axis, self.out_axis
+        sizes = tuple(shape[a] for a in own)
+        roles = tuple((n, "column" if a == self.column_axis else "row") for a, n in enumerate(sizes))
+        matrix = _Matrices(roles)(key, sizes, dtype)
+        centre = tuple(slice(None) if a in own else (n - 1) // 2 for a, n in enumerate(shape))
+        return jnp.zeros(shape, dtype).at[centre].set(matrix if self.in_axis < self.out_axis else matrix.T)
 
 
 @dataclass(frozen=True)
@@ -82,19 +86,30 @@ class Orthogonal(RandomInitializer):
         return _Matrices(roles), _checks.plain(self.scale) * _stretch(rows, columns, self.mode)
 
 
+@dataclass(frozen=True)
 class DeltaOrthogonal(Orthogonal):
+    column_axis: int = -1
+
     def plan(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[Sampler, Any]:
         if len(shape) < 3:
             raise ValueError(
                 f"{self.function}: Delta orthogonal initializer requires a 3D, 4D or 5D shape. It must be that of a "
                 f"convolution, (*window, inputs, outputs), got {shape}; use orthogonal for a matrix."
             )
-        (axis,) = _checks.axes(self.function, "column_axis", self.kernel.out_axis, shape[-2:])
+        (into,), (out,) = (
+            _checks.axes(self.function, name, axis, shape)
+            for name, axis in (("in_axis", self.kernel.in_axis), ("out_axis", self.kernel.out_axis))
+        )
+        if into == out:
+            raise ValueError(
+                f"{self.function}: in_axis and out_axis must be different axes, got axis {into} of shape {shape} for "
+                f"both; name each axis once."
+            )
+        (column,) = _checks.axes(self.function, "column_axis", self.column_axis, (shape[into], shape[out]))
         if 0 in shape:
             return _samplers.normal, 1.0
         # Whichever of the two holds the columns.
-        *_, inputs, outputs = shape
-        return _Delta(axis), _checks.plain(self.scale) * _stretch(inputs, outputs, self.mode)
+        return _Delta(into, out, column), _checks.plain(self.scale) * _stretch(shape[into], shape[out], self.mode)
 
 
 def orthogonal(
@@ -117,7 +132,7 @@ def orthogonal(
         scale: every singular value where ``mode`` says nothing else, up to its sign or, for complex weights, its
             phase; may be an array that broadcasts to the shape, and traced.
         column_axis: the axis or axes of the kernel that hold the columns, the outputs; the others together are the
-            rows.
+            rows. It is 0 for (outputs, inputs, \*window), as in Equinox and torch.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
         mode: ``"fan_in"`` multiplies by :math:`\sqrt{\max(1, \text{columns} / \text{rows})}`, so that the second moment
             of every output is scale² times that of the inputs, also where there are more outputs than inputs;
@@ -177,7 +192,13 @@ def orthogonal(
 
 
 def delta_orthogonal(
-    scale: float = 1.0, column_axis: int = -1, dtype: DTypeLike | None = None, *, mode: Direction | None = None
+    scale: float = 1.0,
+    column_axis: int = -1,
+    dtype: DTypeLike | None = None,
+    *,
+    mode: Direction | None = None,
+    in_axis: int = -2,
+    out_axis: int = -1,
 ) -> Initializer:
     r"""Convolution kernels that apply one orthogonal matrix at every position and mix no neighbours.
 
@@ -193,14 +214,17 @@ def delta_orthogonal(
         column_axis: the axis of Q, -1 or -2, that holds its columns.
         dtype: signed float or complex dtype of the weights where the call names none; None is jax's default float.
         mode: ``"fan_in"`` or ``"fan_out"`` keeps the second moment of outputs or gradients, as in :func:`orthogonal`.
+        in_axis, out_axis: the axes of the kernel that hold inputs and outputs; all others are the window. They are 1
+            and 0 for (outputs, inputs, \*window), as in Equinox and torch.
 
     Returns:
         ``init(key, shape, dtype=None, out_sharding=None)``, which gives an array of ``shape``, which is
-        ``(*window, inputs, outputs)`` with at least one window axis. An even window of n has its centre at n/2 - 1.
+        ``(*window, inputs, outputs)`` by default, with at least one window axis. An even window of n has its centre at
+        n/2 - 1.
 
     Raises:
-        ValueError: a scale that is not finite, an unknown mode; at the call, fewer than three axes, or a column_axis
-            that Q lacks.
+        ValueError: a scale that is not finite, an unknown mode; at the call, fewer than three axes, an axis that the
+            shape lacks or that is both in_axis and out_axis, or a column_axis that Q lacks.
         TypeError: a dtype that is not a signed float or complex one.
 
     Note:
@@ -218,5 +242,8 @@ def delta_orthogonal(
     """
     _checks.no_key("delta_orthogonal", scale)
     factor = _checks.multiplier("delta_orthogonal", "scale", scale)
-    axis = _checks.axis("delta_orthogonal", "column_axis", column_axis)
-    return DeltaOrthogonal("delta_orthogonal", dtype, factor, KernelSpec(out_axis=axis), mode)
+    into, out, column = (
+        _checks.axis("delta_orthogonal", name, axis)
+        for name, axis in (("in_axis", in_axis), ("out_axis", out_axis), ("column_axis", column_axis))
+    )
+    return DeltaOrthogonal("delta_orthogonal", dtype, factor, KernelSpec(into, out), mode, column)

@@ -128,3 +128,15 @@ def test_delta_has_the_values_of_jax() -> None:
     ours = ji.delta_orthogonal(0.7)(KEY, (3, 4, 6, 8))
     jaxs = jax.nn.initializers.delta_orthogonal(0.7)(KEY, (3, 4, 6, 8), jnp.float32)
     np.testing.assert_allclose(ours, jaxs, rtol=0, atol=1e-6)
+
+
+def test_delta_orthogonal_with_other_axes() -> None:
+    """Equinox has (outputs, inputs, *window): the same kernel, transposed, also where columns are inputs."""
+    for more in ({"mode": "fan_in"}, {"column_axis": -2, "mode": "fan_out"}):
+        usual = ji.delta_orthogonal(**more)(KEY, (3, 4, 6, 8))
+        turned = ji.delta_orthogonal(in_axis=1, out_axis=0, **more)(KEY, (8, 6, 3, 4))
+        np.testing.assert_array_equal(turned, usual.transpose(3, 2, 0, 1))
+    window_last = ji.delta_orthogonal(in_axis=0, out_axis=-2)(KEY, (6, 8, 3))
+    np.testing.assert_array_equal(window_last[:, :, 1], ji.delta_orthogonal()(KEY, (1, 6, 8))[0])
+    with pytest.raises(ValueError, match="in_axis and out_axis must be different axes, got axis 1 of shape"):
+        ji.delta_orthogonal(in_axis=1, out_axis=-2)(KEY, (3, 4, 6))
