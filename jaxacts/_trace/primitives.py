@@ -33,7 +33,7 @@ step_of steps
 _ZERO_AT_0 = """
 abs and asin asinh atan atanh broadcast_in_dim cbrt ceil cumsum erf expm1 expand_dims floor log1p mul neg
 reduce_max reduce_min reduce_prod reduce_sum reduce_window_max reduce_window_sum reshape rev round
-sharding_constraint sign sin sinh slice sqrt square squeeze tan tanh transpose
+sharding_constraint sign sin sinh slice split sqrt square squeeze tan tanh transpose
 """
 
 KEEPS_ELEMENTS = frozenset(_KEEPS.split())

@@ -90,6 +90,130 @@ def test_weights_and_moments_of_dead_units_alone_change(name: str) -> None:
     assert touched >= 2
 
 
+def test_a_state_that_has_seen_nothing_recycles_nothing() -> None:
+    variables = model().init(KEY, X)
+    watch = diagnostics.watch(model(), X)
+    with pytest.raises(
+        ValueError, match="recycle: the state must have seen examples, got one of zeros; call the watch"
+    ):
+        diagnostics.recycle(watch, variables, None, watch.init(), KEY)
+    run = jax.jit(lambda v, s: diagnostics.recycle(watch, v, None, s, KEY)[:3])
+    new, _, units = run(variables, watch.init())
+    assert {name: int(n) for name, n in units.items()} == {"layers_0": 0, "layers_2": 0}
+    jax.tree.map(np.testing.assert_array_equal, new, variables)
+
+
+def test_factored_moments_are_reset_where_they_belong_to_single_units() -> None:
+    def model(p: Any, x: jax.Array) -> jax.Array:
+        return jaxacts.relu(jaxacts.relu(x @ p["a"] + p["b"]) @ p["c"] + p["d"]) @ p["e"]
+
+    rng = np.random.default_rng(0)
+    shapes = {"a": (5, 6), "c": (6, 6), "e": (6, 4)}
+    p = {leaf: jnp.asarray(rng.normal(size=shape), jnp.float32) for leaf, shape in shapes.items()}
+    p |= {"b": jnp.where(DEAD, -99.0, 1.0), "d": jnp.where(jnp.arange(6) == 3, -99.0, 9.0)}
+    optimizer = optax.adafactor(1e-3, min_dim_size_to_factor=2)
+    opt_state = jax.tree.map(jnp.ones_like, optimizer.init(p))
+    watch = diagnostics.watch(model, X, variables=p)
+    found = diagnostics.recycle(watch, p, opt_state, watch(p, X)[1], KEY, tau=0.0)
+    assert list(map(int, found.units.values())) == [2, 1]
+    first, second = np.where(DEAD, 0, 1), np.where(np.arange(6) == 3, 0, 1)
+    # Optax has means over the longer axis, the last of two equal ones, in v_row, and over the other in v_col.
+    wanted = {"a": (np.ones(5), first), "c": (first, second), "e": (np.ones(4), second)}
+    moments = found.opt_state[0]
+    for leaf, (row, column) in wanted.items():
+        np.testing.assert_array_equal(moments.v_row[leaf], row, err_msg=leaf)
+        np.testing.assert_array_equal(moments.v_col[leaf], column, err_msg=leaf)
+    np.testing.assert_array_equal(moments.v["b"], first)
+    assert found.kept == dict.fromkeys(["0/v_row/a", "0/v_row/e"], "its elements are not those of single units")
+
+
+def member(p: Any, x: jax.Array) -> jax.Array:
+    return jaxacts.relu(x @ p["a"] + p["b"]) @ p["c"]
+
+
+def heads(p: Any, x: jax.Array) -> jax.Array:
+    return jnp.einsum("bho,hoc->bc", jaxacts.relu(jnp.einsum("bi,hio->bho", x, p["a"]) + p["b"]), p["c"])
+
+
+def reshaped(p: Any, x: jax.Array) -> jax.Array:
+    z = x @ p["a"].swapaxes(0, 1).reshape(5, 12) + p["b"].reshape(12)
+    return jaxacts.relu(z.reshape(-1, 3, 4)).reshape(-1, 12) @ p["c"].reshape(12, 2)
+
+
+COPIES: dict[str, tuple[Any, jax.Array]] = {
+    "heads": (heads, X),
+    "reshaped": (reshaped, X),
+    "an ensemble": (jax.vmap(member, (0, None)), X),
+    "an ensemble with data of its own": (jax.vmap(member), jax.random.normal(KEY, (3, 16, 5))),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_unit_of_several_columns_is_recycled_in_all_where_it_is_dead_in_all(name: str) -> None:
+    model, x = COPIES[name]
+    rng = np.random.default_rng(0)
+    p = {leaf: jnp.asarray(rng.normal(size=(3, *shape)), jnp.float32) for leaf, shape in (("a", (5, 4)), ("c", (4, 2)))}
+    p["b"] = jnp.full((3, 4), 0.1).at[:, 1].set(-99).at[0, 2].set(-99)
+    watch = diagnostics.watch(model, x, variables=p)
+    y, state = watch(p, x)
+    new, _, units, left, _ = diagnostics.recycle(watch, p, None, state, KEY, tau=0.0)
+    assert (left, int(units["a"])) == ({}, 1)
+    np.testing.assert_allclose(model(new, x), y, rtol=1e-4, atol=1e-4)
+    dead = np.arange(4) == 1
+    np.testing.assert_array_equal(new["b"], np.where(dead, 0, p["b"]))
+    np.testing.assert_array_equal(new["c"], np.where(dead[:, None], 0, p["c"]))
+    np.testing.assert_array_equal(new["a"] != p["a"], np.broadcast_to(dead, (3, 5, 4)))
+    assert len(np.unique(new["a"][..., 1])) == 15
+
+
+def test_moments_without_the_path_of_a_parameter_are_named() -> None:
+    variables = killed(model().init(KEY, X))
+    watch = diagnostics.watch(model(), X)
+    opt_state = optax.flatten(optax.adam(1e-3)).init(variables)
+    found = diagnostics.recycle(watch, variables, opt_state, watch(variables, X)[1], KEY)
+    assert found.kept == dict.fromkeys(["0/mu", "0/nu"], "it is not at the path of a parameter")
+
+
+def test_arguments_in_the_places_of_others_are_refused() -> None:
+    module, x = Conv(nnx.Rngs(0)), jax.random.normal(KEY, (2, 8, 8, 2))
+    watch = diagnostics.watch(module, x)
+    seen = jax.tree.map(jnp.ones_like, watch.init())
+    optimizer = nnx.Optimizer(module, optax.adam(1e-3), wrt=nnx.Param)
+    with pytest.raises(TypeError, match=r"got an nnx.Optimizer; pass nnx.state\(optimizer\)"):
+        diagnostics.recycle(watch, module, optimizer, seen, KEY)
+    with pytest.raises(TypeError, match="got the optimizer; pass its state"):
+        diagnostics.recycle(watch, module, optax.adam(1e-3), seen, KEY)
+    with pytest.raises(ValueError, match=r"diagnostics.merge\(state, axis=0\)"):
+        diagnostics.recycle(watch, module, None, jax.tree.map(lambda a: a[None], seen), KEY)
+    net = nn.Sequential([nn.Dense(4), nn.BatchNorm(use_running_average=True), jaxacts.relu, nn.Dense(3)])
+    variables = net.init(KEY, X)
+    other, watch = seen, diagnostics.watch(net, X)
+    seen = jax.tree.map(jnp.ones_like, watch.init())
+    with pytest.raises(ValueError, match=r"with the layers \['layers_0'\], got \['conv'\]"):
+        diagnostics.recycle(watch, variables, None, other, KEY)
+    with pytest.raises(ValueError, match=r"got 6 arrays instead of 8; pass all that model\.init returned"):
+        diagnostics.recycle(watch, variables["params"], None, seen, KEY)
+    with pytest.raises(ValueError, match="variables must be those of the watch, got other shapes"):
+        diagnostics.recycle(watch, jax.tree.map(lambda a: a[:2], variables), None, seen, KEY)
+    with pytest.raises(ValueError, match=r"fresh must have layers_0/kernel of shape \[5, 4\], got none"):
+        diagnostics.recycle(watch, variables, None, seen, KEY, fresh={"params": {}})
+    with pytest.raises(ValueError, match=r"fresh must have layers_0/kernel of shape \[5, 4\], got \[1, 4\]"):
+        diagnostics.recycle(watch, variables, None, seen, KEY, fresh=jax.tree.map(lambda a: a[:1], variables))
+
+
+@pytest.mark.parametrize("collections", [("params",), ("params", "batch_stats")])
+def test_fresh_weights_need_no_statistics(collections: tuple[str, ...]) -> None:
+    net = nn.Sequential([nn.Dense(4), nn.BatchNorm(use_running_average=True), jaxacts.relu, nn.Dense(3)])
+    variables, fresh = (net.init(jax.random.key(i), X) for i in (0, 1))
+    variables["params"]["layers_1"]["bias"] = jnp.array([0.0, -99.0, 0.0, 0.0])
+    watch = diagnostics.watch(net, X)
+    _, state = watch(variables, X)
+    given = {name: fresh[name] for name in collections}
+    new = diagnostics.recycle(watch, variables, None, state, KEY, tau=0.0, fresh=given).variables
+    old, got, wanted = (v["params"]["layers_0"]["kernel"] for v in (variables, new, fresh))
+    np.testing.assert_array_equal(got, old.at[:, 1].set(wanted[:, 1]))
+
+
 def test_fresh_weights_come_from_the_given_variables() -> None:
     variables = killed(model().init(KEY, X))
     watch = diagnostics.watch(model(), X)

@@ -21,6 +21,7 @@ X = jax.random.normal(jax.random.key(3), (16, 5))
 DEAD = np.arange(5) == 4
 SHAPES = {"a": (5, 5), "a1": (5, 1), "a2": (5, 5), "a3": (5, 3), "c": (5, 2), "c2": (5, 2), "wide": (10, 2)}
 MORE = {"a4": (5, 4), "c4": (4, 2), "pair": (2, 3), "pairs": (2, 2, 3), "steps": (3, 5, 2), "s": (5,), "b2": (5,)}
+MORE |= {"rows": (3, 2), "two": (2, 2)}
 BIAS = np.where(DEAD, -99, 0.1).astype(np.float32)
 
 
@@ -79,11 +80,16 @@ ELSEWHERE = "what goes into the activation is used elsewhere too"
 MIXED = "its units are mixed before the activation"
 NOT_ZERO = "a result of 0 does not stay 0 on its way to the next kernel"
 NO_BIAS = "its bias cannot be followed to a parameter"
-NO_KERNEL = "its units cannot be followed to a kernel"
+COMPUTED = "its kernel is not a parameter but computed"
 PENALTY = "the model returns what its parameters alone give"
+ONE_KERNEL = "its units share weights of their kernel"
 SHARED = "its units share weights of the next kernel"
 STATISTICS = "the model returns statistics of what goes into the activation"
 TWICE = "its parameters are used more than once"
+
+
+def backward(name: str) -> str:
+    return f"its units cannot be followed to a kernel ({name})"
 
 
 def onward(name: str) -> str:
@@ -149,8 +155,8 @@ BEFORE: dict[str, tuple[Any, str]] = {
     "crelu": (lambda p, x, z: both(relu(z), relu(-z)) @ p["wide"], ELSEWHERE),
     "a gate from the mean": (lambda p, x, z: (relu(z) @ p["c"]) * jnp.tanh(z.mean(0) @ p["c2"]), ELSEWHERE),
     "normalized over the units": (lambda p, x, z: relu(layer_norm(z)) @ p["c"], MIXED),
-    "with another unit in a sum": (lambda p, x, z: relu(z + jnp.roll(z, 1, -1)) @ p["c"], NO_KERNEL),
-    "with another unit in a difference": (lambda p, x, z: relu(z - 0.1 * z[:, ::-1]) @ p["c"], NO_KERNEL),
+    "with another unit in a sum": (lambda p, x, z: relu(z + jnp.roll(z, 1, -1)) @ p["c"], backward("add")),
+    "with another unit in a difference": (lambda p, x, z: relu(z - 0.1 * z[:, ::-1]) @ p["c"], backward("sub")),
     "with the mean of another unit": (lambda p, x, z: relu(z + jnp.roll(z.mean(0), 1)) @ p["c"], MIXED),
     "around a scan": (
         lambda p, x, z: relu(z) @ p["c"] + beside(z),
@@ -176,16 +182,22 @@ MODELS: dict[str, tuple[Any, str]] = {
         NO_BIAS,
     ),
     "the exponential of a bias": (lambda p, x: relu(x @ p["a"] - jnp.exp(p["root"])) @ p["c"], NO_BIAS),
-    "one column for all units": (lambda p, x: relu((x @ p["a1"]) * p["s"] + p["b"]) @ p["c"], NO_KERNEL),
+    "one column for all units": (lambda p, x: relu((x @ p["a1"]) * p["s"] + p["b"]) @ p["c"], ONE_KERNEL),
     "two kernels in one": (
         lambda p, x: relu(x @ jnp.concatenate([p["a3"], p["c2"]], 1) + p["b"]) @ p["c"],
-        NO_KERNEL,
+        "its kernel is put together from several",
     ),
     "data beside it": (
         lambda p, x: relu(both(x @ p["a"], x) + p["both"]) @ p["wide"],
         "some of its units have no weights of their own",
     ),
-    "a kernel that is computed": (lambda p, x: relu(x @ jnp.exp(p["a"])) @ p["c"], "there is no kernel before it"),
+    "a kernel that is computed": (lambda p, x: relu(x @ jnp.exp(p["a"])) @ p["c"], COMPUTED),
+    "a layer of a stack": (lambda p, x: relu(x[:, :2] @ p["pairs"][1]) @ p["rows"], COMPUTED),
+    "data alone": (lambda p, x: relu(x * p["s"]) @ p["c"], "there is no kernel before it"),
+    "positions that are flattened": (
+        lambda p, x: relu((jnp.stack([x, x[:, ::-1]], 1) @ p["a"] + p["b"]).reshape(-1, 10)) @ p["wide"],
+        ONE_KERNEL,
+    ),
 }
 LEFT = {
     **{f"{name}, after": (lambda p, x, f=f: f(p, x, h_of(p, x)), reason) for name, (f, reason) in AFTER.items()},
@@ -199,10 +211,15 @@ def test_layers_whose_recycling_would_change_more_are_left_alone(name: str) -> N
     model, reason = LEFT[name]
     p = parameters()
     watch = diagnostics.watch(model, X, variables=p)
-    found = diagnostics.recycle(watch, p, None, watch.init(), KEY)
+    seen = jax.tree.map(jnp.ones_like, watch.init())
+    found = diagnostics.recycle(watch, p, None, seen, KEY)
     assert next(iter(found.left.values())) == reason
     assert not found.units
     assert all(found.variables[leaf] is p[leaf] for leaf in p)
+
+
+def split(z: Array) -> list[Array]:
+    return jnp.split(z, [2], -1)
 
 
 DENSE = {"b": np.where(DEAD, 0, BIAS)}
@@ -254,6 +271,18 @@ RECYCLED: dict[str, tuple[Any, dict[str, Any]]] = {
         lambda p, x: relu(x @ p["a"] + (p["b"] + p["root"] + p["root"][::-1])) @ p["c"],
         DENSE,
     ),
+    "a part of a kernel": (
+        lambda p, x: (lambda z, rest: relu(rest) @ p["rows"] + jnp.tanh(z) @ p["two"])(*split(z_of(p, x))),
+        DENSE,
+    ),
+    "gated by a part of its kernel": (
+        lambda p, x: (lambda z: (relu(z[:, 3:]) * z[:, 1:3]) @ p["two"])(z_of(p, x)),
+        DENSE,
+    ),
+    "in two parts after": (
+        lambda p, x: (lambda h, rest: h @ p["two"] + rest @ p["rows"])(*split(h_of(p, x))),
+        DENSE,
+    ),
     "a bias times a number": (lambda p, x: relu(x @ p["a"] + 2 * p["b"] / 3) @ p["c"], DENSE),
     "one bias for two layers": (
         lambda p, x: relu(both(x @ p["a"], x @ p["a2"]) + p["both"]) @ p["wide"],
@@ -268,8 +297,8 @@ def test_the_outputs_stay_where_a_unit_is_recycled(name: str) -> None:
     p = parameters()
     watch = diagnostics.watch(model, X, variables=p)
     y, state = watch(p, X)
-    new, _, units, left = diagnostics.recycle(watch, p, None, state, KEY, tau=0.0)
-    assert left == {}
+    new, _, units, left, kept = diagnostics.recycle(watch, p, None, state, KEY, tau=0.0)
+    assert left == kept == {}
     assert sum(map(int, units.values())) == (2 if "both" in expected else 1)
     np.testing.assert_allclose(model(new, X), y, rtol=1e-4, atol=1e-4)
     vectors = {leaf: v for leaf, v in new.items() if v.ndim < 2}
@@ -278,6 +307,22 @@ def test_the_outputs_stay_where_a_unit_is_recycled(name: str) -> None:
     kernels = {leaf for leaf in p if p[leaf].ndim > 1 and not np.array_equal(p[leaf], new[leaf])}
     assert len(kernels) == (3 if "both" in expected else 2)
     assert diagnostics.report(watch(new, X)[1]).rows[0].dead == 0
+
+
+def test_a_bias_that_another_part_of_the_kernel_has_too_stays() -> None:
+    def model(p: Any, x: Array) -> Array:
+        z = (x[:, :2] @ p["wide"].T).reshape(-1, 2, 5) + p["b"]
+        return relu(z[:, 0]) @ p["c"] + jnp.tanh(z[:, 1]) @ p["c2"]
+
+    p = parameters()
+    watch = diagnostics.watch(model, X, variables=p)
+    y, state = watch(p, X)
+    new, _, units, left, _ = diagnostics.recycle(watch, p, None, state, KEY, tau=0.0)
+    assert (left, list(map(int, units.values()))) == ({}, [1, 0])
+    np.testing.assert_array_equal(new["b"], p["b"])
+    changed = np.asarray(new["wide"] != p["wide"]).all(-1)
+    np.testing.assert_array_equal(changed, np.arange(10) == 4)
+    np.testing.assert_allclose(model(new, X), y, rtol=1e-4, atol=1e-4)
 
 
 class Normalized(nn.Module):
@@ -307,7 +352,7 @@ def test_statistics_may_go_into_the_state_of_a_linen_module_alone(extra: str) ->
     options: dict[str, Any] = {"mutable": ["batch_stats", "losses"]}
     watch = diagnostics.watch(module, X, variables=variables, **options)
     (y, _), state = watch(variables, X, **options)
-    new, _, units, left = diagnostics.recycle(watch, variables, None, state, KEY, tau=0.0)
+    new, _, units, left, _ = diagnostics.recycle(watch, variables, None, state, KEY, tau=0.0)
     assert left == REASONS[extra]
     assert {layer: int(n) for layer, n in units.items()} == ({} if extra else {"Dense_0": 1})
     np.testing.assert_allclose(module.apply(new, X, **options)[0], y, rtol=1e-4, atol=1e-4)
@@ -328,6 +373,6 @@ def test_statistics_may_go_into_the_state_of_an_nnx_module(inference: bool) -> N
     module = Stateful(inference)
     watch = diagnostics.watch(module, X)
     y, state = watch(nnx.clone(module), X)
-    new, _, units, left = diagnostics.recycle(watch, module, None, state, KEY, tau=0.0)
+    new, _, units, left, _ = diagnostics.recycle(watch, module, None, state, KEY, tau=0.0)
     assert (left, int(units["dense"])) == ({}, 1)
     np.testing.assert_allclose(new(X), y, rtol=1e-4, atol=1e-4)

@@ -45,12 +45,20 @@ def owners(places: Units, units: Units, size: int) -> Units:
     return found
 
 
-def moved(graph: Graph, op: Op, known: dict[int, Units]) -> Units | None:
-    """The units of the result of an operation, or None where they are mixed or cannot be followed."""
-    parts = [known[v] for v in op.inputs if v in known]
-    units, shape = parts[0], graph.shapes[op.outputs[0]]
+def moved(graph: Graph, op: Op, known: dict[int, Units]) -> dict[int, Units] | None:
+    """The units of the results of an operation, or None where they are mixed or cannot be followed."""
+    if op.name == "split":
+        ends = np.cumsum(op.params["sizes"])[:-1]
+        return dict(zip(op.outputs, np.split(known[op.inputs[0]], ends, op.params["axis"]), strict=True))
     if len(op.outputs) > 1:
         return None
+    units = _moved(graph, op, known)
+    return None if units is None else {op.outputs[0]: units}
+
+
+def _moved(graph: Graph, op: Op, known: dict[int, Units]) -> Units | None:
+    parts = [known[v] for v in op.inputs if v in known]
+    units, shape = parts[0], graph.shapes[op.outputs[0]]
     if op.name in ("reduce_window_max", "reduce_window_sum"):
         names = ("window_dimensions", "window_strides", "padding", "base_dilation", "window_dilation")
         sizes = [op.params[name] for name in names]
@@ -81,12 +89,10 @@ def columns_of(graph: Graph, use: Use) -> Units | None:
     if use.op.name == "conv_general_dilated":
         return along(shape, use.op.params["dimension_numbers"].out_spec[1])
     contracting, batch = (axes[use.operand] for axes in use.op.params["dimension_numbers"])
-    if batch:
+    own = len(graph.shapes[kernel]) - len(contracting) - len(batch)
+    if not own:
         return None
-    own = len(graph.shapes[kernel]) - len(contracting)
-    first = len(shape) - own if use.operand == 1 else 0
-    sizes = shape[first : first + own]
-    if not sizes:
-        return None
-    ids = np.arange(math.prod(sizes), dtype=np.int32).reshape(sizes)
-    return np.broadcast_to(ids.reshape(*ids.shape, *[1] * (len(shape) - first - own)), shape)
+    first = len(shape) - own if use.operand == 1 else len(batch)
+    kept = [*range(len(batch)), *range(first, first + own)]
+    sizes = [n if axis in kept else 1 for axis, n in enumerate(shape)]
+    return np.broadcast_to(np.arange(math.prod(sizes), dtype=np.int32).reshape(sizes), shape)

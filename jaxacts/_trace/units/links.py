@@ -75,7 +75,7 @@ class _Flow:
     def incoming(self, links: Links) -> None:
         graph, start = self.graph, self.start
         units = along(graph.shapes[start], self.axis)
-        between, owned = dict[int, Units](), set[int]()
+        between, owned, shared = dict[int, Units](), set[int](), False
         for use in graph.uses():
             columns = columns_of(graph, use)
             if columns is None:
@@ -86,24 +86,39 @@ class _Flow:
             # The last one stands for the elements that come from none of the columns.
             unit_of = np.append(owners(known[start], units, int(columns.max()) + 1), np.int32(-1))
             if (unit_of < 0).all():
+                shared = True
                 continue
             owned.update(unit_of.tolist())
-            links.problem = links.problem or self._elsewhere(use.output, columns)
+            own = np.where(unit_of[columns] < 0, np.int32(-1), columns)
+            links.problem = links.problem or self._elsewhere(use.output, own)
             places = graph.matrices(use)
             found = np.full(math.prod(graph.shapes[graph.leaves[use.leaf]]), -1, np.int32)
             found[places] = unit_of[np.arange(places.shape[0] * places.shape[2]).reshape(places.shape[0], 1, -1)]
             links.incoming[use.leaf] = found, use.fan_in
             for op in way:
-                (out,) = op.outputs
+                out = op.outputs[0]
                 between[out] = np.maximum(between.get(out, np.int32(-1)), unit_of[known[out]])
         if not links.incoming:
-            needed = graph.needed_for([start])
-            followed = not any(use.output in needed for use in graph.uses())
-            links.problem = "there is no kernel before it" if followed else "its units cannot be followed to a kernel"
+            links.problem = "its units share weights of their kernel" if shared else self._no_kernel()
         elif not links.problem and not owned.issuperset(range(graph.shapes[start][self.axis])):
             links.problem = "some of its units have no weights of their own"
         elif not links.problem:
             self._beside(between, links)
+
+    def _no_kernel(self) -> str:
+        """Why no kernel before the activation is that of its units."""
+        graph, needed = self.graph, self.graph.needed_for([self.start])
+        use = max((use for use in graph.uses() if use.output in needed), key=lambda use: use.output, default=None)
+        if use is None:
+            computed = any(op.name in PRODUCTS and needed.intersection(op.outputs) for op in graph.ops)
+            return "its kernel is not a parameter but computed" if computed else "there is no kernel before it"
+        columns = columns_of(graph, use)
+        if columns is None:
+            return "its kernel is put together from several"
+        known, _ = self._way(use, columns)
+        steps = (op for op in graph.ops if known.keys() & set(op.inputs) and needed.intersection(op.outputs))
+        last = next(op.name for op in steps if not known.keys() & set(op.outputs))
+        return f"its units cannot be followed to a kernel ({last})"
 
     def _way(self, use: Use, columns: Units) -> tuple[dict[int, Units], list[Op]]:
         """The columns of the values between a layer and the activation, and the operations that lead there."""
@@ -115,7 +130,7 @@ class _Flow:
                 continue
             units = moved(self.graph, op, known)
             if units is not None:
-                known.update(dict.fromkeys(op.outputs, units))
+                known.update(units)
                 ways.update({out: [*(o for v in sources for o in ways[v]), op] for out in op.outputs})
         return known, ways.get(self.start, [])
 
@@ -151,6 +166,8 @@ class _Flow:
             if not sources or {source, self.end}.intersection(op.outputs) or not self.live.intersection(op.outputs):
                 continue
             units = moved(graph, op, known) if sources <= known.keys() else None
+            if units is not None and all((part < 0).all() for part in units.values()):
+                continue
             apart = op.name in SAME | MOVES and all(v in statistics or v not in graph.varying for v in op.inputs)
             if (op.name in REDUCES and units is not None) or apart:
                 # Such as the variance of a unit over the batch, and its running average.
@@ -158,7 +175,7 @@ class _Flow:
             elif not before.intersection(op.outputs):
                 return "what goes into the activation is used elsewhere too"
             if units is not None:
-                known.update(dict.fromkeys(op.outputs, units))
+                known.update(units)
             elif before.intersection(op.outputs):
                 return "its units are mixed before the activation"
         seen = statistics.union(known)
@@ -202,7 +219,7 @@ class _Flow:
             elif (units := moved(graph, op, known)) is None:
                 links.problem = f"its units cannot be followed to the next kernel ({op.name})"
             else:
-                known.update(dict.fromkeys(op.outputs, units))
+                known.update(units)
                 if _zero_at_zero(graph, op, known, zeros):
                     zeros.update(op.outputs)
             if links.problem:
