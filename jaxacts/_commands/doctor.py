@@ -2,11 +2,13 @@
 
 The model is a Flax module, another callable pytree with its parameters inside, or a function without arguments that
 makes one. It is called with normal random numbers of the given shapes. The exit code is 1 where signals or gradients
-vanish or explode.
+vanish or explode, by a factor of 100 in the variance or the gradient over the depth, or are not finite; the last line
+says which.
 
 examples:
   python -m jaxacts doctor mymodule:model --sample 32,784
   python -m jaxacts doctor mymodule:make_model --sample 8,32,32,3 --option train=false
+  python -m jaxacts doctor mymodule:make_model --sample 8,32,32,3 --rngs dropout
   python -m jaxacts doctor mymodule:language_model --sample 4,128 --dtype int32 --below 1000
 """
 
@@ -15,13 +17,14 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxacts._commands.common import UsageError, loaded
-from jaxacts.diagnostics import at_init
+from jaxacts.diagnostics import InitialReport, at_init
 from jaxacts.diagnostics._models import kind_of
 
 __all__ = ["add_arguments", "run"]
@@ -52,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dtype", default="float32", help="of the inputs (default float32)")
     add("--below", type=int, default=10, help="integers are drawn from 0 up to this (default 10)")
     add("--option", type=_option, action="append", default=[], metavar="NAME=VALUE", help="argument of the call")
+    add("--rngs", nargs="+", default=[], metavar="NAME", help="random keys that a linen module asks for, as dropout")
     add("--seed", type=int, default=0, help="of weights and inputs (default 0)")
 
 
@@ -79,15 +83,46 @@ def run(options: argparse.Namespace) -> tuple[list[Any], Any, int]:
         kind = _kind(model)
         if kind == "linen":
             call = {"mutable": ["batch_stats"], **call}
+        if options.rngs:
+            call = {**call, "rngs": _rngs(kind, options.rngs, weights)}
         report = at_init(model, sample, weights, **call)
     except UsageError:
         raise
     except Exception as error:  # whatever the user's model raises
         kind = "" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: "
         shapes = ", ".join(map(str, options.sample))
-        raise UsageError(f"model, called with inputs of shape {shapes}: {kind}{error}") from error
-    healthy = report.flow.verdict == "healthy" and abs(report.drift) * (len(report.rows) - 1) < 4.6
-    return [report], report.to_dict(), int(not healthy)
+        asks = "InvalidRngError" in f"{kind}{error}"
+        remedy = (
+            " Give the keys that it asks for, as by --rngs dropout, or switch them off by --option." if asks else ""
+        )
+        raise UsageError(f"model, called with inputs of shape {shapes}: {kind}{error}{remedy}") from error
+    problems = _problems(report)
+    summary = f"not healthy: {'; '.join(problems)}" if problems else "healthy"
+    return [report, summary], {**report.to_dict(), "problems": problems}, int(bool(problems))
+
+
+def _problems(report: InitialReport) -> list[str]:
+    """What keeps the model from learning, by a factor of 100 in the variance or the gradient over the depth."""
+    if report.verdict == "not finite":
+        return ["variances or gradients are not finite"]
+    gradients, change = [row.gradient for row in report.rows], report.drift * (len(report.rows) - 1)
+    zero = sum(row.output == 0 for row in report.rows)
+    found = {
+        f"the results of {zero} of {len(report.rows)} layers are all 0": zero > 0,
+        "the signal vanishes over the depth": not zero and change < -math.log(100),
+        "the signal explodes over the depth": not zero and change > math.log(100),
+        f"no gradient in {gradients.count(0)} of {len(gradients)} layers": 0 in gradients,
+        "the gradient vanishes towards the first layer": 0 not in gradients and report.flow.verdict == "vanishing",
+        "the gradient explodes towards the first layer": report.flow.verdict == "exploding",
+    }
+    return [problem for problem, is_found in found.items() if is_found]
+
+
+def _rngs(kind: str, names: list[str], key: jax.Array) -> dict[str, jax.Array]:
+    """The keys of these names for a linen module."""
+    if kind != "linen":
+        raise UsageError("--rngs: only a linen module takes keys by name; this one has its own, leave it out.")
+    return {name: jax.random.fold_in(key, i) for i, name in enumerate(names)}
 
 
 def _kind(model: Any) -> str:

@@ -51,6 +51,10 @@ class Small(nn.Module):
     def __call__(self, x, train=True):
         return nn.Dense(3)(nn.Dropout(0.5, deterministic=not train)(jaxacts.relu(nn.Dense(8)(x))))
 
+dead, unknown = (
+    nn.Sequential([nn.Dense(8, bias_init=nn.initializers.constant(b)), nn.relu, nn.Dense(8), nn.relu])
+    for b in (-50.0, jnp.nan)
+)
 model, my_activation, exact = nn.Sequential([nn.Dense(8), jaxacts.relu]), half_wave, abs
 
 def make_model():
@@ -187,7 +191,7 @@ def test_check_finds_what_a_function_lacks(module: str, capsys: pytest.CaptureFi
 
 def test_doctor_tells_good_from_bad(module: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", f"{module}:make_good", "--sample", "16,32"]) == 0
-    assert "marginal" in capsys.readouterr().out
+    assert "balanced" in capsys.readouterr().out
     assert main(["doctor", f"{module}:bad", "--sample", "16x32", "--json"]) == 1
     found = loaded(capsys)
     assert found["verdict"] == "contractive"
@@ -197,8 +201,36 @@ def test_doctor_tells_good_from_bad(module: str, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
+    ("model", "problems"),
+    [
+        ("dead", ["the results of 2 of 2 layers are all 0", "no gradient in 2 of 2 layers"]),
+        ("unknown", ["variances or gradients are not finite"]),
+        ("bad", ["the signal vanishes over the depth", "the gradient vanishes towards the first layer"]),
+        ("make_good", []),
+    ],
+)
+def test_doctor_says_why(model: str, problems: list[str], module: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["doctor", f"{module}:{model}", "--sample", "16,32"])
+    assert code == bool(problems)
+    last = capsys.readouterr().out.splitlines()[-1].strip()
+    assert last == (f"not healthy: {'; '.join(problems)}" if problems else "healthy")
+
+
+def test_doctor_gives_the_keys_of_dropout(module: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["doctor", f"{module}:make_model", "--sample", "4,8"]
+    with pytest.raises(SystemExit, match="2"):
+        main(asked)
+    said = capsys.readouterr().err
+    assert "InvalidRngError" in said
+    assert "Give the keys that it asks for, as by --rngs dropout, or switch them off by --option." in said
+    assert main([*asked, "--rngs", "dropout", "--json"]) == 0
+    assert [row["layer"] for row in loaded(capsys)["rows"]] == ["Dense_1"]
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ("doctor users_own_module:partial --sample 4,4 --rngs dropout", "--rngs: only a linen module takes keys"),
         ("show rellu", "unknown activation 'rellu'; did you mean 'relu'"),
         ("list --family rectifier", "unknown family 'rectifier'; choose"),
         ("compare softmax", "softmax is a function over an axis"),
@@ -289,10 +321,12 @@ def test_dtypes_of_64_bits_are_those_of_jax(
 ) -> None:
     def at_init(model: Any, sample: Any, key: Any, **_: Any) -> Any:
         verdict = SimpleNamespace(verdict="healthy")
-        return SimpleNamespace(flow=verdict, drift=0.0, rows=(), to_dict=lambda: {"dtype": str(sample[0].dtype)})
+        return SimpleNamespace(
+            flow=verdict, verdict="balanced", drift=0.0, rows=(), to_dict=lambda: {"dtype": str(sample[0].dtype)}
+        )
 
     monkeypatch.setattr(doctor, "at_init", at_init)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert main(["doctor", f"{module}:bad", "--sample", "4,4", "--dtype", dtype, "--json"]) == 0
-    assert loaded(capsys) == {"dtype": drawn}
+    assert loaded(capsys) == {"dtype": drawn, "problems": []}

@@ -183,7 +183,7 @@ def test_a_small_console_gets_several_tables_in_which_nothing_is_cut(width: int,
 def test_the_other_reports_fit_into_a_small_console_too() -> None:
     row = diagnostics.LayerStart("layers_0", "relu", 16.0, *[0.12345] * 7, "std 0.5 instead of 0.25")
     flow = diagnostics.FlowReport((), (), 0.0, None, "healthy")
-    tables = tables_of(diagnostics.InitialReport((row,), ("marginal",), 0.0, flow, 0.0, "marginal"), 80)
+    tables = tables_of(diagnostics.InitialReport((row,), ("balanced",), 0.0, flow, 0.0, "balanced"), 80)
     assert [len(table) for table in tables] == [7, 5]
     assert tables[0][4:] == ["variance0.1235", "variancepredicted0.1235", "output0.1235"]
     assert tables[1][-1] == "advicestd0.5insteadof0.25"

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxacts._trace.graph import Graph, Op, Use
-from jaxacts._trace.primitives import KEEPS_ELEMENTS, SUMS
+from jaxacts._trace.graph import PRODUCTS, Graph, Op, Use
+from jaxacts._trace.primitives import ELEMENTWISE, KEEPS_ELEMENTS, SAME_PLACE, SUMS
 from jaxacts._trace.units.sites import Site, over_layers
 
 __all__ = ["Chains", "Kernel", "Link", "Step"]
@@ -41,6 +41,20 @@ class Link(NamedTuple):
     source: Step
     gain: float
     only: bool
+
+
+class _Columns(NamedTuple):
+    """Some columns of a value, along an axis counted from the end."""
+
+    axis: int
+    low: int
+    high: int
+
+    def overlap(self, use: Use) -> bool:
+        """Whether any of them comes from a kernel."""
+        if use.columns is None or use.axis != self.axis:
+            return True
+        return use.columns[0] < self.high and self.low < use.columns[1]
 
 
 class _Scan(NamedTuple):
@@ -101,7 +115,7 @@ class Chains:
         return (*(number for pair in steps for number in pair), self.places[step.site])
 
     def into(self, site: Site, index: tuple[int, ...]) -> tuple[Kernel | None, Link | None]:
-        """The last kernel before an activation in one step, and the activation that leads to it."""
+        """The last kernel before an activation in one step, and the activation that leads to it; None if not known."""
         assert site.values[0] is not None
         walk = _Walk(dict(zip(self.loops[site.name], index, strict=True)), [], [], set(), set())
         here = dict(walk.at)
@@ -111,10 +125,11 @@ class Chains:
             value = self._back(value, walk)
         if walk.uses:
             use, std = walk.uses[0]
-        elif site.use is not None:
-            use, std = site.use, self._std(site.use, here)
         else:
-            return None, None
+            use = self._feeding(site)
+            if use is None:
+                return None, None
+            std = self._std(use, here)
         kernel = Kernel(self.paths[use.leaf], use.fan_in, std)
         if value is None or not walk.uses:
             return kernel, None
@@ -123,6 +138,49 @@ class Chains:
         walk.values.append(value)
         gain = float(np.prod([use.fan_in * std**2 for use, std in walk.uses]))
         return kernel, Link(step, gain, self._only(source, walk))
+
+    def _feeding(self, site: Site) -> Use | None:
+        """The kernel that the input of an activation comes from, through anything but other products and activations.
+
+        Of several products that of the layer of the activation is meant, and of its kernels side by side the one that
+        makes the columns that the activation takes.
+        """
+        assert site.values[0] is not None
+        found, seen = list[Use](), set[tuple[int, _Columns | None]]()
+        clear = True
+        open_: list[tuple[int, _Columns | None]] = [(site.values[0], None)]
+        while open_:
+            value, columns = here = open_.pop()
+            op = self.graph.producer.get(value)
+            if here in seen or op is None or value in self.ends:
+                continue
+            seen.add(here)
+            if op.name in PRODUCTS:
+                uses = [use for use in self.uses[value] if columns is None or columns.overlap(use)]
+                found += uses
+                clear = clear and bool(uses)
+                continue
+            carried = [self.before[value]] if value in self.before else []
+            for v in [*op.inputs, *carried]:
+                if v in self.graph.varying:
+                    open_.append((v, self._columns(op, value, v, columns)))
+        own = [use for use in found if site.use is not None and use.op is site.use.op]
+        if len(own) == 1:
+            return own[0]
+        return found[0] if len(found) == 1 and clear else None
+
+    def _columns(self, op: Op, value: int, operand: int, columns: _Columns | None) -> _Columns | None:
+        """Which columns of an operand the columns of a value come from, None for all."""
+        shape, before = self.graph.shapes[value], self.graph.shapes[operand]
+        if op.name == "slice" and columns is None:
+            ends = zip(op.params["start_indices"], op.params["limit_indices"], before, strict=True)
+            cut = [(axis, low, high) for axis, (low, high, size) in enumerate(ends) if high - low < size]
+            return _Columns(cut[0][0] - len(before), *cut[0][1:]) if len(cut) == 1 else None
+        if op.name == "split" and columns is None:
+            axis, sizes, index = op.params["axis"], op.params["sizes"], op.outputs.index(value)
+            low = sum(sizes[:index])
+            return _Columns(axis - len(before), low, low + sizes[index])
+        return columns if shape == before and op.name in ELEMENTWISE | SAME_PLACE else None
 
     def _loops(self, site: Site) -> list[int]:
         """The scans over layers around an activation, outermost first."""

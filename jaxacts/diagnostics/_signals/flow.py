@@ -95,8 +95,8 @@ def gradient_flow(
 
     Returns:
         A :class:`FlowReport`. Its verdict is "vanishing" where the fit falls by a factor of 100 or more from the last
-        layer to the first, or where that of any layer is exactly 0, "exploding" where it grows by as much, else
-        "healthy".
+        layer to the first, or where that of any layer is exactly 0, "exploding" where it grows by as much or
+        overflows, "not finite" where any is NaN, else "healthy".
 
     Raises:
         TypeError: a watch without a loss that is a function; arguments in the places of others.
@@ -188,6 +188,7 @@ def flow_report(rms: Mapping[str, float], predicted: float | None, notes: Sequen
     slope = fitted_slope(values)
     last = next((v for v in reversed(values) if v > 0), 1.0)
     verdict = {1: "exploding", 0: "healthy", -1: "vanishing"}[trend(values, 100)]
+    verdict = "not finite" if any(map(math.isnan, values)) else verdict
     rows = tuple(
         LayerFlow(name, v, v / last, "no gradient" if v == 0 else "not finite" if not math.isfinite(v) else "healthy")
         for name, v in rms.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,10 +16,10 @@ from jaxacts.diagnostics._models import shapes_of
 from jaxacts.diagnostics._signals.flow import FlowReport, fitted_slope, flow_report, trend, without_gradient
 from jaxacts.diagnostics._signals.gradients import Squares, mean_squares
 from jaxacts.diagnostics._signals.predicted import Predicted, moments_at, predictions
-from jaxacts.diagnostics._tables import Tabular
+from jaxacts.diagnostics._tables import Tabular, plain
 from jaxacts.diagnostics._watch import Watch, inputs_of
 from jaxacts.diagnostics._watch import watch as watch_
-from jaxacts.initializers import _checks, match
+from jaxacts.initializers import MatchedLayer, _checks, match
 
 __all__ = ["InitialReport", "LayerStart", "at_init"]
 
@@ -26,13 +27,14 @@ __all__ = ["InitialReport", "LayerStart", "at_init"]
 class LayerStart(NamedTuple):
     """A row: one layer with the weights that it starts with.
 
-    ``std`` is that of the weights, ``variance`` the mean square of the inputs of the activation, ``output`` that of
-    its results, ``gradient`` the rms of the gradient by these inputs, as a multiple of that of the last layer. Theory
-    predicts the variance from that of the first layer, and the gradient from that of the last, as far as kernels and
-    biases alone are between one activation and the next: ``variance_predicted`` is the variance measured where anything
-    else is before it, and ``gradient_predicted`` changes there by the factor measured. ``chi`` is χ₁ of the layer,
-    fan_in · std² · E[f'²], and ``advice`` the standard deviation that suits the activation, where it differs by more
-    than 5%.
+    ``fan_in`` and ``std`` are those of the kernel that the layer has before its activation, NaN where that is not
+    known, such as a kernel that is transformed before its product; ``variance`` is the mean square of the inputs of the
+    activation, ``output`` that of its results, ``gradient`` the rms of the gradient by these inputs, as a multiple of
+    that of the last layer. Theory predicts the variance from that of the first layer, and the gradient from that of the
+    last, as far as kernels and biases alone are between one activation and the next: ``variance_predicted`` is the
+    variance measured where anything else is before it, and ``gradient_predicted`` changes there by the factor measured.
+    ``chi`` is χ₁ of the layer, fan_in · std² · E[f'²], and ``advice`` the standard deviation that suits the activation,
+    where it is known and differs by more than 5%.
     """
 
     layer: str
@@ -53,9 +55,10 @@ class InitialReport(Tabular):
     """How signals and gradients fare at initialization, layer by layer.
 
     ``drift`` is the fitted slope of the logarithm of the variance against depth; ``flow`` has the gradients, with the
-    slope of those that theory predicts, ``predicted_slope``. ``verdict`` is "contractive" where the squared gradient
-    falls by a factor of 10 or more from the last layer to the first, by the fit, or that of any layer is exactly 0,
-    "expansive" where it grows by as much, else "marginal".
+    slope of those that theory predicts, ``predicted_slope``. ``verdict`` is that over the depth: "contractive" where
+    the squared gradient falls by a factor of 10 or more from the last layer to the first, by the fit, or that of any
+    layer is exactly 0, "expansive" where it grows by as much, "not finite" where any variance or gradient is, else
+    "balanced". (The verdict of :func:`jaxacts.initializers.match` is that of χ₁ of one layer, within 1%.)
     """
 
     drift: float
@@ -67,7 +70,7 @@ class InitialReport(Tabular):
 
     def to_dict(self) -> dict[str, Any]:
         more = {"drift": self.drift, "slope": self.flow.slope, "predicted_slope": self.predicted_slope}
-        return {**super().to_dict(), **more, "verdict": self.verdict}
+        return {**super().to_dict(), **{k: plain(v) for k, v in more.items()}, "verdict": self.verdict}
 
 
 def at_init(model: Any, sample: Any, key: Array, *, variables: Any = None, **options: Any) -> InitialReport:
@@ -92,11 +95,11 @@ def at_init(model: Any, sample: Any, key: Array, *, variables: Any = None, **opt
         TypeError, ValueError: what :func:`watch` refuses; a sample of shapes without values.
 
     Note:
-        The advice is the standard deviation of :func:`jaxacts.initializers.match`, which needs a Flax module; where it
-        refuses a model a note says why. The theory is that of one layer after the other; it leaves biases out, and
-        multiplies kernels in a row. Where anything else is between two activations, such as a normalization, a softmax,
-        pooling or a skip connection, or where an activation has no moments, the prediction goes on from what was
-        measured.
+        The advice is the standard deviation of :func:`jaxacts.initializers.match`, where its row is for the activation
+        of this one: the parts of a packed kernel have none. Where it refuses a model a note says why. The theory is
+        that of one layer after the other; it leaves biases out, and multiplies kernels in a row. Where anything else is
+        between two activations, such as a normalization, a softmax, pooling or a skip connection, or where an
+        activation has no moments, the prediction goes on from what was measured.
 
     Example:
         >>> import flax.linen as nn, jax, jaxacts
@@ -130,17 +133,40 @@ def at_init(model: Any, sample: Any, key: Array, *, variables: Any = None, **opt
     drift = fitted_slope([row.variance for row in starts])
     gradients = [row.gradient for row in starts]
     flow = flow_report({row.layer: row.gradient for row in starts}, predicted)
-    verdict = {1: "expansive", 0: "marginal", -1: "contractive"}[trend(gradients, math.sqrt(10))]
-    factors = [math.exp(drift), math.exp(-2 * flow.slope), math.exp(-2 * predicted)]
-    signal = f"{verdict}: the variance changes by a factor of {factors[0]:.3g} a layer"
-    gradient = f", the squared gradient by {factors[1]:.3g} a layer towards the input ({factors[2]:.3g} predicted)"
+    verdict = {1: "expansive", 0: "balanced", -1: "contractive"}[trend(gradients, math.sqrt(10))]
+    wrong = [row.layer for row in starts if not math.isfinite(row.variance + row.output + row.gradient)]
+    if wrong:
+        verdict = "not finite"
+        summary = f"not finite: variance or gradient of {len(wrong)} of {len(starts)} layers, first of {wrong[0]}"
+    else:
+        summary = f"{verdict}: {_signal(starts, drift)}{_gradient(gradients, flow.slope, predicted)}"
     notes = [
-        f"{signal}{gradient if np.count_nonzero(gradients) > 1 else ''}{without_gradient(gradients)}",
+        summary,
         *notes,
         *missing,
         *(f"not followed: {what}" for what in watch.unfollowed),
     ]
     return InitialReport(tuple(starts), tuple(notes), drift, flow, predicted, verdict)
+
+
+def _signal(starts: Sequence[LayerStart], drift: float) -> str:
+    zero = sum(row.output == 0 for row in starts)
+    if zero:
+        return f"the results of {zero} of {len(starts)} layers are all 0"
+    if len(starts) < 2:
+        return "a single layer"
+    return f"the variance changes by a factor of {math.exp(drift):.3g} a layer"
+
+
+def _gradient(gradients: Sequence[float], slope: float, predicted: float) -> str:
+    if np.count_nonzero(gradients) < 2:
+        return without_gradient(gradients)
+    factor, theory = math.exp(-2 * slope), math.exp(-2 * predicted)
+    whole = math.exp(-2 * slope * (len(gradients) - 1))
+    return (
+        f", the squared gradient by {factor:.3g} a layer towards the input ({theory:.3g} predicted) and by {whole:.3g} "
+        f"over the depth{without_gradient(gradients)}"
+    )
 
 
 def _projected(y: Any, key: Array) -> Array:
@@ -152,21 +178,27 @@ def _projected(y: Any, key: Array) -> Array:
 
 def _advice(
     watch: Watch, sample: Any, key: Array, variables: Any, options: dict[str, Any]
-) -> tuple[dict[str, float], list[str]]:
-    """The standard deviations of match by the path of the kernel, or why there are none."""
-    if watch.kind not in ("linen", "nnx"):
-        return {}, []
-    given = {"variables": variables} if watch.kind == "linen" else {}
+) -> tuple[dict[str, MatchedLayer], list[str]]:
+    """The rows of match by the path of the kernel, or why there are none."""
+    given = {"variables": variables} if watch.kind in ("linen", "function") else {}
     try:
-        _, found = match(watch.model, sample, key, **given, **options)
+        _, found = match(watch.model, sample, key, **given, arguments=options)
     except (TypeError, ValueError) as error:
         return {}, [f"no advice: {error}"]
-    return {layer.path: layer.std for layer in found.layers}, []
+    return {layer.path: layer for layer in found.layers}, []
 
 
-def _start(found: Squares, theory: Predicted, advice: dict[str, float]) -> LayerStart:
-    path, fan_in, std = found.kernel or ("", math.nan, math.nan)
-    right = advice.get(path)
+def _std_of(advice: dict[str, MatchedLayer], found: Squares) -> float | None:
+    """The standard deviation for the kernel of a row, where match has it for the activation of that row."""
+    row = None if found.kernel is None else advice.get(found.kernel.path)
+    if row is None or found.kernel is None or row.fan_in != found.kernel.fan_in:
+        return None
+    return row.std if row.activation == found.site.activation else None
+
+
+def _start(found: Squares, theory: Predicted, advice: dict[str, MatchedLayer]) -> LayerStart:
+    _, fan_in, std = found.kernel or ("", math.nan, math.nan)
+    right = _std_of(advice, found)
     differs = right is not None and abs(std - right) > 0.05 * right
     known = moments_at(found.site, found.before)
     return LayerStart(
