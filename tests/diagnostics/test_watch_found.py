@@ -184,3 +184,5 @@ def test_a_bare_parameter_in_nested_scans_has_the_name_of_its_activation() -> No
 
     watch = diagnostics.watch(model, jnp.ones((4, 3)), variables=jnp.ones((2, 2, 3, 3)))
     assert [layer.name for layer in watch.layers] == ["tanh"]
+    watch = diagnostics.watch(lambda w, x: nn.relu(nn.relu(x @ w) @ w), jnp.ones((4, 3)), variables=jnp.eye(3))
+    assert [layer.name for layer in watch.layers] == ["relu", "relu.2"]

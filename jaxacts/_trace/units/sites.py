@@ -286,7 +286,8 @@ def _unique(sites: list[Site]) -> list[Site]:
         count[site.name] += 1
     numbered, given = list[Site](), defaultdict[str, int](int)
     for site in sites:
-        name = site.name if count[site.name] == 1 else f"{site.name}.{site.activation}"
+        own = count[site.name] == 1 or site.name == site.activation
+        name = site.name if own else f"{site.name}.{site.activation}"
         given[name] += 1
         numbered.append(site._replace(name=name if given[name] == 1 else f"{name}.{given[name]}"))
     return numbered
