@@ -253,6 +253,17 @@ def test_gates_have_their_own_kernels_and_their_advice() -> None:
     assert math.isnan(state.std)
 
 
+def test_parts_of_a_packed_kernel_have_no_advice() -> None:
+    def model(kernel: Any, x: jax.Array) -> jax.Array:
+        gate, values = jnp.split(x @ kernel, 2, -1)
+        return jaxacts.silu(gate) * values
+
+    kernel = jax.random.normal(KEY, (8, 20))
+    report = diagnostics.at_init(model, jnp.ones((4, 8)), KEY, variables=kernel)
+    assert _columns(report, "fan_in", "advice") == [(8, "")]
+    assert len(report.notes) == 1
+
+
 def test_kernels_that_are_not_known_are_not_those_of_other_layers() -> None:
     def model(p: Any, x: jax.Array) -> jax.Array:
         h = jnp.tanh(jaxacts.relu(x @ p["a"]) @ (2 * p["b"]))

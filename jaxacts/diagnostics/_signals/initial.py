@@ -57,8 +57,8 @@ class InitialReport(Tabular):
     ``drift`` is the fitted slope of the logarithm of the variance against depth; ``flow`` has the gradients, with the
     slope of those that theory predicts, ``predicted_slope``. ``verdict`` is that over the depth: "contractive" where
     the squared gradient falls by a factor of 10 or more from the last layer to the first, by the fit, or that of any
-    layer is exactly 0, "expansive" where it grows by as much, "not finite" where any variance or gradient is, else
-    "balanced". (The verdict of :func:`jaxacts.initializers.match` is that of χ₁ of one layer, within 1%.)
+    layer is exactly 0, "expansive" where it grows by as much, "not finite" where any variance or gradient is not,
+    else "balanced". (The verdict of :func:`jaxacts.initializers.match` is that of χ₁ of one layer, within 1%.)
     """
 
     drift: float
