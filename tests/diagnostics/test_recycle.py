@@ -204,7 +204,8 @@ def test_arguments_in_the_places_of_others_are_refused() -> None:
 @pytest.mark.parametrize("collections", [("params",), ("params", "batch_stats")])
 def test_fresh_weights_need_no_statistics(collections: tuple[str, ...]) -> None:
     net = nn.Sequential([nn.Dense(4), nn.BatchNorm(use_running_average=True), jaxacts.relu, nn.Dense(3)])
-    variables, fresh = (net.init(jax.random.key(i), X) for i in (0, 1))
+    variables: Any = net.init(jax.random.key(0), X)
+    fresh: Any = net.init(jax.random.key(1), X)
     variables["params"]["layers_1"]["bias"] = jnp.array([0.0, -99.0, 0.0, 0.0])
     watch = diagnostics.watch(net, X)
     _, state = watch(variables, X)

@@ -21,13 +21,15 @@ X = jax.random.normal(jax.random.key(3), (16, 5))
 DEAD = np.arange(5) == 4
 SHAPES = {"a": (5, 5), "a1": (5, 1), "a2": (5, 5), "a3": (5, 3), "c": (5, 2), "c2": (5, 2), "wide": (10, 2)}
 MORE = {"a4": (5, 4), "c4": (4, 2), "pair": (2, 3), "pairs": (2, 2, 3), "steps": (3, 5, 2), "s": (5,), "b2": (5,)}
-MORE |= {"rows": (3, 2), "two": (2, 2)}
+LAST = {"rows": (3, 2), "two": (2, 2)}
 BIAS = np.where(DEAD, -99, 0.1).astype(np.float32)
 
 
 def parameters() -> dict[str, Any]:
     rng = np.random.default_rng(0)
-    drawn = {name: jnp.asarray(rng.normal(size=shape), jnp.float32) for name, shape in {**SHAPES, **MORE}.items()}
+    drawn = {
+        name: jnp.asarray(rng.normal(size=shape), jnp.float32) for name, shape in {**SHAPES, **MORE, **LAST}.items()
+    }
     biases = {
         "b": BIAS,
         "four": BIAS[1:],
@@ -218,8 +220,19 @@ def test_layers_whose_recycling_would_change_more_are_left_alone(name: str) -> N
     assert all(found.variables[leaf] is p[leaf] for leaf in p)
 
 
-def split(z: Array) -> list[Array]:
-    return jnp.split(z, [2], -1)
+def halves(p: Any, x: Array) -> Array:
+    z, rest = jnp.split(z_of(p, x), [2], -1)
+    return relu(rest) @ p["rows"] + jnp.tanh(z) @ p["two"]
+
+
+def gated(p: Any, x: Array) -> Array:
+    z = z_of(p, x)
+    return (relu(z[:, 3:]) * z[:, 1:3]) @ p["two"]
+
+
+def halves_after(p: Any, x: Array) -> Array:
+    h, rest = jnp.split(h_of(p, x), [2], -1)
+    return h @ p["two"] + rest @ p["rows"]
 
 
 DENSE = {"b": np.where(DEAD, 0, BIAS)}
@@ -271,18 +284,9 @@ RECYCLED: dict[str, tuple[Any, dict[str, Any]]] = {
         lambda p, x: relu(x @ p["a"] + (p["b"] + p["root"] + p["root"][::-1])) @ p["c"],
         DENSE,
     ),
-    "a part of a kernel": (
-        lambda p, x: (lambda z, rest: relu(rest) @ p["rows"] + jnp.tanh(z) @ p["two"])(*split(z_of(p, x))),
-        DENSE,
-    ),
-    "gated by a part of its kernel": (
-        lambda p, x: (lambda z: (relu(z[:, 3:]) * z[:, 1:3]) @ p["two"])(z_of(p, x)),
-        DENSE,
-    ),
-    "in two parts after": (
-        lambda p, x: (lambda h, rest: h @ p["two"] + rest @ p["rows"])(*split(h_of(p, x))),
-        DENSE,
-    ),
+    "a part of a kernel": (halves, DENSE),
+    "gated by a part of its kernel": (gated, DENSE),
+    "in two parts after": (halves_after, DENSE),
     "a bias times a number": (lambda p, x: relu(x @ p["a"] + 2 * p["b"] / 3) @ p["c"], DENSE),
     "one bias for two layers": (
         lambda p, x: relu(both(x @ p["a"], x @ p["a2"]) + p["both"]) @ p["wide"],

@@ -50,7 +50,7 @@ def moved(graph: Graph, op: Op, known: dict[int, Units]) -> dict[int, Units] | N
     if op.name == "split":
         ends = np.cumsum(op.params["sizes"])[:-1]
         return dict(zip(op.outputs, np.split(known[op.inputs[0]], ends, op.params["axis"]), strict=True))
-    if len(op.outputs) > 1:
+    if len(op.outputs) != 1:
         return None
     units = _moved(graph, op, known)
     return None if units is None else {op.outputs[0]: units}
