@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from jaxacts._trace.primitives import DRAWS, KEEPS_ELEMENTS, LOOPS, SAME_PLACE
+from jaxacts._trace.replay import parts_of_scan
 
 __all__ = ["PRODUCTS", "Graph", "Loop", "Op", "Path", "Use", "called", "graph_of"]
 
@@ -326,7 +327,7 @@ def called(eqn: Any) -> tuple[Any, Sequence[Any]] | None:
 def _one_step(
     graph: Graph, eqn: Any, operands: list[int], scope: tuple[str, ...], shapes: list[Any], path: Path
 ) -> list[int]:
-    consts, carried = eqn.params["num_consts"], eqn.params["num_carry"]
+    consts, carried = parts_of_scan(eqn)
     body = eqn.params["jaxpr"]
     inner_shapes = [v.aval.shape for v in body.jaxpr.invars]
     inputs = operands[:consts]

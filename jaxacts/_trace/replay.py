@@ -7,7 +7,16 @@ from typing import Any
 
 import jax
 
-__all__ = ["bind", "run_scan"]
+__all__ = ["bind", "parts_of_scan", "run_scan"]
+
+
+def parts_of_scan(eqn: Any) -> tuple[int, int]:
+    """How many constants a scan has, and how many values it carries."""
+    params = eqn.params
+    if "ft_in" in params:  # from jax 0.12
+        consts, carried, _ = params["ft_in"].unpack()
+        return len(list(consts)), len(list(carried))
+    return params["num_consts"], params["num_carry"]
 
 
 def bind(eqn: Any, operands: Sequence[Any]) -> Sequence[Any]:
@@ -26,8 +35,7 @@ def run_scan(
 
     ``body`` takes the inputs of the scan's own body and the step's part of ``along``.
     """
-    params = eqn.params
-    consts, carried = params["num_consts"], params["num_carry"]
+    params, (consts, carried) = eqn.params, parts_of_scan(eqn)
 
     def step(carry: Any, given: Any) -> Any:
         xs, part = given

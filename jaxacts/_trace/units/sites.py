@@ -21,6 +21,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 from jaxacts._trace.graph import Graph, Op, Path, Use
 from jaxacts._trace.layers.recognize import linear
 from jaxacts._trace.primitives import MOVES, REDUCES, WINDOWED
+from jaxacts._trace.replay import parts_of_scan
 from jaxacts._trace.units.axes import unit_axes
 from jaxacts._trace.units.names import PLAIN, Names
 from jaxacts._trace.units.normalizations import Normalizations
@@ -192,7 +193,7 @@ class _Search:
 def over_layers(graph: Graph, path: Path) -> bool:
     """Whether the scan at this path takes parameters apart, so that each step is a layer of its own."""
     eqn = graph.calls[path]
-    scanned = eqn.invars[eqn.params["num_consts"] + eqn.params["num_carry"] :]
+    scanned = eqn.invars[sum(parts_of_scan(eqn)) :]
     values = (graph.places.get((path[:-1], v)) for v in scanned if not hasattr(v, "val"))
     return any(
         v is not None and v not in graph.varying and graph.origins.get(v) and len(graph.shapes[v]) > 1 for v in values
