@@ -27,7 +27,7 @@ def branch(x: jax.Array, name: str) -> jax.Array:
     return dense(x.shape[-1], name)(relu(dense(16, f"in {name}")(x)))
 
 
-def matched(body: Callable[[jax.Array], Any], x: jax.Array = X, residual: str = "depth_scaled", **more: Any) -> Any:
+def matched(body: Callable[[jax.Array], Any], x: jax.Array = X, residual: Any = "depth_scaled", **more: Any) -> Any:
     shapes = jax.eval_shape(Net(body).init, KEY, x)  # nothing has to be drawn
     return ji.match(Net(body), x, KEY, variables=shapes, residual=residual, **more)[1]
 
@@ -138,9 +138,10 @@ def test_normalized_recurrent_cells_have_no_branch() -> None:
     assert not ends(matched(body, TOKENS))
 
 
-def test_reversible_blocks() -> None:
+@pytest.mark.parametrize("stem", [True, False])
+def test_reversible_blocks(stem: bool) -> None:
     def body(x: jax.Array) -> jax.Array:
-        a, b = jnp.split(dense(32, "stem")(x), 2, -1)
+        a, b = jnp.split(dense(32, "stem")(x) if stem else x, 2, -1)
         for i in range(2):
             a = a + branch(normed(b), f"f{i}")
             b = b + branch(normed(a), f"g{i}")
@@ -228,7 +229,7 @@ def test_branches_that_end_in_zeros_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize("residual", ["depth_scaled", "zero"])
-def test_what_a_normalization_undoes_is_said(residual: str) -> None:
+def test_what_a_normalization_undoes_is_said(residual: Any) -> None:
     """Outputs with and without the scaling are the same, but for a kernel of zeros."""
 
     def body(x: jax.Array) -> jax.Array:

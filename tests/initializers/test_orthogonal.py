@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -132,7 +134,8 @@ def test_delta_has_the_values_of_jax() -> None:
 
 def test_delta_orthogonal_with_other_axes() -> None:
     """Equinox has (outputs, inputs, *window): the same kernel, transposed, also where columns are inputs."""
-    for more in ({"mode": "fan_in"}, {"column_axis": -2, "mode": "fan_out"}):
+    several: list[dict[str, Any]] = [{"mode": "fan_in"}, {"column_axis": -2, "mode": "fan_out"}]
+    for more in several:
         usual = ji.delta_orthogonal(**more)(KEY, (3, 4, 6, 8))
         turned = ji.delta_orthogonal(in_axis=1, out_axis=0, **more)(KEY, (8, 6, 3, 4))
         np.testing.assert_array_equal(turned, usual.transpose(3, 2, 0, 1))
