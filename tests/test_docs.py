@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def _apply(diff: str, tree: Path) -> None:
 def _command(page: Path, start: str, tree: Path) -> str:
     """The output of the command on the page that begins like this, run in the tree."""
     command = next(line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith(start))
-    program, *arguments = command.split()
+    program, *arguments = shlex.split(command)
     if program == "pytest":
         arguments = ["-m", "pytest", *arguments, "-q", "-n", "0", "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONPATH": str(tree)}
