@@ -89,13 +89,11 @@ def run(options: argparse.Namespace) -> tuple[list[Any], Any, int]:
     except UsageError:
         raise
     except Exception as error:  # whatever the user's model raises
-        kind = "" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: "
+        what = str(error) if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: {error}"
+        if "InvalidRngError" in what:
+            what += " Give the keys that it asks for, as by --rngs dropout, or switch them off by --option."
         shapes = ", ".join(map(str, options.sample))
-        asks = "InvalidRngError" in f"{kind}{error}"
-        remedy = (
-            " Give the keys that it asks for, as by --rngs dropout, or switch them off by --option." if asks else ""
-        )
-        raise UsageError(f"model, called with inputs of shape {shapes}: {kind}{error}{remedy}") from error
+        raise UsageError(f"model, called with inputs of shape {shapes}: {what}") from error
     problems = _problems(report)
     summary = f"not healthy: {'; '.join(problems)}" if problems else "healthy"
     return [report, summary], {**report.to_dict(), "problems": problems}, int(bool(problems))

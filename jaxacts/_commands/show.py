@@ -73,7 +73,7 @@ def curve(function: Callable[[Array], Array]) -> str:
 
 def _plot(function: Callable[..., Array], path: str, elementwise: bool) -> None:
     if not elementwise:
-        raise UsageError(f"{function.__name__} is no function of one number and has no curve; leave --plot out.")
+        raise UsageError(f"{function.__name__} is not a function of one number and has no curve; leave --plot out.")
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -103,7 +103,7 @@ def wrong_dtypes(case: Case) -> None:
 def transformations(case: Case) -> None:
     """Eager, jit, vmap and their compositions with grad agree; scan, remat and hessian work."""
     _agree(case, _first_order)
-    with jax.enable_x64(True):  # second derivatives may cancel, which is no fault of a transformation
+    with jax.enable_x64(True):  # second derivatives may cancel, which is not the fault of a transformation
         _agree(case, _second_order)
 
 

@@ -212,7 +212,7 @@ def _line(case: Case, side: float) -> tuple[Line | None, float]:
 
 
 def _wide(case: Case, xs: Reals, dtype: DTypeLike) -> Reals:
-    """The values by the reference, or else in float64, where a value that this dtype cannot hold is no fault."""
+    """The values by the reference, or else in float64, where a value that this dtype cannot hold is not a fault."""
     if case.reference is not None:
         return evaluate(case.reference, True, xs, case.exact_arguments(dtype)).high
     with jax.enable_x64(True):

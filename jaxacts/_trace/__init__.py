@@ -8,6 +8,6 @@ through it: :mod:`.layers.follow` to where it ends, with a :mod:`.layers.trail` 
 :mod:`.units.sites` on the :mod:`.units.tree` of elementwise values, without what :mod:`.units.normalizations` have of
 their own, :mod:`.units.names` what they are called, :mod:`.units.axes` and :mod:`.units.links` which axis and which
 weights belong to their units, and :mod:`.units.execute` runs the program while it looks at them. Units import layers;
-both run equations again with :mod:`.replay`. Imports jax, numpy and the catalogue alone; initializers and diagnostics
+both run equations again with :mod:`.replay`. :mod:`.calls` says what is wrong with the call of a model. Imports jax, numpy and the catalogue alone; initializers and diagnostics
 import this package.
 """

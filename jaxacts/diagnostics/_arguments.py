@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jaxacts._core.errors import nearest
+from jaxacts._trace.calls import check_options, described, keywords_of, running
 from jaxacts.diagnostics._state import State
 
-__all__ = ["check_call", "check_options", "described", "running"]
+__all__ = ["check_call", "check_watched", "sampled"]
 
 _FIRST = {"linen": "variables", "nnx": "model", "pytree": "model", "function": "params"}
 
 
-def check_options(function: Callable[..., Any], kind: str, model: Any, options: Mapping[str, Any]) -> None:
-    """Refuse an option that the call of the model does not take: most are misspelt ones of the public ``function``."""
-    caller, name = function.__name__, getattr(model, "__name__", type(model).__name__)
+def check_watched(function: Callable[..., Any], kind: str, model: Any, options: Mapping[str, Any]) -> None:
+    """Refuse an option that neither the public ``function`` nor the call of the model takes."""
     theirs = _taken(kind, model, options)
-    if theirs is None:
-        return
-    known = [*_own(function), *theirs]
-    for option in options:
-        if option not in theirs:
-            near = " or ".join(map(repr, nearest(option, known)))
-            remedy = f"did you mean {near}?" if near else "leave it out."
-            raise TypeError(
-                f"{caller}: options must be arguments of {caller} or of the call of {name}, got {option!r}; {remedy}"
-            )
-
-
-def _own(function: Callable[..., Any]) -> list[str]:
-    parameters = inspect.signature(function).parameters.values()
-    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    if theirs is not None:
+        check_options(function, getattr(model, "__name__", type(model).__name__), theirs, options)
 
 
 def _taken(kind: str, model: Any, options: Mapping[str, Any]) -> list[str] | None:
@@ -52,27 +39,21 @@ def _taken(kind: str, model: Any, options: Mapping[str, Any]) -> list[str] | Non
     return [p.name for p in (*takes, *of_apply) if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
 
 
-@contextlib.contextmanager
-def running(
+def sampled(
     caller: str, inputs: tuple[Any, ...], options: Mapping[str, Any], function: Callable[..., Any] | None = None
-) -> Generator[None]:
-    """What a model raises, with the name of the ``caller``, what the model was called with, and a remedy.
+) -> contextlib.AbstractContextManager[None]:
+    """What a model raises on the sample; ``function`` is the public one whose arguments an option may have meant."""
 
-    ``function`` is the public one whose arguments an option may have meant.
-    """
-    try:
-        yield
-    except Exception as error:
-        near = [n for o in options if f"'{o}'" in str(error) and function for n in nearest(o, _own(function))[:1]]
-        remedy = "pass what the model is called with."
-        if near:
-            remedy = f"did you mean {near[0]!r}?"
-        elif inputs and all(type(x) is int for x in inputs):
-            remedy = f"pass an array, or jax.ShapeDtypeStruct({inputs}, jnp.float32) for its shape alone."
-        raise ValueError(
-            f"{caller}: the model must run on the sample, got ({', '.join(map(described, inputs))}), but raised "
-            f"{type(error).__name__}: {str(error).removesuffix('.')}; {remedy}"
-        ) from error
+    def remedy(error: Exception) -> str:
+        known = keywords_of(function) if function else []
+        similar = [n for o in options if f"'{o}'" in str(error) for n in nearest(o, known)[:1]]
+        if similar:
+            return f"did you mean {similar[0]!r}?"
+        if inputs and all(type(x) is int for x in inputs):
+            return f"pass an array, or jax.ShapeDtypeStruct({inputs}, jnp.float32) for its shape alone."
+        return "pass what the model is called with."
+
+    return running(caller, inputs, remedy)
 
 
 def check_call(kind: str, variables: Any, inputs: tuple[Any, ...], state: Any, caller: str = "watch") -> None:
@@ -100,10 +81,3 @@ def check_call(kind: str, variables: Any, inputs: tuple[Any, ...], state: Any, c
             raise TypeError(f"{caller}: model must be an nnx module, got {described(variables)}; {remedy}.")
     if kind == "pytree" and not callable(variables):
         raise TypeError(f"{caller}: model must be a callable pytree, got {described(variables)}; {remedy}.")
-
-
-def described(value: Any) -> str:
-    """``float32[2, 16]`` for an array."""
-    if hasattr(value, "dtype") and hasattr(value, "shape"):
-        return f"{value.dtype}{list(value.shape)}"
-    return "None" if value is None else type(value).__name__

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-from jaxacts.diagnostics._arguments import running
+from jaxacts.diagnostics._arguments import sampled
 
 __all__ = ["Call", "Kind", "call_of", "kind_of", "opened", "path_of", "shapes_of"]
 
@@ -83,7 +83,7 @@ def shapes_of(
     known = {name: value for name, value in options.items() if name not in ("mutable", "rngs")}
     key = jax.random.key(0)
     rngs = dict.fromkeys(("params", "dropout", *options.get("rngs", ())), key)
-    with running(caller, inputs, options, function):
+    with sampled(caller, inputs, options, function):
         return jax.eval_shape(lambda inputs: model.init(rngs, *inputs, **known), inputs)
 
 

@@ -16,7 +16,7 @@ from jaxacts._trace.units.execute import Moment
 from jaxacts._trace.units.sites import Site
 from jaxacts.lookup import catalogue
 
-__all__ = ["Saturation", "saturation_of"]
+__all__ = ["Saturation", "is_of_catalogue", "saturation_of"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -26,12 +26,16 @@ _GRID = np.concatenate([-_FAR[:0:-1], np.linspace(-40.0, 40.0, 2561), _FAR[1:]])
 
 
 class Saturation(NamedTuple):
-    """The intervals of inputs with small slopes, None where only the slope itself tells; and the kind on each side."""
+    """The intervals of inputs with small slopes, None where only the slope itself tells; and the kind on each side.
+
+    ``inactive`` says whether the function is 0 for all negative inputs.
+    """
 
     epsilon: float
     left: tuple[tuple[float, float], ...] | None
     right: tuple[tuple[float, float], ...] | None
-    kinds: tuple[str, str]
+    kinds: tuple[str, str] = ("", "")
+    inactive: bool = False
 
     def flags(self, moment: Moment) -> tuple[Array | None, Array | None]:
         """Which elements are saturated on the left and on the right; None for none."""
@@ -150,9 +154,10 @@ def _tabulated(function: Callable[..., Any], epsilon: float) -> Saturation:
         curve.kind(-1, epsilon, steep) if small[0] else "",
         curve.kind(1, epsilon, steep) if small[-1] else "",
     )
+    inactive = not curve.values[curve.grid < 0].any()
     cells = np.flatnonzero(small[1:] != small[:-1])
     if len(cells) > 2 * _MOST or steep:
-        return Saturation(epsilon, None, None, kinds)
+        return Saturation(epsilon, None, None, kinds, inactive)
     edges = [-np.inf] * bool(small[0])
     for cell in map(int, cells):
         low, high = curve.change(cell, lambda _, slopes: np.abs(slopes) < epsilon)
@@ -162,16 +167,21 @@ def _tabulated(function: Callable[..., Any], epsilon: float) -> Saturation:
     left = tuple((a, min(b, 0.0)) for a, b in intervals if a < 0)
     right = tuple((max(a, 0.0), b) for a, b in intervals if b > 0)
     if len(left) + len(right) > _MOST:
-        return Saturation(epsilon, None, None, kinds)
-    return Saturation(epsilon, left, right, kinds)
+        return Saturation(epsilon, None, None, kinds, inactive)
+    return Saturation(epsilon, left, right, kinds, inactive)
+
+
+def is_of_catalogue(site: Site, name: str) -> bool:
+    """Whether an activation is this one of the catalogue, with its parameters, and does not only have its name."""
+    entry = catalogue().get(name)
+    return entry is not None and getattr(site.function, "func", site.function) is entry.function
 
 
 def saturation_of(site: Site, epsilon: float) -> Saturation:
     """The bounds for activations without parameters of the model in them."""
     name = site.activation.removesuffix(" (exact)")
     if site.function is None:
-        return Saturation(epsilon, None, None, ("", ""))
-    # One that has the name, but other parameters than the catalogue, is a function of its own.
-    if name in catalogue() and getattr(site.function, "func", site.function) is catalogue()[name].function:
+        return Saturation(epsilon, None, None)
+    if is_of_catalogue(site, name):
         return _of(name, epsilon, name != site.activation)
     return _tabulated(site.function, epsilon)

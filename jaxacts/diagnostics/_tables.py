@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 import numbers
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-__all__ = ["Tabular", "cell", "plain"]
+from jaxacts.initializers._models.reports import plain
+
+__all__ = ["Tabular", "cell"]
 
 _TEXTS = ("layer", "activation", "verdict", "advice")
 """The columns that are read from the left."""
@@ -109,12 +110,3 @@ def _fitting(heads: Sequence[str], widths: Sequence[int], console: int) -> list[
         else:
             tables.append([0, at])
     return tables
-
-
-def plain(value: Any) -> Any:
-    """A value for JSON: Python's numbers, None for what is not finite."""
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    if isinstance(value, numbers.Real):
-        return float(value) if math.isfinite(value) else None
-    return value

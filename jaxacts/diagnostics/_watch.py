@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,9 +18,9 @@ from jaxacts._trace.graph import Graph, graph_of
 from jaxacts._trace.units.execute import Moment, Runner
 from jaxacts._trace.units.links import Links, links_of
 from jaxacts._trace.units.sites import TAP, Site, Sites, sites_of
-from jaxacts.diagnostics._arguments import check_call, check_options, running
+from jaxacts.diagnostics._arguments import check_call, check_watched, sampled
 from jaxacts.diagnostics._models import Call, call_of, kind_of, opened, shapes_of
-from jaxacts.diagnostics._saturation import Saturation, saturation_of
+from jaxacts.diagnostics._saturation import Saturation, is_of_catalogue, saturation_of
 from jaxacts.diagnostics._state import Layer, State, UnitSums
 from jaxacts.initializers import _checks
 from jaxacts.lookup import catalogue
@@ -52,15 +51,19 @@ class Watch:
         self.every, self.epsilon, self.ranks, self.bins, self.axis_name = every, epsilon, ranks, bins, axis_name
         self._traced: dict[Any, tuple[Graph, Sites, Any]] = {}
         inputs = inputs_of(sample)
-        check_options(watch, self.kind, model, options)
+        check_watched(watch, self.kind, model, options)
         shapes = shapes_of("watch", self.kind, model, inputs, variables, options, watch)
         call = call_of(self.kind, model, shapes, inputs, options)
-        call = call._replace(function=running("watch", inputs, options, watch)(call.function))
-        graph, sites, tree = self.traced(call)
+
+        def function(leaves: list[Any], data: list[Any]) -> Any:
+            with sampled("watch", inputs, options, watch):
+                return call.function(leaves, data)
+
+        graph, sites, tree = self.traced(call._replace(function=function))
         self.graph, self.sites = graph, sites.found
         self._returned = frozenset(call.returned(jax.tree.unflatten(tree, graph.outputs)))
         self._links: dict[str, Links] = {}
-        self._saturations: dict[tuple[str, str], tuple[Saturation, bool]] = {}
+        self._saturations: dict[tuple[str, str], Saturation] = {}
         _, found = jax.eval_shape(Runner(graph, sites.found, self._sums, {}), [*call.leaves, *call.data])
         self._empty = self._state(sites, found)
         self.unfollowed = sites.unfollowed
@@ -139,12 +142,10 @@ class Watch:
                 self._traced[call.signature] = traced
         return traced
 
-    def _saturation(self, site: Site) -> tuple[Saturation, bool]:
-        """Where it is saturated, and whether it is 0 for all negative inputs."""
+    def _saturation(self, site: Site) -> Saturation:
         key = site.name, site.activation
         if key not in self._saturations:
-            saturation = saturation_of(site, self.epsilon)
-            self._saturations[key] = saturation, _flat_below_zero(saturation) and _zero_at(site, -1.0)
+            self._saturations[key] = saturation_of(site, self.epsilon)
         return self._saturations[key]
 
     def _state(self, sites: Sites, found: dict[str, Any]) -> State:
@@ -164,7 +165,7 @@ class Watch:
 
     def _sums(self, moment: Moment) -> UnitSums:
         site, h = moment.site, moment.after
-        saturation, inactive = self._saturation(site)
+        saturation = self._saturation(site)
         if moment.before is not None and moment.before.shape != h.shape:
             moment = moment._replace(before=None)
         left, right = saturation.flags(moment)
@@ -176,7 +177,8 @@ class Watch:
 
         wide = h.astype(jnp.float32)
         total = add(wide)
-        layer = Layer(site.name, site.activation, *saturation.kinds, inactive, len(site.steps), self.bins)
+        kinds, inactive = saturation.kinds, saturation.inactive
+        layer = Layer(site.name, site.activation, *kinds, inactive, len(site.steps), self.bins)
         return UnitSums(
             absolute=total if _not_negative(site) else add(jnp.abs(wide)),
             total=total,
@@ -315,20 +317,6 @@ def _difference(state: State, new: State) -> str:
     return "other arrays, as of a watch with other ranks or bins"
 
 
-def _flat_below_zero(saturation: Saturation) -> bool:
-    if saturation.left is None or len(saturation.left) != 1:
-        return False
-    ((low, high),) = saturation.left
-    return low == -math.inf and high > -1e-6
-
-
-def _zero_at(site: Site, z: float) -> bool:
-    if site.function is None:
-        return False
-    with jax.ensure_compile_time_eval():
-        return not np.any(site.function(jnp.float32(z)))
-
-
 def _edges(bins: int | Sequence[float]) -> tuple[float, ...]:
     if np.ndim(bins) == 0:
         number = _checks.count("watch", "bins", bins, 0)
@@ -354,10 +342,10 @@ def _histogram(h: Array, edges: tuple[float, ...]) -> Array:
 
 
 def _not_negative(site: Site) -> bool:
-    entry = catalogue().get(site.activation)
-    if entry is None or entry.declared is None or site.function is None:
+    if not is_of_catalogue(site, site.activation):
         return False
-    image = entry.facts().image
+    entry = catalogue()[site.activation]
+    image = entry.facts().image if entry.declared else None
     return image is not None and image[0] >= 0
 
 

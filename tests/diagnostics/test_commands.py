@@ -256,7 +256,7 @@ def test_doctor_gives_the_keys_of_dropout(module: str, capsys: pytest.CaptureFix
         ("doctor users_own_module:image --sample 4,8,8,2 --option mutable=false", "ModifyScopeVariableError"),
         ("doctor users_broken_module:model --sample 5", "importing 'users_broken_module' raises SyntaxError"),
         ("compare relu --bias-variance -1", "propagation: bias_variance must not be negative"),
-        ("show softmax --plot x.png", "is no function of one number"),
+        ("show softmax --plot x.png", "is not a function of one number"),
     ],
 )
 def test_mistakes_exit_with_two_and_a_line(

@@ -80,7 +80,7 @@ def test_gradient_trees_have_a_row_for_each_kernel() -> None:
 
 
 def test_biases_and_scales_of_a_scan_are_no_rows() -> None:
-    """Each name of a kernel with arrays beside it that are no kernels, in a scan of three layers."""
+    """Each name of a kernel with arrays beside it that are not kernels, in a scan of three layers."""
     stacked = {
         "LayerNorm_0": {"scale": jnp.ones((3, 4)), "bias": jnp.ones((3, 4))},
         "attention": {"key": {"kernel": jnp.full((3, 4, 2, 2), 2.0), "bias": jnp.ones((3, 2, 2))}},

@@ -101,7 +101,7 @@ class Parametric(nn.Module):
 
 
 class Normalized(nn.Module):
-    """The squares in the variances are no activations."""
+    """The squares in the variances are not activations."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -101,7 +101,7 @@ class _Search:
             start = self._start(chain)
             if not self.normalizations.owns(start, end):
                 found.setdefault(end, start)
-        # 1 - sigmoid(z) is no activation of its own beside sigmoid(z).
+        # 1 - sigmoid(z) is not an activation of its own beside sigmoid(z).
         return {end: start for end, start in found.items() if not self._follows(end, found)}
 
     def _left(self, value: int) -> bool:

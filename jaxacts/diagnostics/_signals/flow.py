@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxacts.diagnostics._arguments import check_call, described
+from jaxacts._trace.calls import described
+from jaxacts.diagnostics._arguments import check_call
 from jaxacts.diagnostics._models import path_of
 from jaxacts.diagnostics._signals.gradients import mean_squares
 from jaxacts.diagnostics._signals.predicted import predictions
@@ -278,7 +279,7 @@ def frozen_units(nu: Any, *, threshold: float = 1e-16) -> FrozenReport:
 
 
 def _second_moments(tree: Any) -> list[Any]:
-    """The trees called ``nu`` in the state of an optimizer; a tree that is not such a state as it is."""
+    """The trees called ``nu`` in the state of an optimizer; any other tree unchanged."""
     found, others = list[Any](), list[str]()
 
     def is_state(node: Any) -> bool:

@@ -16,10 +16,11 @@ from jaxacts.diagnostics._models import shapes_of
 from jaxacts.diagnostics._signals.flow import FlowReport, fitted_slope, flow_report, trend, without_gradient
 from jaxacts.diagnostics._signals.gradients import Squares, mean_squares
 from jaxacts.diagnostics._signals.predicted import Predicted, moments_at, predictions
-from jaxacts.diagnostics._tables import Tabular, plain
+from jaxacts.diagnostics._tables import Tabular
 from jaxacts.diagnostics._watch import Watch, inputs_of
 from jaxacts.diagnostics._watch import watch as watch_
 from jaxacts.initializers import MatchedLayer, _checks, match
+from jaxacts.initializers._models.reports import plain
 
 __all__ = ["InitialReport", "LayerStart", "at_init"]
 

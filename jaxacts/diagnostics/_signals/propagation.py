@@ -14,8 +14,9 @@ import numpy as np
 from jax import Array
 
 from jaxacts.diagnostics._signals.flow import fitted_slope
-from jaxacts.diagnostics._tables import Tabular, plain
+from jaxacts.diagnostics._tables import Tabular
 from jaxacts.initializers import _checks, moments, variance_map
+from jaxacts.initializers._models.reports import plain
 
 __all__ = ["Depth", "PropagationReport", "propagation"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import zlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-from jaxacts._core.errors import nearest
+from jaxacts._trace.calls import check_options, described, running
 from jaxacts.initializers import _checks
 
 __all__ = ["Model", "all_zero", "folded", "is_flax", "is_weight", "opened", "path_of"]
@@ -72,7 +72,7 @@ def opened(
     for value in jax.tree.leaves(inputs):
         if not hasattr(value, "dtype") and not isinstance(value, bool | int | float | complex):
             raise TypeError(
-                f"{caller}: sample must be an array, or a tuple of the positional arguments, got {_described(value)}; "
+                f"{caller}: sample must be an array, or a tuple of the positional arguments, got {described(value)}; "
                 f"pass arrays, and what is none by name."
             )
     arrays = {name: value for name, value in named.items() if any(map(_is_array, jax.tree.leaves(value)))}
@@ -117,40 +117,13 @@ def is_weight(value: Any) -> bool:
 
 
 def _known_options(function: Callable[..., Any], model: Any, options: Mapping[str, Any]) -> None:
-    """Refuses an option that the call of the model does not take: most are misspelt ones of the ``function``."""
-    caller, name = function.__name__, type(model).__name__
     takes = inspect.signature(type(model).__call__).parameters.values()
-    if any(p.kind is p.VAR_KEYWORD for p in takes):
-        return
-    ours = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    theirs = [p.name for p in takes][1:]
-    for option in options:
-        if option not in theirs:
-            near = " or ".join(map(repr, nearest(option, [*ours, *theirs])))
-            remedy = f"did you mean {near}?" if near else "leave it out."
-            raise TypeError(
-                f"{caller}: options must be arguments of {caller} or of the call of {name}, got {option!r}; {remedy}"
-            )
+    if not any(p.kind is p.VAR_KEYWORD for p in takes):
+        check_options(function, type(model).__name__, [p.name for p in takes][1:], options)
 
 
-@contextlib.contextmanager
-def _calling(caller: str, inputs: tuple[Any, ...]) -> Generator[None]:
-    """What a model raises, with the name of the ``caller`` and what the model was called with."""
-    try:
-        yield
-    except Exception as error:
-        sample = ", ".join(map(_described, inputs))
-        raise ValueError(
-            f"{caller}: the model must run on the sample, got ({sample}), but raised {type(error).__name__}: "
-            f"{str(error).removesuffix('.')}; pass what the model is called with, and variables made for that."
-        ) from error
-
-
-def _described(value: Any) -> str:
-    """``float32[2, 16]`` for an array."""
-    if hasattr(value, "dtype") and hasattr(value, "shape"):
-        return f"{value.dtype}{list(value.shape)}"
-    return "None" if value is None else type(value).__name__
+def _calling(caller: str, inputs: tuple[Any, ...]) -> contextlib.AbstractContextManager[None]:
+    return running(caller, inputs, "pass what the model is called with, and variables made for that.")
 
 
 def _linen(caller: str, model: Any, data: Any, key: Array, variables: Any, fixed: Mapping[str, Any]) -> Model:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-__all__ = ["LsuvReport", "MatchReport", "MatchedLayer", "ScaledLayer"]
+__all__ = ["LsuvReport", "MatchReport", "MatchedLayer", "ScaledLayer", "plain"]
 
 _MARGIN = 0.01
 
@@ -92,7 +93,7 @@ class _Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as lists, dicts, strings and numbers, ready for JSON: None stands for what is not finite."""
-        layers = [{k: _plain(v) for k, v in row._asdict().items()} for row in self.layers]
+        layers = [{k: plain(v) for k, v in row._asdict().items()} for row in self.layers]
         return {"layers": layers, "left": dict(self.left), "warnings": list(self.warnings)}
 
 
@@ -134,7 +135,7 @@ class MatchReport(_Report):
         data = super().to_dict()
         for layer, row in zip(data["layers"], self.layers, strict=True):
             layer["verdict"] = row.verdict
-        return {**data, "drift": _plain(self.drift)}
+        return {**data, "drift": plain(self.drift)}
 
     def assert_healthy(self, smallest: float = 0.01, largest: float = 100.0, std_factor: float = 100.0) -> None:
         """Raises an AssertionError with the layers and the drift that are out of bounds.
@@ -193,10 +194,19 @@ class LsuvReport(_Report):
         }
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def plain(value: Any) -> Any:
+    """A value for JSON: lists, Python's numbers, None for what is not finite."""
+    match value:
+        case tuple():
+            return [plain(v) for v in value]
+        case bool():
+            return value
+        case numbers.Integral():
+            return int(value)
+        case numbers.Real():
+            return float(value) if math.isfinite(value) else None
+        case _:
+            return value
 
 
 def _number(value: float, text: str) -> str:
