@@ -80,6 +80,20 @@ def test_sums_are_those_of_the_values() -> None:
     assert (second.layer.left, second.layer.right) == ("soft", "soft")
 
 
+def test_magnitudes_with_parameters_for_which_the_image_is_another() -> None:
+    """threshold is nowhere negative with its own parameters, and is with these."""
+
+    def model(kernel: jax.Array, x: jax.Array) -> jax.Array:
+        return jaxacts.threshold(x @ kernel, 0.5, -5.0)
+
+    x = jax.random.normal(KEY, (40, 3))
+    watch = diagnostics.watch(model, x, variables=jnp.eye(3))
+    _, state = watch(jnp.eye(3), x)
+    z = np.asarray(x)
+    assert watch.layers[0].activation == "threshold"
+    np.testing.assert_allclose(state.layers[0].absolute, np.where(z > 0.5, z, 5).sum(0), rtol=1e-5)
+
+
 def test_nnx_module_keeps_its_statistics_and_keys() -> None:
     model, twin = NnxMlp(nnx.Rngs(0)), NnxMlp(nnx.Rngs(0))
     x = jax.random.normal(KEY, (16, 5))
