@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import jax
@@ -47,9 +48,11 @@ def _float(value: Any) -> float:
         return float("inf") if value > 0 else -float("inf")
 
 
-def _rows(formula: Formula, elementwise: bool, xs: Sequence[Any], arguments: dict[str, Any]) -> list[Any]:
+@contextmanager
+def _naming_the_reference(elementwise: bool) -> Iterator[None]:
+    """Errors of a formula, with what it was given."""
     try:
-        return [formula(x, **arguments) for x in xs] if elementwise else list(formula(list(xs), **arguments))
+        yield
     except Exception as error:
         got = "an mpmath number" if elementwise else "a list of mpmath numbers, as elements depend on each other"
         remedy = "write it for one" if elementwise else "pass elementwise=True if it takes one number"
@@ -57,6 +60,11 @@ def _rows(formula: Formula, elementwise: bool, xs: Sequence[Any], arguments: dic
             f"the reference was given {got}, and raises {type(error).__name__}: "
             f"{str(error).removesuffix('.')}; {remedy}"
         ) from error
+
+
+def _rows(formula: Formula, elementwise: bool, xs: Sequence[Any], arguments: dict[str, Any]) -> list[Any]:
+    with _naming_the_reference(elementwise):
+        return [formula(x, **arguments) for x in xs] if elementwise else list(formula(list(xs), **arguments))
 
 
 def _exactly(value: Any) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import inspect
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ import mpmath as mp
 import numpy as np
 from jax import Array
 from references import REFERENCES
-from verified import source_of
+from verified import code_of, source_of
 
 import jaxacts
 from jaxacts._contract import exact as _exact
@@ -30,6 +29,10 @@ from jaxacts._contract.accuracy import largest_term
 from jaxacts._contract.exact import Exact, Reals, directional, evaluate
 
 CACHE = Path(__file__).parents[1] / ".exact"
+
+EVALUATION = (Exact, _exact._digits, _exact._float, _exact._rows, _exact._exactly, _exact._difference)
+EVALUATION += (evaluate, directional)
+"""What computes exact results from a formula."""
 
 ARTICLES = {"abs", "dice", "prelu"}
 """Beside the functions of jax.nn those that meet its bounds in float32."""
@@ -99,7 +102,7 @@ class Subject:
     def about(self) -> str:
         """What the exact results depend on, as text."""
         _, arguments = self._formula(np.float32)
-        return "\n".join([source_of(self.name), inspect.getsource(_exact), repr(sorted(arguments.items()))])
+        return "\n".join([source_of(self.name), code_of(*EVALUATION), repr(sorted(arguments.items()))])
 
     def _key(self, x: Reals, what: str, wide: type) -> str:
         parts = [what, wide.__name__, x.tobytes().hex(), self.about]

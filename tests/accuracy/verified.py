@@ -10,7 +10,9 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import inspect
 import json
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 import references
 
-__all__ = ["RECORD", "digest", "recorded", "source_of"]
+__all__ = ["RECORD", "code_of", "digest", "recorded", "source_of"]
 
 RECORD = Path(__file__).with_name("verified.json")
 
@@ -56,6 +58,19 @@ def source_of(name: str) -> str:
                 yield from visit(definitions[part.id])
 
     return "\n".join(visit(entries[name]))
+
+
+@functools.cache
+def code_of(*objects: Any) -> str:
+    """The source of modules, classes and functions, without docstrings, comments and layout."""
+    found: list[str] = []
+    for one in objects:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(one)))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+        found.append(ast.unparse(tree))
+    return "\n".join(found)
 
 
 def digest(about: str, results: Mapping[Any, Any]) -> str:
