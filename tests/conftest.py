@@ -1,8 +1,9 @@
-"""Fixtures shared by all tests, and how often they collect garbage."""
+"""Fixtures shared by all tests, the marker ``sampled``, and how often they collect garbage."""
 
 from __future__ import annotations
 
 import gc
+from collections import defaultdict
 from collections.abc import Iterator
 
 import jax
@@ -14,6 +15,21 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m is looked at
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test with ``sampled(count)`` mark all rows as slow but ``count`` that are evenly spread."""
+    rows: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("sampled") and not item.get_closest_marker("slow"):
+            rows[item.nodeid.partition("[")[0]].append(item)
+    for same in rows.values():
+        (count,) = same[0].get_closest_marker("sampled").args
+        kept = {len(same) * i // count for i in range(count)}
+        for index, item in enumerate(same):
+            if index not in kept:
+                item.add_marker("slow")
 
 
 @pytest.fixture

@@ -73,6 +73,7 @@ def along(formula: Callable[..., Any], x: Reals, given: dict[str, Any], name: st
     return [(a - b) / (2 * h) for a, b in zip(at(h), at(-h), strict=True)]
 
 
+@pytest.mark.sampled(1)
 @each_curve
 def test_values_and_all_derivatives(curve: str, dtype: DTypeLike, monkeypatch: pytest.MonkeyPatch) -> None:
     f, formula, given = CURVES[curve]
@@ -106,6 +107,7 @@ def test_values_and_all_derivatives(curve: str, dtype: DTypeLike, monkeypatch: p
         assert back(jnp.ones_like(got))[0].dtype == dtype
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["bfloat16", "float16"])
 def test_results_of_16_bits_are_rounded_correctly(name: str) -> None:
     every = jax.lax.bitcast_convert_type(jnp.arange(2**16, dtype=jnp.uint16), jnp.dtype(name))
@@ -119,6 +121,7 @@ def test_results_of_16_bits_are_rounded_correctly(name: str) -> None:
         assert np.mean(wrong) < 5e-4, f"{curve}: {np.sum(wrong)} of {x.size}"
 
 
+@pytest.mark.slow
 def test_tails_of_rational() -> None:
     far = jnp.array([-jnp.inf, -3e38, -1e30, 1e9, 1e25, 3e38, jnp.inf])
     for numerator, denominator, value, slope in (
@@ -189,6 +192,7 @@ def assert_rational_is_exact(x: Array, a: NDArray[np.float32], b: NDArray[np.flo
                 assert abs(got - want) <= bound, f"{k} at {float(at)}: {got} and not {float(want)}"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
 @pytest.mark.parametrize("of", ["typical", "almost degenerate", "gelu", "relu"])
 def test_rational_at_all_magnitudes(of: str, name: str) -> None:
@@ -201,6 +205,7 @@ def test_rational_at_all_magnitudes(of: str, name: str) -> None:
     assert_rational_is_exact(jnp.asarray(np.concatenate([-powers, powers]), name), a, b)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("scale", [1e-25, 1.0, 1e25])
 def test_denominators_whose_squares_leave_the_range(scale: float) -> None:
     a, b = np.float32([1, 2, 0.5, 0, 0, 0]) * np.float32(scale), np.float32([1, 0.5, 0, 0]) * np.float32(scale)
@@ -208,6 +213,7 @@ def test_denominators_whose_squares_leave_the_range(scale: float) -> None:
     assert_rational_is_exact(jnp.asarray(np.concatenate([-magnitudes, magnitudes]), jnp.float32), a, b)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("of", "up_to_3", "up_to_10", "at_100"),
     [("gelu", 2e-3, 0.08, 34), ("silu", 1e-4, 0.02, 38), ("tanh", 5e-5, 0.01, 4), ("relu", 0.06, 0.8, 45)],
@@ -238,6 +244,7 @@ def test_kinks_of_rational_take_the_slope_of_least_magnitude() -> None:
     np.testing.assert_allclose(beside, [3, 1], rtol=1e-4)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("choice", ["left", "right", 0.25])
 def test_the_choice_of_a_slope_at_kinks_of_rational(choice: Any) -> None:
     """Where the sum crosses 0 below -1, within and above 1, rising or falling, of even and of odd degree."""
@@ -270,6 +277,7 @@ def test_spline_ends() -> None:
     np.testing.assert_allclose(jaxacts.spline(inside, line, 0.0), inside, atol=1e-6)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["rational", "spline"])
 def test_one_array_is_kept_and_channels_have_their_own_curves(name: str) -> None:
     entry = jaxacts.catalogue()[name]

@@ -63,6 +63,7 @@ def test_rows_with_each_instruction_set(tmp_path: Path, documentation: ModuleTyp
     assert " / ".join(timing.instruction_sets()) in documentation.rows(tmp_path)
 
 
+@pytest.mark.slow
 def test_pairs_are_jaxacts_and_jax_nn() -> None:
     everything = peers.pairs(with_peer=False)
     names = {label.partition(" ")[0] for label in everything}
@@ -208,6 +209,7 @@ def test_documentation_says_that_nothing_was_measured(tmp_path: Path, documentat
         assert getattr(documentation, name)(tmp_path) == "Not measured yet.\n"
 
 
+@pytest.mark.slow
 def test_memory() -> None:
     row = memory.measure("silu", "bfloat16", ["scanned, 8", "scanned, 32"])
     assert all(row[way][which] > 0 for way in ("scanned, 8", "scanned, 32") for which in ("ours", "jax.nn"))

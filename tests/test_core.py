@@ -24,6 +24,7 @@ def test_glu_far_below_and_at_infinity() -> None:
     assert float(ja.glu(jnp.array([1e38, -jnp.inf]))[0]) == 0
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", sorted(n for n, entry in ja.catalogue().items() if entry.slope))
 def test_curvature_vanishes_at_infinity(name: str) -> None:
     arguments = ja.catalogue()[name].arguments()
@@ -42,6 +43,7 @@ UNDEFINED_AT_INFINITY = {
 """Functions whose second derivatives, by x and a parameter, are NaN at ±inf."""
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "name",
     [
@@ -95,6 +97,7 @@ def test_identity_is_no_operation() -> None:
 # Parameters -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("shape", [(), (3,), (2, 1), (2, 3), (1, 1)])
 def test_slopes_broadcast_and_keep_their_shape(shape) -> None:
     x = jnp.array([[-1.0, 2.0, -3.0], [4.0, -5.0, -0.0]])
@@ -118,6 +121,7 @@ def test_vmap_over_slopes() -> None:
     np.testing.assert_allclose(g, jnp.where(x > 0, 1, a[:, None] * jnp.ones(3)))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("axes", [(0, None), (None, 0), (1, 0), (0, 1)])
 def test_vmap_over_either_argument_of_the_gradient(axes) -> None:
     def g(x, a):
@@ -192,6 +196,7 @@ def test_a_differentiated_slope_costs_one_array_more() -> None:
     assert kept(ja.prelu, x, jnp.float32(0.25)) <= 1024 + 2048 + 8
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["relu", "gelu"])
 def test_named_checkpoint_policies_work(name) -> None:
     f, width = ja.get(name), 256
@@ -234,6 +239,7 @@ def test_slopes_that_are_small_or_numbers() -> None:
         np.testing.assert_array_equal(jax.grad(lambda x: double(x).sum())(x), 2)
 
 
+@pytest.mark.sampled(15)
 @pytest.mark.parametrize(
     "name", ["elu", "gelu", "silu", "squareplus", "softplus", "hard_silu", "tanh", "sigmoid", "mish"]
 )
@@ -247,6 +253,7 @@ def test_no_float64_where_it_is_enabled(name: str, dtype: str, x64: None) -> Non
         assert jax.jvp(ja.get(name), (wide,), (wide,))[1].dtype == jnp.float64
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["elu", "gelu", "silu", "squareplus", "softplus", "tanh", "sigmoid", "mish"])
 def test_products_keep_their_size(name: str) -> None:
     """XLA collects the constants of a product: the units of the kernels must neither overflow nor vanish together."""
@@ -259,6 +266,7 @@ def test_products_keep_their_size(name: str) -> None:
             np.testing.assert_allclose(product, expected, rtol=1e-5)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_without_jit(dtype: str) -> None:
     x = jnp.array([-1.0, 2.0], dtype)

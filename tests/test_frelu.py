@@ -27,6 +27,7 @@ def _convolved(x: Array, kernel: Array) -> Array:
 KERNELS = [(3, 3, 1, 4), (3, 3, 1, 1), (1, 1, 1, 4), (4, 2, 1, 4), (5, 7, 1, 1)]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("shape", KERNELS)
 def test_the_condition_is_the_depthwise_convolution(shape: tuple[int, ...]) -> None:
     x, kernel, bias = (jax.random.normal(jax.random.key(i), s) for i, s in enumerate([(2, 6, 5, 4), shape, (4,)]))
@@ -35,12 +36,14 @@ def test_the_condition_is_the_depthwise_convolution(shape: tuple[int, ...]) -> N
     np.testing.assert_array_equal(jaxacts.frelu(x[0], kernel, bias), jaxacts.frelu(x, kernel, bias)[0])
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("x", "kernel"), [((2, 9, 3), (3, 1, 3)), ((1, 4, 3, 5, 2), (3, 3, 3, 1, 2))])
 def test_one_and_three_spatial_axes(x: tuple[int, ...], kernel: tuple[int, ...]) -> None:
     a, k = jax.random.normal(jax.random.key(0), x), jax.random.normal(jax.random.key(1), kernel)
     np.testing.assert_allclose(jaxacts.frelu(a, k), jnp.maximum(a, _convolved(a, k)), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_the_convolution() -> None:
     x, kernel = jax.random.normal(jax.random.key(0), (2, 6, 5, 4)), jax.random.normal(jax.random.key(1), (3, 3, 1, 4))
     bias, weights = jnp.arange(4.0), jax.random.normal(jax.random.key(2), (2, 6, 5, 4))
@@ -56,6 +59,7 @@ def test_gradients_are_those_of_the_convolution() -> None:
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_16_bits_are_rounded_once(dtype: str) -> None:
     x, kernel = (jax.random.normal(jax.random.key(i), s).astype(dtype) for i, s in enumerate([(9, 9, 3), (3, 3, 1, 3)]))

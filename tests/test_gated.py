@@ -45,6 +45,7 @@ def _exact(name: str, gate: Array, value: Array) -> Exact:
     return evaluate(REFERENCES[name].formula, False, xs, arguments)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ENTRIES)
 def test_the_value_is_rounded_once(name: str) -> None:
     """As close as float32 comes to a correct rounding."""
@@ -60,6 +61,7 @@ def test_a_product_of_rounded_numbers_is_further_off() -> None:
     assert error.max() > 0.7
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", UNITS)
 def test_the_three_ways_to_pass_gate_and_value_agree(name: str) -> None:
     gate, value = (a.reshape(4, 100) for a in _pair("float32"))
@@ -71,6 +73,7 @@ def test_the_three_ways_to_pass_gate_and_value_agree(name: str) -> None:
         np.testing.assert_array_equal(UNITS[name](alternating, axis=axis, interleaved=True), apart)
 
 
+@pytest.mark.sampled(9)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", UNITS)
 def test_the_backward_pass_keeps_gate_and_value(name: str, dtype: str) -> None:
@@ -86,6 +89,7 @@ def _swiglu_of_jax(gate: Array, value: Array) -> Array:
     return jax.nn.silu(gate) * value
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", UNITS)
 def test_scanned_layers_keep_two_arrays_where_jax_keeps_more(name: str) -> None:
     """Bytes for each hidden element and layer of a scanned gated feed-forward network in bfloat16."""
@@ -93,6 +97,7 @@ def test_scanned_layers_keep_two_arrays_where_jax_keeps_more(name: str) -> None:
     assert ours < theirs - 2
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", UNITS)
 def test_derivatives_agree_with_differences(name: str) -> None:
     with jax.enable_x64(True):
@@ -101,6 +106,7 @@ def test_derivatives_agree_with_differences(name: str) -> None:
         jax.test_util.check_grads(jax.jit(UNITS[name]), pair, order=2, atol=1e-4, rtol=1e-4, eps=1e-5)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", UNITS)
 def test_derivatives_in_16_bits_are_those_of_float32_rounded(name: str) -> None:
     for dtype in ("bfloat16", "float16"):
@@ -114,6 +120,7 @@ def test_derivatives_in_16_bits_are_those_of_float32_rounded(name: str) -> None:
             assert np.all(np.abs(np.asarray(a, float) - b) <= 0.52 * float(info.eps) * size), dtype
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["swiglu", "reglu", "geglu"])
 def test_a_closed_gate_passes_nothing(name: str) -> None:
     inf = jnp.inf
@@ -153,6 +160,7 @@ def _prelu_of(slope: Array) -> dict[str, Unit]:
     }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("kind", ["partial", "variant", "lambda"])
 def test_arrays_that_the_gate_holds_are_differentiated(kind: str, dtype: str) -> None:

@@ -145,6 +145,7 @@ SAME: dict[str, tuple[Curve, Curve]] = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "sharp", [lambda x: ja.acon_c(x, 1.0, 0.25, 1e38), lambda x: ja.smu(x, 0.25, 1e38)], ids=["acon_c", "smu"]
 )
@@ -172,6 +173,7 @@ def test_a_cap_at_infinity_bounds_nothing() -> None:
     np.testing.assert_array_equal(by_cap, jnp.where(jnp.isnan(x), x, 0))
 
 
+@pytest.mark.slow
 def test_softmax_and_its_kin_are_one_family() -> None:
     """To the last bit where the search for the threshold takes the same steps, and else to rounding."""
     x = 3 * jax.random.normal(jax.random.key(0), (50, 40))
@@ -275,6 +277,7 @@ def test_softmax_sums_to_one(mask: list[bool] | None) -> None:
     np.testing.assert_allclose(jnp.exp(ja.log_softmax(x, where=where)).sum(-1), 1.0, rtol=1e-6)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("axis", [0, -1, (0, 1), None])
 def test_softmax_axes(axis: int | tuple[int, ...] | None) -> None:
     x = jax.random.normal(jax.random.key(2), (3, 4))
@@ -282,6 +285,7 @@ def test_softmax_axes(axis: int | tuple[int, ...] | None) -> None:
     np.testing.assert_allclose(ja.log_softmax(x, axis), jax.nn.log_softmax(x, axis), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_row_without_elements_has_no_nan() -> None:
     x, where = jnp.ones((2, 3)), jnp.array([[True, True, False], [False, False, False]])
     np.testing.assert_array_equal(ja.softmax(x, where=where)[1], 0)

@@ -41,6 +41,7 @@ def test_slope_at_the_kink(name, at, arguments, slope, dtype) -> None:
     assert (jax.grad(lambda x: jax.vmap(f)(x).sum())(x[None]) == expected).all()
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("choice", "slope"),
     [

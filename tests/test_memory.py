@@ -17,6 +17,7 @@ import jaxacts
 POLICIES = jax.checkpoint_policies
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["gelu", "silu", "mish"])
 @pytest.mark.parametrize(
     ("policy", "bound"),
@@ -31,6 +32,7 @@ def test_bytes_a_hidden_element(name: str, policy: Any, bound: float) -> None:
     assert temporary_bytes(jaxacts.get(name), True, policy, jnp.bfloat16) <= bound
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("policy", [POLICIES.dots_saveable, POLICIES.nothing_saveable])
 def test_policies_do_not_change_the_gradient(policy: Any) -> None:
     w = jax.random.normal(jax.random.key(0), (2, 16, 16)) / 4
@@ -134,6 +136,7 @@ MORE_OPERATIONS: dict[str, tuple[int, int, str]] = {
 COMPOSITES = [n for n, e in jaxacts.catalogue().items() if not e.elementwise and "interleaved" not in e.static]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", COMPOSITES)
 def test_composites_have_as_few_operations_or_a_reason(name: str) -> None:
     entry = jaxacts.catalogue()[name]

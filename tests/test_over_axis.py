@@ -68,6 +68,7 @@ def _largest_probability_less_than_1(dtype: DTypeLike) -> float:
     return {"float32": 17.5, "float64": 37.43, "bfloat16": 7.0, "float16": 9.0}[jnp.dtype(dtype).name]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("mode", ["jvp", "vjp"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_derivatives_of_random_rows(name: str, mode: str, dtype: DTypeLike) -> None:
@@ -79,6 +80,7 @@ def test_derivatives_of_random_rows(name: str, mode: str, dtype: DTypeLike) -> N
     assert np.all(np.abs(got - exact) <= _allowed(name, wide, along, dtype))
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("mode", ["jvp", "vjp"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_derivative_of_a_winner_whose_probability_rounds_to_1(name: str, mode: str, dtype: DTypeLike) -> None:
@@ -94,6 +96,7 @@ def test_the_derivative_of_a_winner_in_bfloat16() -> None:
     np.testing.assert_allclose(np.asarray(got, float), [0.002467, -0.002467], rtol=2.0**-8)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("mode", ["jvp", "vjp"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_equal_logits_and_equal_cotangents_give_exactly_0(name: str, mode: str, dtype: DTypeLike) -> None:
@@ -112,6 +115,7 @@ def test_cotangents_whose_sum_exceeds_float16(size: float) -> None:
         np.testing.assert_allclose(exact, [21897, 7974, -29872], atol=1)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_more_elements_than_the_largest_float16(name: str) -> None:
     x = jnp.zeros(66_000, jnp.float16)
@@ -120,6 +124,7 @@ def test_more_elements_than_the_largest_float16(name: str) -> None:
     np.testing.assert_allclose(np.asarray(gradient, float), 0.0, atol=1e-3)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("mode", ["jvp", "vjp"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_masked_rows(name: str, mode: str, dtype: DTypeLike) -> None:
@@ -136,6 +141,7 @@ def test_masked_rows(name: str, mode: str, dtype: DTypeLike) -> None:
             assert np.all(np.abs(found[kept] - exact) <= _allowed(name, wide[kept], along[kept], dtype))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("masked", [False, True], ids=["without a mask", "with a mask"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_backward_pass_keeps_one_array_of_the_dtype(name: str, masked: bool, dtype: DTypeLike) -> None:

@@ -231,6 +231,7 @@ def test_inside_a_fused_kernel(name: str) -> None:
 # Other ways to use a function
 
 
+@pytest.mark.slow
 def test_exported_and_called() -> None:
     exported = jax.export.export(jax.jit(_all))(_inputs())
     _assert_equal(exported.call(_inputs()), "float32")
@@ -248,12 +249,14 @@ def test_exported_serialized_and_called_with_its_derivative() -> None:
     np.testing.assert_allclose(vjp({n: _cotangent(y) for n, y in got.items()})[0], total, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_through_an_interpreter_of_jaxprs() -> None:
     closed, shape = jax.make_jaxpr(_all, return_shape=True)(_inputs())
     evaluate = jax.jit(functools.partial(jax.core.eval_jaxpr, closed.jaxpr, closed.consts))
     _assert_equal(jax.tree.unflatten(jax.tree.structure(shape), evaluate(_inputs())), "float32")
 
 
+@pytest.mark.slow
 def test_compiled_ahead_of_time() -> None:
     _assert_equal(jax.jit(_all).lower(_inputs("bfloat16")).compile()(_inputs("bfloat16")), "bfloat16")
 
@@ -296,6 +299,7 @@ NO_JET = {"random_wrap": KeyError, "custom_jvp_call": jax.errors.UnexpectedTrace
 """The primitives that jet has no rule for, and its errors."""
 
 
+@pytest.mark.sampled(27)
 @pytest.mark.parametrize("name", ENTRIES)
 def test_jet_gives_the_derivatives_where_there_is_no_custom_derivative(name: str) -> None:
     f, x = _ours(name), jnp.array([[[0.3, -0.7, 1.1, -1.3]]])
@@ -361,6 +365,7 @@ def _by_parameter(f: Function, parameter: str, value: float, x: float) -> Array:
     return jax.grad(lambda v: functools.partial(f, **{parameter: v})(x))(value)
 
 
+@pytest.mark.sampled(31)
 @pytest.mark.parametrize("number", [0.7, 1], ids=["a Python float", "a Python int"])
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_what_comes_of_a_python_number_is_weakly_typed(name: str, number: float) -> None:

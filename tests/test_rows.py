@@ -34,6 +34,7 @@ def test_every_function_with_a_mask_is_here() -> None:
     assert {*SIMPLEX, "log_softmax", "gaussian_topk", "poly_norm", "maxout"} == set(MASKED)
 
 
+@pytest.mark.slow
 def test_a_mask_of_maxout() -> None:
     """Infinite and NaN elements count only where they take part; a group without any is 0."""
     x = jnp.array([[9.0, 1.0, 1.0], [jnp.nan, -INF, -INF], [INF, 5.0, jnp.nan], [2.0, 2.0, jnp.nan]]).ravel()
@@ -46,6 +47,7 @@ def test_a_mask_of_maxout() -> None:
     np.testing.assert_array_equal(ja.maxout(y, 3, 0, jnp.ones((6, 1), bool)), ja.maxout(y, 3, 0))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ENTRIES)
 def test_elements_that_take_no_part_have_no_influence(name: str) -> None:
     x, mask = _rows(), jax.random.bernoulli(jax.random.key(1), 0.6, (4, 6, 5)).at[0].set(False)
@@ -64,6 +66,7 @@ def test_elements_that_take_no_part_have_no_influence(name: str) -> None:
     assert jnp.isfinite(gradient).all()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", [n for n in ENTRIES if n != "gumbel_softmax"])
 def test_a_mask_is_the_same_as_fewer_elements(name: str) -> None:
     x, taking = _rows(shape=(3, 7)), np.array([0, 2, 3, 6])
@@ -71,6 +74,7 @@ def test_a_mask_is_the_same_as_fewer_elements(name: str) -> None:
     np.testing.assert_allclose(_f(name, where=mask)(x)[:, taking], _f(name)(x[:, taking]), rtol=2e-6, atol=2e-7)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", [n for n in ENTRIES if n != "gumbel_softmax"])
 @pytest.mark.parametrize("axis", [0, 1, (0, 2), (2, 0), None])
 def test_axes(name: str, axis: int | tuple[int, ...] | None) -> None:
@@ -82,6 +86,7 @@ def test_axes(name: str, axis: int | tuple[int, ...] | None) -> None:
     np.testing.assert_allclose(moved, _f(name)(flat), rtol=2e-6, atol=1e-6)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("name", [n for n in SIMPLEX if n != "gumbel_softmax"])
 def test_rows_with_infinite_elements(name: str, dtype: str) -> None:
@@ -100,6 +105,7 @@ def test_rows_with_infinite_elements(name: str, dtype: str) -> None:
         assert jnp.isfinite(gradient).all()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["gaussian_topk", "poly_norm"])
 def test_rows_without_a_deviation(name: str) -> None:
     assert jnp.isnan(_f(name)(jnp.array([INF, 0.0, 1.0]))).any()
@@ -108,6 +114,7 @@ def test_rows_without_a_deviation(name: str) -> None:
     np.testing.assert_array_equal(ja.gaussian_topk(jnp.full(4, 3.0)), 0)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
 @pytest.mark.parametrize("power", [-120, -60, -20, 0, 20, 60, 120])
 def test_rows_of_any_magnitude(power: int, dtype: str) -> None:
@@ -128,6 +135,7 @@ def test_rows_of_any_magnitude(power: int, dtype: str) -> None:
             np.testing.assert_allclose(*pair, rtol=tolerance, atol=2 * tolerance)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "float64"])
 def test_rows_up_to_the_largest_number(dtype: str) -> None:
     with jax.enable_x64(dtype == "float64"):
@@ -142,6 +150,7 @@ def test_rows_up_to_the_largest_number(dtype: str) -> None:
                 assert jnp.isfinite(back(jnp.ones_like(y))[0]).all()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ENTRIES)
 def test_16_bits_are_rounded_from_float32(name: str) -> None:
     for dtype in ("bfloat16", "float16"):
@@ -151,6 +160,7 @@ def test_16_bits_are_rounded_from_float32(name: str) -> None:
         np.testing.assert_allclose(np.asarray(got, float), wide, rtol=half, atol=1e-7)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("name", "parameter", "value"),
     [
@@ -180,6 +190,7 @@ def test_parameters_of_rows(name: str, parameter: str, value: float) -> None:
         mapped(**{parameter: jnp.ones((4, 5))})
 
 
+@pytest.mark.slow
 def test_a_sink_is_one_more_logit() -> None:
     x, sink = _rows(shape=(3, 5)), jnp.array([-9.0, 0.5, 9.0])
     for f in (ja.softmax, ja.log_softmax):
@@ -213,6 +224,7 @@ def test_softmin_is_softmax_of_the_negative() -> None:
     np.testing.assert_array_equal(ja.softmin(x), ja.softmax(-x))
 
 
+@pytest.mark.slow
 def test_entmax_is_the_others_at_their_alpha() -> None:
     x = _rows(shape=(50, 12))
     same = {1.0: ja.softmax, 1.5: ja.entmax15, 2.0: ja.sparsemax}
@@ -241,6 +253,7 @@ def _sorted_entmax15(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.maximum(x / 2 - threshold[size - 1], 0) ** 2
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("scale", [0.0, 1e-3, 0.1, 1.0, 30.0])
 @pytest.mark.parametrize("size", [1, 2, 33, 20_000])
 def test_the_sorting_algorithms_give_the_same(size: int, scale: float) -> None:
@@ -268,6 +281,7 @@ def test_entmax_derivatives_agree_with_differences(alpha: float) -> None:
         np.testing.assert_allclose(by_alpha, differences, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_hard_samples_have_the_gradient_of_soft_ones() -> None:
     x, key, t = _rows(shape=(2000, 4)), jax.random.key(3), _rows(1, (2000, 4))
     where = jnp.array([True, True, True, False])

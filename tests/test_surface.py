@@ -221,6 +221,7 @@ def test_signature_shows_array_like() -> None:
     )
 
 
+@pytest.mark.slow
 def test_modules_with_extras_are_imported_when_named() -> None:
     code = (
         "import sys, jaxacts\n"

@@ -175,6 +175,7 @@ def test_report_of_a_sound_activation() -> None:
     assert report["parameter_slopes"].result == "not applicable"
 
 
+@pytest.mark.slow
 def test_report_of_a_broken_function() -> None:
     report = check_activation(naive_softplus, reference=lambda x: mp.log1p(mp.exp(x)))
     assert not report
@@ -185,6 +186,7 @@ def test_report_of_a_broken_function() -> None:
     assert report["value"].detail.endswith("are allowed"), "cut off"
 
 
+@pytest.mark.slow
 def test_parameters_of_a_plain_function() -> None:
     def scaled_tanh(x, scale):
         return scale * jnp.tanh(x)
@@ -199,6 +201,7 @@ def test_not_a_function() -> None:
         check_activation("relu")
 
 
+@pytest.mark.slow
 def test_an_overflow_in_float64_too_is_none() -> None:
     assert judge(cube, "finite_derivatives"), "x³"
     assert not judge(naive_softplus, "finite_derivatives"), "log(1 + exp(x))"
@@ -263,6 +266,7 @@ def with_nan(f):
     return lambda x: jnp.where(x == x, f(x), jnp.nan * x)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("function", "result"),
     [
@@ -314,6 +318,7 @@ def cube(x):
     return x * x * x
 
 
+@pytest.mark.slow
 def test_a_clause_left_out_and_a_true_overflow() -> None:
     report = check_activation(cube, reference=lambda x: x**3, without=("docstring",))
     assert report, report
@@ -342,6 +347,7 @@ def test_one_asymptote_alone_is_judged() -> None:
     assert (left["non_finite"].result, right["non_finite"].result) == ("failed", "passed")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("choice", ["left", "right", 0.3, 0.45, 1.0])
 def test_variants_are_judged_by_their_choice(choice) -> None:
     variant = jaxacts.with_kink_slope(jaxacts.leaky_relu, choice)

@@ -28,6 +28,7 @@ def both_signs(x):
     return jnp.concatenate([x, -x])
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("function", "given", "result"),
     [

@@ -32,6 +32,7 @@ def orders(f: Any, x: Array, n: int = 3) -> list[np.ndarray]:
     return out
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
 @pytest.mark.parametrize(("f", "g"), PAIRS, ids=ids)
 def test_with_slope_has_the_value_of_one_and_all_derivatives_of_the_other(f: Any, g: Any, dtype: Any) -> None:
@@ -103,6 +104,7 @@ def test_a_variant_with_other_slopes_or_values_has_not_the_facts_of_the_original
 LEAKY = functools.partial(ja.leaky_relu, negative_slope=0.5)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("f", "g"), [(ja.relu, ja.silu), (ja.silu, ja.relu6), (ja.relu, LEAKY)], ids=ids)
 def test_check_activation_judges_value_and_slope_by_their_own_functions(f: Any, g: Any) -> None:
     slow = ["transformations", "one_element", "compiles_once", "one_fusion", "backward_memory"]
@@ -113,6 +115,7 @@ def test_check_activation_judges_value_and_slope_by_their_own_functions(f: Any, 
     assert report["image"].result == "passed"
 
 
+@pytest.mark.slow
 def test_check_activation_takes_the_reference_for_the_value_alone() -> None:
     both = ja.with_slope(ja.relu, ja.silu)
     report = check_activation(both, reference=lambda x: max(x, 0), without=["transformations", "one_element"])
@@ -121,6 +124,7 @@ def test_check_activation_takes_the_reference_for_the_value_alone() -> None:
     assert wrong["value"].result == "failed"
 
 
+@pytest.mark.slow
 def test_check_activation_takes_any_functions() -> None:
     report = check_activation(
         ja.with_slope(jnp.sign, ja.hard_tanh), without=["wrong_dtypes", "non_finite", "docstring", "pickling"]
@@ -144,6 +148,7 @@ def test_split_complex_of_double_precision(x64: None) -> None:
     assert complex(ja.split_complex(ja.tanh)(z)[0]) == pytest.approx(np.tanh(1.5) - 1j * np.tanh(0.25), rel=1e-15)
 
 
+@pytest.mark.slow
 def test_slope_of_split_complex_by_both_parts() -> None:
     def loss(re: Array, im: Array) -> Array:
         y = ja.split_complex(ja.relu)(jax.lax.complex(re, im))
@@ -155,6 +160,7 @@ def test_slope_of_split_complex_by_both_parts() -> None:
     np.testing.assert_allclose(gradient, [2.0, -8j])
 
 
+@pytest.mark.slow
 def test_clipped() -> None:
     f = ja.clipped(ja.identity, -1.0, 2.0)
     np.testing.assert_array_equal(f(X), np.clip(X, -1, 2))

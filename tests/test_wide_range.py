@@ -298,6 +298,7 @@ FOUND = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("what", FOUND)
 def test_numbers_that_once_were_wrong(what: str) -> None:
     compute, right = FOUND[what]

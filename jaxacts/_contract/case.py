@@ -85,6 +85,21 @@ class Case:
         """Its derivative along a vector of ones (elementwise: the slope)."""
         return jax.jvp(self.f, (x,), (jnp.ones_like(x),))[1]
 
+    def derivatives(self, highest: int) -> Callable[[Array], tuple[Array, ...]]:
+        """The value and its derivatives along a vector of ones, up to this order."""
+
+        def value(x: Array) -> tuple[Array, ...]:
+            return (self.f(x),)
+
+        def one_more(lower: Callable[[Array], tuple[Array, ...]], x: Array) -> tuple[Array, ...]:
+            values, tangents = jax.jvp(lower, (x,), (jnp.ones_like(x),))
+            return *values, tangents[-1]
+
+        found = value
+        for _ in range(highest):
+            found = partial(one_more, found)
+        return found
+
     def expect_elementwise(self) -> None:
         """Raise a NotApplicableError where elements depend on each other."""
         if not self.elementwise:

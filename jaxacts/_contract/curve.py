@@ -45,12 +45,9 @@ def kinks(case: Case) -> None:
     source = case.slope_source or case
     choice = kink_choice(source.function)
     rule, roundings = choice_rule(choice), 4 if isinstance(choice, float) else 0
-    ways: dict[str, Callable[[Array], Array]] = {
-        "grad": gradient,
-        "jvp": case.slope,
-        "jit(grad)": jax.jit(gradient),
-        "vmap(grad)": lambda x: jax.vmap(gradient)(x[None])[0],
-    }
+    compiled = jax.jit(
+        lambda x: {"jvp": case.slope(x), "jit(grad)": gradient(x), "vmap(grad)": jax.vmap(gradient)(x[None])[0]}
+    )
     continuous = source.entry is None or source.entry.declared is None or source.facts.lipschitz is not None
     places = jnp.array([-1, 0, 0, 1] if continuous else [-2, -1, 1, 2]) * 2.0**-10
     for kink in case.kinks:
@@ -62,9 +59,9 @@ def kinks(case: Case) -> None:
         expected = float(rule(kink.left, kink.right))
         for dtype in DTYPES:
             for at in (0.0, -0.0) if kink.at == 0 else (kink.at,):
-                for way, slope in ways.items():
-                    got = float(slope(jnp.asarray(at, dtype)))
-                    right = float(jnp.asarray(expected, dtype))
+                x, right = jnp.asarray(at, dtype), float(jnp.asarray(expected, dtype))
+                for way, got in {"grad": gradient(x), **compiled(x)}.items():
+                    got = float(got)
                     assert abs(got - right) <= roundings * float(jnp.finfo(dtype).eps) * abs(right), (
                         f"slope at the kink {at!r} under {way} in {jnp.dtype(dtype).name}: got {got:.9g}, "
                         f"between {kink.left:g} and {kink.right:g} it should be {right:.9g}"
@@ -174,15 +171,13 @@ def non_finite(case: Case) -> None:
     straight = facts.left is not None and facts.left == facts.right and facts.left.slope == facts.lipschitz
     constant = straight or bool(case.constant_slopes) or bool(case.slope_source)  # declared_slope judges the latter
     judged = False
+    both = jax.jit(lambda x: (case.f(x), case.slope(x)))
     for dtype in DTYPES:
-        nan = jnp.asarray(jnp.nan, dtype)
-        assert jnp.isnan(case.f(nan)), f"f(NaN) = {case.f(nan)} in {jnp.dtype(dtype).name}"
-        assert constant or jnp.isnan(case.slope(nan)), (
-            f"the slope at NaN is {case.slope(nan)} in {jnp.dtype(dtype).name}"
-        )
-        for x, line in lines.items():
-            value, slope = (float(f(jnp.asarray(x, dtype))) for f in (case.f, case.slope))
-            line, tolerance = (line, 0.0) if line is not None else _line(case, x)
+        values, slopes = map(_numbers, both(jnp.asarray([jnp.nan, *lines], dtype)))
+        assert np.isnan(values[0]), f"f(NaN) = {values[0]} in {jnp.dtype(dtype).name}"
+        assert constant or np.isnan(slopes[0]), f"the slope at NaN is {slopes[0]} in {jnp.dtype(dtype).name}"
+        for (x, line), value, slope in zip(lines.items(), values[1:], slopes[1:], strict=True):
+            line, tolerance = (line, 0.0) if line is not None else _line(both, x)
             if line is None:
                 continue
             judged = True
@@ -195,14 +190,14 @@ def non_finite(case: Case) -> None:
         raise NotApplicableError("NaN gives NaN, but what ±inf should give is neither declared nor seen")
 
 
-def _line(case: Case, side: float) -> tuple[Line | None, float]:
+def _line(both: Callable[[Array], tuple[Array, Array]], side: float) -> tuple[Line | None, float]:
     """The asymptote, where large numbers show it: the value stays the same, doubles with x, or overflows.
 
     Beside it the relative error that its slope may have, any where the slope differs between large numbers. A smaller
     number, which is not an integer, tells the line from a wave whose period divides the large ones.
     """
     x = math.copysign(1, side) * np.array([31415.927, 2.0**116, 2.0**117])
-    (at, near, far), slopes = (_numbers(f(jnp.asarray(x, jnp.float32))) for f in (case.f, case.slope))
+    (at, near, far), slopes = map(_numbers, both(jnp.asarray(x, jnp.float32)))
     if math.isinf(far) and near == far and at * far > 0:
         return Line(far * x[2], 0), math.inf
     found = Line(0, far) if near == far else Line(far / x[2], 0) if far == 2 * near else None
@@ -222,9 +217,7 @@ def _wide(case: Case, xs: Reals, dtype: DTypeLike) -> Reals:
 def finite_derivatives(case: Case) -> None:
     """A finite input gives a finite value and three finite derivatives, unless the value overflows in float64 too."""
     case.expect_elementwise()
-    orders: list[Callable[[Array], Array]] = [case.f]
-    for _ in range(3):
-        orders.append(lambda x, g=orders[-1]: jax.jvp(g, (x,), (jnp.ones_like(x),))[1])
+    orders = jax.jit(case.derivatives(3))
     for dtype in DTYPES:
         info = jnp.finfo(dtype)
         sizes = [
@@ -249,7 +242,7 @@ def finite_derivatives(case: Case) -> None:
         top = 0.5 if case.entry is None or case.entry.declared is None else 0.9 / max(1.0, case.facts.lipschitz or 2.0)
         points = [*map(float, sizes), *map(abs, case.knots), top * float(info.max)]
         x = jnp.asarray([s * p for p in points for s in (1, -1)], dtype)
-        for order, y in enumerate(jax.jit(lambda x: [g(x) for g in orders])(x)):
+        for order, y in enumerate(orders(x)):
             bad = np.flatnonzero(~np.isfinite(_numbers(y)))
             if bad.size:
                 exact = _wide(case, _numbers(x[bad]), dtype)

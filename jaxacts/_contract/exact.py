@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -49,7 +49,7 @@ def _float(value: Any) -> float:
 
 
 @contextmanager
-def _naming_the_reference(elementwise: bool) -> Iterator[None]:
+def _naming_the_reference(elementwise: bool) -> Generator[None]:
     """Errors of a formula, with what it was given."""
     try:
         yield

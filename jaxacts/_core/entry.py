@@ -163,11 +163,24 @@ class Activation:
             parameters = [
                 as_floating(self.name, n, arguments[n]).astype(jnp.result_type(float)) for n in self.parameters
             ]
-            pieces = self.slope(jnp.zeros(1), *parameters, **static)
-            if not isinstance(pieces, Pieces):
+            slope = functools.partial(self.slope, **static)
+            if not _is_piecewise(slope, parameters):
                 return None
-            at_knots = self.slope(jnp.asarray(pieces.knots, float), *parameters, **static)
+            pieces: Any = slope(jnp.zeros(1), *parameters)
+            at_knots = slope(jnp.asarray(pieces.knots, float), *parameters)
         return at_knots if isinstance(at_knots, Pieces) else None
+
+
+def _is_piecewise(slope: SlopeFormula, parameters: list[Array]) -> bool:
+    """Whether a slope formula returns pieces, without computing them."""
+    found: list[bool] = []
+
+    def look(x: Array, *parameters: Array) -> Array:
+        found.append(isinstance(slope(x, *parameters), Pieces))
+        return x
+
+    jax.eval_shape(look, jnp.zeros(1), *parameters)
+    return found[0]
 
 
 def _shortest(value: Array | float) -> float:

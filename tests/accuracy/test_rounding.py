@@ -126,6 +126,7 @@ def test_with_other_instructions(isa: str) -> None:
     assert done.returncode == 0, done.stdout[-2000:]
 
 
+@pytest.mark.slow
 def test_eager_has_the_bits_of_jit() -> None:
     numbers = every_input("bfloat16")
     size = np.abs(numbers.astype(np.float64))

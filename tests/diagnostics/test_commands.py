@@ -115,6 +115,7 @@ def test_the_curve_has_the_place_of_its_values() -> None:
     assert rows[0].split()[0] == "4"
 
 
+@pytest.mark.slow
 def test_show_and_compare_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "relu6", "--plot", str(tmp_path / "a.png")]) == 0
     small = ["--depth", "6", "--width", "16"]
@@ -129,6 +130,7 @@ def test_show_and_compare_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "tanh" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compared_has_a_row_with_the_reason() -> None:
     parser = argparse.ArgumentParser()
     compare.add_arguments(parser)
@@ -151,6 +153,7 @@ def compared(arguments: str) -> tuple[Any, Any, int]:
     return compare.run(parser.parse_args([*arguments.split(), "--width", "16"]))
 
 
+@pytest.mark.slow
 def test_parameters_with_the_names_of_moments_are_those_of_the_activation() -> None:
     """With its typical mean and variance dice is a silu between two lines, whose moments are integrated here."""
     _, data, code = compared("dice relu --depth 4")
@@ -162,6 +165,7 @@ def test_parameters_with_the_names_of_moments_are_those_of_the_activation() -> N
     assert data["dice"]["rows"][1]["signal_predicted"] == pytest.approx(2 * second, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_what_overflows_explodes_and_has_no_factor() -> None:
     text, data, code = compared("relu_squared --depth 200")
     assert code == 0
@@ -180,6 +184,7 @@ def test_any_refusal_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
         compared("relu")
 
 
+@pytest.mark.slow
 def test_check_finds_what_a_function_lacks(module: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", f"{module}:half_wave", "--json"]) == 1
     results = {o["clause"]: o["result"] for o in loaded(capsys)["outcomes"]}
@@ -189,6 +194,7 @@ def test_check_finds_what_a_function_lacks(module: str, capsys: pytest.CaptureFi
     assert "half_wave: all is well" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_doctor_tells_good_from_bad(module: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", f"{module}:make_good", "--sample", "16,32"]) == 0
     assert "balanced" in capsys.readouterr().out
@@ -200,6 +206,7 @@ def test_doctor_tells_good_from_bad(module: str, capsys: pytest.CaptureFixture[s
     assert [row["layer"] for row in loaded(capsys)["rows"]] == ["layers_0"]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("model", "problems"),
     [
@@ -216,6 +223,7 @@ def test_doctor_says_why(model: str, problems: list[str], module: str, capsys: p
     assert last == (f"not healthy: {'; '.join(problems)}" if problems else "healthy")
 
 
+@pytest.mark.slow
 def test_doctor_gives_the_keys_of_dropout(module: str, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["doctor", f"{module}:make_model", "--sample", "4,8"]
     with pytest.raises(SystemExit, match="2"):
@@ -268,6 +276,7 @@ def test_mistakes_exit_with_two_and_a_line(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_module_with_examples_in_its_help() -> None:
     done = subprocess.run([sys.executable, "-m", "jaxacts", "--help"], capture_output=True, text=True, check=True)
     assert "python -m jaxacts doctor mymodule:model --sample 32,784" in done.stdout
@@ -296,6 +305,7 @@ def test_every_help_has_examples() -> None:
 SLOW = ("compare relu gelu --depth 50", "doctor mymodule:make_model", "doctor mymodule:language_model")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "example",
     [

@@ -133,6 +133,7 @@ def test_rows_of_a_tree_are_in_the_order_of_the_layers(tree: Any, order: list[st
     assert [row.layer for row in diagnostics.frozen_units(tree).rows] == order
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("activation", "scale", "verdict", "flow"),
     [
@@ -180,6 +181,7 @@ def test_a_model_with_layers_without_a_gradient_is_contractive(shift: float, gra
     assert all(said in notes[0] for notes in (report.notes, report.flow.notes))
 
 
+@pytest.mark.slow
 def test_a_model_with_normalized_branches_is_balanced() -> None:
     resnet = CASES["resnet in training"].model
     report = diagnostics.at_init(resnet, jax.random.normal(KEY, (4, 8, 8, 2)), KEY)
@@ -212,6 +214,7 @@ def test_the_note_has_the_factors_a_layer_and_over_the_depth() -> None:
     assert report.notes[0].endswith(" and by 16 over the depth")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["linen", "equinox", "function"])
 def test_advice_is_that_of_match_for_every_kind(kind: str) -> None:
     x = jax.random.normal(KEY, (64,))
@@ -231,6 +234,7 @@ def test_advice_is_that_of_match_for_every_kind(kind: str) -> None:
     assert not any(note.startswith("no advice") for note in report.notes)
 
 
+@pytest.mark.slow
 def test_gates_have_their_own_kernels_and_their_advice() -> None:
     cell = nn.RNN(nn.OptimizedLSTMCell(8))
     x = jax.random.normal(KEY, (4, 6, 5))
@@ -253,6 +257,7 @@ def test_gates_have_their_own_kernels_and_their_advice() -> None:
     assert math.isnan(state.std)
 
 
+@pytest.mark.slow
 def test_parts_of_a_packed_kernel_have_no_advice() -> None:
     def model(kernel: Any, x: jax.Array) -> jax.Array:
         gate, values = jnp.split(x @ kernel, 2, -1)
@@ -264,6 +269,7 @@ def test_parts_of_a_packed_kernel_have_no_advice() -> None:
     assert len(report.notes) == 1
 
 
+@pytest.mark.slow
 def test_kernels_that_are_not_known_are_not_those_of_other_layers() -> None:
     def model(p: Any, x: jax.Array) -> jax.Array:
         h = jnp.tanh(jaxacts.relu(x @ p["a"]) @ (2 * p["b"]))
@@ -301,6 +307,7 @@ def test_layers_without_a_gradient_are_named() -> None:
     assert diagnostics.at_init(model, x, KEY, variables=p).notes[1:] == missing
 
 
+@pytest.mark.slow
 def test_at_init_of_every_kind() -> None:
     case = CASES["transformer, scanned, remat, bfloat16"]
     report = diagnostics.at_init(case.model, case.sample(), KEY, **case.options)
@@ -371,6 +378,7 @@ def test_arguments_of_gradient_flow_in_the_places_of_others() -> None:
         diagnostics.gradient_flow(watch, loss, x, variables)
 
 
+@pytest.mark.slow
 def test_propagation_meets_the_theory() -> None:
     for fn, weight in ((jaxacts.relu, 1.0), (jaxacts.relu, 2.0), (jaxacts.tanh, 1.5)):
         report = diagnostics.propagation(fn, weight, depth=10, width=512)
@@ -382,6 +390,7 @@ def test_propagation_meets_the_theory() -> None:
     assert "explode" in diagnostics.propagation(jaxacts.relu, 8.0, depth=40, width=64).verdict
 
 
+@pytest.mark.slow
 def test_healthy_and_advised_agree_with_match() -> None:
     x = jax.random.normal(KEY, (32, 64))
     for init, advised in ((he_normal(), False), (lecun_normal(), True)):

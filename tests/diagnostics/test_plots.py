@@ -68,6 +68,7 @@ def test_layers_are_coloured_by_a_share() -> None:
         plots.layers(report, "units")
 
 
+@pytest.mark.slow
 def test_depth_has_measured_and_dashed_lines() -> None:
     report = diagnostics.propagation(jaxacts.tanh, 1.5, depth=5, width=32)
     figure = plots.depth({"tanh": report})

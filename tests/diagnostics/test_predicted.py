@@ -41,6 +41,7 @@ def _factors(rows: tuple[LayerStart, ...], name: str) -> Any:
     return (values[:-1] / values[1:]) ** 2
 
 
+@pytest.mark.slow
 def test_predictions_integrate_each_activation_at_its_variance() -> None:
     widths = (64, 96, 48, 64, 80, 64)
     gains = (6.0, 3.0, 4.0, 0.7, 3.0)
@@ -96,6 +97,7 @@ def _relu_layers(kernels: Any, x: jax.Array) -> jax.Array:
     return x
 
 
+@pytest.mark.slow
 def test_predictions_go_from_layer_to_layer() -> None:
     widths = (64, 256, 1024, 128, 512)
     gains = (200.0, 2.0, 0.5, 4.0)  # the first scales the signal, but no gradient between two layers
@@ -121,6 +123,7 @@ def test_predictions_go_from_layer_to_layer() -> None:
     np.testing.assert_allclose([row.chi or 0 for row in report.rows], [g / 2 for g in gains], rtol=0.1)
 
 
+@pytest.mark.slow
 def test_predictions_know_what_is_between_two_activations() -> None:
     """The rows by what is before them: the input, two kernels, softmax, pooling, a normalization, noise, a branch."""
     relu, n = jaxacts.relu, 64
@@ -153,6 +156,7 @@ def test_predictions_know_what_is_between_two_activations() -> None:
     assert abs(_factors(rows, "gradient")[0] / back[0] - 1) > 0.01
 
 
+@pytest.mark.slow
 def test_steps_of_scans_are_layers() -> None:
     ends = _normal((32, 32), 1.0, 3), _normal((32, 32), 3.0, 4)
     layers = [[_normal((32, 32), 2.0**i, seed + i) for i in range(3)] for seed in (10, 20, 30)]

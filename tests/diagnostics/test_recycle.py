@@ -58,6 +58,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_weights_and_moments_of_dead_units_alone_change(name: str) -> None:
     variables, opt_state = trained(killed(model().init(KEY, X)), OPTIMIZERS[name])
@@ -103,6 +104,7 @@ def test_a_state_that_has_seen_nothing_recycles_nothing() -> None:
     jax.tree.map(np.testing.assert_array_equal, new, variables)
 
 
+@pytest.mark.slow
 def test_factored_moments_are_reset_where_they_belong_to_single_units() -> None:
     def model(p: Any, x: jax.Array) -> jax.Array:
         return jaxacts.relu(jaxacts.relu(x @ p["a"] + p["b"]) @ p["c"] + p["d"]) @ p["e"]
@@ -148,6 +150,7 @@ COPIES: dict[str, tuple[Any, jax.Array]] = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", COPIES)
 def test_a_unit_of_several_columns_is_recycled_in_all_where_it_is_dead_in_all(name: str) -> None:
     model, x = COPIES[name]
@@ -248,6 +251,7 @@ class Conv(nnx.Module):
         return self.dense(x.reshape(len(x), -1))
 
 
+@pytest.mark.slow
 def test_channels_of_nnx_with_normalization_and_the_optimizer_of_flax() -> None:
     module, x = Conv(nnx.Rngs(0)), jax.random.normal(KEY, (8, 8, 8, 2))
     optimizer = nnx.Optimizer(module, optax.adam(1e-3), wrt=nnx.Param)
@@ -278,6 +282,7 @@ def test_channels_of_nnx_with_normalization_and_the_optimizer_of_flax() -> None:
     assert diagnostics.report(after).rows[0].dead == 0
 
 
+@pytest.mark.slow
 def test_moments_of_a_parameter_whose_path_ends_like_another_stay() -> None:
     def model(p: Any, x: jax.Array) -> Any:
         return jaxacts.relu(x @ p["w"] + p["b"]) @ p["out"], jnp.tanh(x @ p["enc"]["w"])
@@ -295,6 +300,7 @@ def test_moments_of_a_parameter_whose_path_ends_like_another_stay() -> None:
     np.testing.assert_array_equal(moments["enc"]["w"], 1)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_recycled_is_named() -> None:
     resnet = ResNet()
     x = jax.random.normal(KEY, (4, 8, 8, 2))

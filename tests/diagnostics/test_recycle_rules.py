@@ -208,6 +208,7 @@ LEFT = {
 }
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("name", LEFT)
 def test_layers_whose_recycling_would_change_more_are_left_alone(name: str) -> None:
     model, reason = LEFT[name]
@@ -295,6 +296,7 @@ RECYCLED: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", RECYCLED)
 def test_the_outputs_stay_where_a_unit_is_recycled(name: str) -> None:
     model, expected = RECYCLED[name]
@@ -313,6 +315,7 @@ def test_the_outputs_stay_where_a_unit_is_recycled(name: str) -> None:
     assert diagnostics.report(watch(new, X)[1]).rows[0].dead == 0
 
 
+@pytest.mark.slow
 def test_a_bias_that_another_part_of_the_kernel_has_too_stays() -> None:
     def model(p: Any, x: Array) -> Array:
         z = (x[:, :2] @ p["wide"].T).reshape(-1, 2, 5) + p["b"]
@@ -349,6 +352,7 @@ class Normalized(nn.Module):
 REASONS = {"": {}, "penalty": {"Dense_0": PENALTY}, "statistics": {"Dense_0": STATISTICS}}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("extra", REASONS)
 def test_statistics_may_go_into_the_state_of_a_linen_module_alone(extra: str) -> None:
     module = Normalized(extra)

@@ -62,6 +62,7 @@ def test_ranks_are_those_of_the_matrix() -> None:
     assert (nothing.effective_rank, nothing.srank, nothing.stable_rank) == (0, 0, 0)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("activation", "z", "words"),
     [

@@ -30,6 +30,7 @@ def close(one: Any, other: Any, tolerance: float = 1e-5) -> None:
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", CASES)
 def test_every_activation_is_found_and_nothing_changes(name: str) -> None:
     case = CASES[name]
@@ -94,6 +95,7 @@ def test_magnitudes_with_parameters_for_which_the_image_is_another() -> None:
     np.testing.assert_allclose(state.layers[0].absolute, np.where(z > 0.5, z, 5).sum(0), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_nnx_module_keeps_its_statistics_and_keys() -> None:
     model, twin = NnxMlp(nnx.Rngs(0)), NnxMlp(nnx.Rngs(0))
     x = jax.random.normal(KEY, (16, 5))

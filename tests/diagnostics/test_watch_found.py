@@ -70,6 +70,7 @@ def rows(*between: Any, shape: tuple[int, ...] = SHAPE) -> list[tuple[str, str]]
     return [(layer.name, layer.activation) for layer in watch.layers]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("after", AFTER)
 def test_activations_before_a_normalization_or_pooling_and_nothing_of_these(after: str) -> None:
     names = list(ACTIVATIONS) if after in ("layer norm", "mean") else ["tanh(2·z)"]
@@ -88,6 +89,7 @@ def test_activations_of_what_has_been_pooled(before: str) -> None:
     assert rows(BEFORE[before], nn.relu) == [("Dense_0", "relu")]
 
 
+@pytest.mark.slow
 def test_sums_of_activations_around_pooling_are_those_of_the_values() -> None:
     class Model(nn.Module):
         @nn.compact
@@ -161,6 +163,7 @@ def test_the_square_of_a_loss_is_no_activation() -> None:
     assert watch.unfollowed == ()
 
 
+@pytest.mark.slow
 def test_parameters_stand_in_formulas_by_their_names() -> None:
     class Learned(nn.Module):
         @nn.compact

@@ -22,6 +22,7 @@ def cosh2(x: Any) -> Any:
     return np.cosh(np.minimum(np.abs(x), 300)) ** -2.0
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", [n for n, e in jaxacts.catalogue().items() if e.elementwise and n != "identity"])
 def test_every_activation_of_the_catalogue_is_recognized_and_its_saturation_is_that_of_its_slope(name: str) -> None:
     entry = jaxacts.catalogue()[name]
@@ -44,6 +45,7 @@ def test_every_activation_of_the_catalogue_is_recognized_and_its_saturation_is_t
     assert facts.right is None or layer.right == (shape.right or "")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("function", "kinds"),
     [
@@ -67,6 +69,7 @@ def test_saturation_of_functions_outside_of_the_catalogue_is_that_of_their_slope
 Z = np.concatenate([60 * np.random.default_rng(0).standard_normal(2000), np.linspace(-3, 3, 1999)])
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("function", "slope", "kinds"),
     [

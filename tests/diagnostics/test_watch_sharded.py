@@ -81,6 +81,7 @@ def _block(w: jax.Array, x: jax.Array) -> jax.Array:
 _block.defvjp(lambda w, x: (_block(w, x), (w, x)), lambda saved, g: (saved[1].T @ g, g @ saved[0].T))
 
 
+@pytest.mark.slow
 def test_every_other_call_in_a_shard_map() -> None:
     """Sums of different kinds vary over the axis: counts do not, slopes of a learned activation do."""
 

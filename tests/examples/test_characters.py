@@ -37,6 +37,7 @@ def test_bits_of_the_character_before() -> None:
     assert source_text.bigram_bits(drawn) == pytest.approx(2, abs=0.01)
 
 
+@pytest.mark.slow
 def test_nothing_after_a_character_reaches_it() -> None:
     network = characters.Transformer(9, "relu", 32, 1, 1, 16)
     text = jnp.arange(16)[None] % 9

@@ -10,6 +10,7 @@ import pytest
 import signal_depth
 
 
+@pytest.mark.slow
 def test_measured_and_predicted_agree() -> None:
     by_label = {(rule.activation, rule.label.partition(",")[0]): rule for rule in signal_depth.rules()}
     for name in (("relu", "LeCun"), ("tanh", "torch's gain 5/3"), ("sigmoid", "forward gain")):
@@ -23,6 +24,7 @@ def test_factor_ignores_what_has_underflowed() -> None:
     assert signal_depth.factor_a_layer(gradient) == pytest.approx(0.1)
 
 
+@pytest.mark.slow
 def test_runs_and_plots(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     mpl.use("Agg")
     few = signal_depth.rules()[:3]

@@ -13,6 +13,7 @@ def printed() -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("call", "value"),
     [

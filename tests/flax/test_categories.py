@@ -32,6 +32,7 @@ def call(request):
         yield request.param
 
 
+@pytest.mark.sampled(1)
 def test_one_category_is_the_most_probable(call):
     """The first of equals, and none of a row without any: as the function has it."""
     hard = call(ROWS, hard=True, temperature=0.5)
@@ -44,6 +45,7 @@ def test_one_category_is_the_most_probable(call):
     assert call(ROWS.astype(jnp.bfloat16), hard=True).dtype == jnp.bfloat16
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("hard", [True, False])
 def test_a_mask_reaches_the_function(call, hard):
     where = jnp.array([True, False, True])

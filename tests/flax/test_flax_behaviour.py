@@ -80,6 +80,7 @@ def test_rrelu_gradient_goes_through_the_drawn_slopes():
 # Maxout
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("pieces", [1, 2, 3, 5])
 def test_maxout_keeps_the_second_moment_through_twenty_layers(pieces):
     x = jax.random.normal(KEY, (64, 256))
@@ -178,6 +179,7 @@ def test_dice_keeps_its_statistics_in_float32():
     np.testing.assert_allclose(model.mean[...], np.asarray(x, np.float64).mean(0), rtol=1e-5)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("axis", [-1, None])
 def test_dice_takes_statistics_over_a_mapped_axis(axis):
     params = {"alpha": jnp.full(() if axis is None else 3, 0.25)}

@@ -147,6 +147,7 @@ VIA = {"linen": via_linen, "nnx": via_nnx}
 each_framework = pytest.mark.parametrize("via", VIA.values(), ids=VIA.keys())
 
 
+@pytest.mark.sampled(1)
 @each_row
 def test_values_and_gradients_are_those_of_the_function(row):
     params, x = drawn(row), batch()
@@ -181,6 +182,7 @@ def test_names_shapes_dtypes_and_initial_values_are_the_same(row):
                 np.testing.assert_array_equal(here[name], there[name][...])
 
 
+@pytest.mark.sampled(4)
 @each_row
 @each_framework
 def test_the_output_has_the_dtype_of_the_input(row, via):
@@ -236,6 +238,7 @@ def regression() -> tuple[jax.Array, jax.Array]:
     return x, jnp.abs(x[:, :1]) - x[:, 1:2]
 
 
+@pytest.mark.slow
 def test_a_linen_network_learns_and_so_do_its_slopes():
     model, (x, y) = LinenNet(), regression()
     variables = model.init(KEY, x, train=False)
@@ -292,6 +295,7 @@ def test_split_and_merge_keep_the_module():
     assert nnx.split(NnxNet(nnx.Rngs(1)))[0] == nnx.split(NnxNet(nnx.Rngs(1)))[0]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("row", [ROWS["prelu middle"], ROWS["maxout"], ROWS["dice last"]])
 def test_linen_initializes_without_data(row):
     variables = row.linen.lazy_init(KEY, jax.ShapeDtypeStruct(SHAPE, jnp.float32))

@@ -81,6 +81,7 @@ def test_linen_scan_and_remat():
     assert jax.tree.leaves(moved)[0].shape[0] == DEPTH
 
 
+@pytest.mark.slow
 def test_linen_vmap():
     model, x = nn.vmap(LinenBlock, **LIFTED, in_axes=0)(), jnp.stack([batch(), -batch()])
     variables = jax.jit(model.init)(KEY, x)
@@ -127,6 +128,7 @@ def test_nnx_scan_and_remat():
     assert before is None or np.all(np.asarray(blocks.acts["Dice"].mean[...]) != before)
 
 
+@pytest.mark.slow
 def test_nnx_vmap():
     blocks, x = nnx_blocks(2), jnp.stack([batch(), -batch()])
     got = nnx.jit(nnx.vmap(lambda block, x: block(x)[1]))(blocks, x)

@@ -46,6 +46,7 @@ def by_function(name, params, x, axis):
     return definition.function(x, **arguments)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", LEARNABLE)
 def test_values_and_gradients_are_those_of_the_function(name):
     """In one program for shared parameters and for those on two axes, as far as the class lets one choose."""
@@ -69,6 +70,7 @@ def test_values_and_gradients_are_those_of_the_function(name):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-4), got, want)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", NAMES)
 def test_linen_and_nnx_give_the_same_with_the_same_names_shapes_and_starts(name):
     here, there = in_linen(name), in_nnx(name)
@@ -96,6 +98,7 @@ def test_defaults_and_names_of_arguments_are_the_same(name):
     assert all(type(of_linen[n]) is type(of_nnx[n]) and callable(of_linen[n]) for n in different)
 
 
+@pytest.mark.sampled(11)
 @pytest.mark.parametrize("name", LEARNABLE)
 def test_parameters_start_where_the_class_says(name):
     module = in_linen(name)
@@ -108,6 +111,7 @@ def test_parameters_start_where_the_class_says(name):
             np.testing.assert_allclose(arguments[n], np.full(params[n].shape, start), rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("name", LEARNABLE)
 def test_constraints_hold_wherever_the_optimizer_goes(name):
     module = in_linen(name)
@@ -126,6 +130,7 @@ def test_constraints_hold_wherever_the_optimizer_goes(name):
                 assert np.all(holds(**concerned)), (condition, size)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, pytest.param(jnp.float16, marks=pytest.mark.slow)])
 def test_the_output_has_the_dtype_of_the_input(name, dtype):
@@ -152,6 +157,7 @@ def test_the_output_has_the_dtype_of_the_input(name, dtype):
         )
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", [n for n in NAMES if "param_dtype" in modules.fields(n)])
 def test_param_dtype(name):
     params = in_linen(name, param_dtype=jnp.bfloat16).init(KEY, batch(jnp.bfloat16))["params"]
@@ -168,6 +174,7 @@ def initial_arguments():
                 yield name, argument
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(("name", "argument"), [*initial_arguments()])
 def test_initializers_and_sharding_metadata(name, argument):
     parameter = argument.removesuffix("_init")
@@ -262,6 +269,7 @@ def test_trains_in_an_nnx_model(name):
     assert not start or any(np.any(start[n] != end[n]) for n in start)
 
 
+@pytest.mark.slow
 def test_linen_variables_are_serialised_and_restored(tmp_path):
     everything = {name: variables_of(in_linen(name)) for name in NAMES}
     everything = jax.tree.map(lambda v: v + 0.125, everything)

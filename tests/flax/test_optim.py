@@ -65,6 +65,7 @@ def names(mask):
     return {jax.tree_util.keystr(path, simple=True, separator="/") for path, value in leaves if value}
 
 
+@pytest.mark.slow
 def test_linen_activations_are_found_by_what_they_are_and_not_by_name():
     model = Deep()
     variables = model.init(KEY, X, train=True)
@@ -138,6 +139,7 @@ def test_labels_choose_the_optimizer_in_both_frameworks():
     assert jnp.any(model.layers[0].kernel[...] != kernel)
 
 
+@pytest.mark.slow
 def test_every_learnable_class_is_an_activation_to_the_optimizer():
     """But FReLU, whose kernel and bias are weights."""
     for name in LEARNABLE:

@@ -16,6 +16,7 @@ KEY = jax.random.key(4)
 MODEL = linen.Sequential([linen.Embed(100, 64), linen.Dense(256), linen.Dense(64)])
 
 
+@pytest.mark.slow
 def test_variables_of_linen_from_their_shapes() -> None:
     shapes = jax.eval_shape(MODEL.init, KEY, jnp.ones((1, 8), int))
     rules = {"*embedding": ji.normal(1.0), "params/layers_1/kernel": ji.he_normal(), "*/kernel": ji.zeros, "*": ji.ones}

@@ -52,6 +52,7 @@ CENTRED = {
 }
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("row", CENTRED)
 def test_moments_are_within_five_standard_errors(row: str) -> None:
     init, shape, std, kurtosis = CENTRED[row]
@@ -61,6 +62,7 @@ def test_moments_are_within_five_standard_errors(row: str) -> None:
     assert (w**2).mean() == pytest.approx(std**2, rel=5 * math.sqrt((kurtosis - 1) / w.size))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("lower", "upper"), [(-2.0, 2.0), (-1.0, 3.0), (0.0, 8.0), (1.0, 1.001), (3.0, 5.0), (-40.0, 40.0)]
 )
@@ -79,6 +81,7 @@ def test_truncated_normal_stays_inside_the_documented_bounds_and_fills_them() ->
     assert -2.0 / 0.8796 <= w.min() < -2.27
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
 def test_uniform_bounds_are_hard(dtype: jnp.dtype) -> None:
     one_sided = np.asarray(ji.uniform(3.0)(KEY, SHAPE, dtype), np.float64)
@@ -124,6 +127,7 @@ JAX_BITS = {
 }
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("row", JAX_BITS)
 def test_float32_has_the_bits_of_jax(row: str) -> None:
     ours, jaxs = JAX_BITS[row]
@@ -131,6 +135,7 @@ def test_float32_has_the_bits_of_jax(row: str) -> None:
     np.testing.assert_array_equal(ours(KEY, shape), jaxs(KEY, shape, jnp.float32))
 
 
+@pytest.mark.slow
 def test_float32_has_the_bits_of_jax_on_stacked_kernels() -> None:
     ours, jaxs = (m.variance_scaling(1.3, "fan_out", "normal", 1, 2, 0) for m in (ji, jax.nn.initializers))
     np.testing.assert_array_equal(ours(KEY, (3, 17, 20)), jaxs(KEY, (3, 17, 20), jnp.float32))
@@ -163,6 +168,7 @@ def test_low_precision_is_float32_rounded_once_and_finite(row: str) -> None:
         assert jnp.isfinite(low.astype(jnp.float32)).all()
 
 
+@pytest.mark.slow
 def test_bfloat16_has_the_moments_and_the_tails_of_float32() -> None:
     for init in (ji.normal(1.0), ji.truncated_normal(1.0), ji.layer_default("torch.Linear", fan_in=3)):
         single, low = (np.asarray(init(KEY, (1000, 1000), t), np.float64) for t in (jnp.float32, jnp.bfloat16))
@@ -182,6 +188,7 @@ def test_bfloat16_has_many_values_and_tails() -> None:
     assert tail == pytest.approx(expected, rel=5 / math.sqrt(expected * w.size))
 
 
+@pytest.mark.slow
 def test_float64_is_drawn_in_float64() -> None:
     with jax.enable_x64(True):
         for name, init in RANDOM.items():
@@ -200,6 +207,7 @@ COMPLEX = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("row", COMPLEX)
 def test_complex_has_the_total_variance_in_equal_parts(row: str) -> None:
     init, variance, kurtosis = COMPLEX[row]
@@ -216,6 +224,7 @@ def test_complex_truncation_and_disk_have_hard_radii() -> None:
     assert 0.999 < cut.max() * 0.9619618 / math.sqrt(4 / 800) < 1 + 1e-6
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("init", "variance", "mean"),
     [

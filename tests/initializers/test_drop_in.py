@@ -71,6 +71,7 @@ def wider(name: str, shape: Any, dtype: str) -> bool:
     return bool(empty or sixth or half or complex_)
 
 
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", BOTH)
 def test_every_rank_and_shape(name: str, dtype: str) -> None:
@@ -125,6 +126,7 @@ def test_other_dtypes_have_the_values_of_jax(dtype: str) -> None:
                 same(init, SHAPES[3], dtype, name)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_other_distributions_have_the_standard_deviation_of_jax(dtype: str) -> None:
     rows = OTHER if dtype != "bfloat16" else OTHER | {name: (*init, 1.0) for name, init in SAME.items()}
@@ -171,6 +173,7 @@ CALLS: dict[str, tuple[Callable[[Any], Callable[..., jax.Array]], Any, str]] = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("row", CALLS)
 def test_calls(row: str) -> None:
     make, shape, dtype = CALLS[row]
@@ -185,6 +188,7 @@ def test_calls_under_strict_promotion(row: str) -> None:
     assert ours == jaxs or (isinstance(jaxs, Exception) and not isinstance(ours, Exception))
 
 
+@pytest.mark.slow
 def test_traced_scales() -> None:
     for make in (
         lambda m, s: m.normal(s),
@@ -199,6 +203,7 @@ def test_traced_scales() -> None:
     assert slope == pytest.approx(float(ji.normal(1.0)(KEY, (3, 4)).sum()), rel=1e-6)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["normal", "zeros", "constant", "he_uniform", "lecun_truncated_normal"])
 def test_symbolic_shapes(name: str) -> None:
     size = jax.ShapeDtypeStruct(jax.export.symbolic_shape("b"), jnp.float32)
@@ -210,6 +215,7 @@ def test_symbolic_shapes(name: str) -> None:
     np.testing.assert_array_equal(ours.call(jnp.ones(6)), SAME[name][0](KEY, (6, 4)))
 
 
+@pytest.mark.slow
 def test_infinite_bounds() -> None:
     for lower, upper in ((0.0, math.inf), (-math.inf, 1.0), (-math.inf, math.inf)):
         ours = ji.truncated_normal(1.0, lower=lower, upper=upper)(KEY, (500, 400))
@@ -235,6 +241,7 @@ def test_shapes_with_a_zero(name: str) -> None:
     assert INITIALIZERS[name](KEY, shapes[-1]).shape == shapes[-1]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("axis", ["Auto", "Explicit"])
 def test_the_sharding_is_that_of_jax(axis: str) -> None:
     kind = getattr(jax.sharding.AxisType, axis)

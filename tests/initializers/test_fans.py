@@ -85,6 +85,7 @@ def test_every_random_member_takes_the_same_descriptions(row: str) -> None:
 FAMILIES = [f"{name}_{law}" for name in ("he", "xavier", "lecun") for law in ("normal", "truncated_normal", "uniform")]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_named_members_pass_the_layer_on(name: str) -> None:
     make, shape, layer = getattr(ji, name), (512, 8, 64), Einsum("btd,dhk->bthk")
@@ -92,6 +93,7 @@ def test_named_members_pass_the_layer_on(name: str) -> None:
     np.testing.assert_array_equal(described, make(0, (1, 2), mode="fan_out")(jax.random.key(1), shape))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_named_members_pass_the_batch_axis_on(name: str) -> None:
     stacked = getattr(ji, name)(batch_axis=0)(jax.random.key(1), (12, 64, 64))
@@ -119,6 +121,7 @@ def taps(shape: tuple[int, ...], strides: tuple[int, ...], groups: int) -> tuple
     return (matrix != 0).sum(1).mean(), (matrix != 0).sum(0).mean()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("shape", "strides", "groups"),
     [((5, 2, 3), (1,), 1), ((3, 2, 6), (2,), 3), ((4, 2, 3), (2,), 1), ((2, 3, 1, 4), (2, 3), 2), ((3, 1, 4), (4,), 4)],

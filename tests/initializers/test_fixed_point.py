@@ -15,6 +15,7 @@ from jaxacts.initializers._theory.curve import curve_of
 from jaxacts.initializers._theory.maps import _product
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("weight", "bias"), [(2.0, 0.05), (1.3, 0.0), (0.8, 0.1), (4.0, 0.3)])
 def test_what_iteration_runs_to(weight: float, bias: float) -> None:
     found = ji.fixed_point(jaxacts.tanh, weight, bias)
@@ -49,6 +50,7 @@ def test_small_biases_have_an_edge_of_chaos() -> None:
         assert found.chi_1 == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("fn", [jaxacts.relu, jaxacts.tanh, jaxacts.gelu, lambda x: jnp.maximum(x - 0.3, 0)])
 def test_the_series_of_correlations_is_the_double_integral(fn: object) -> None:
     for q in (0.3, 4.0):

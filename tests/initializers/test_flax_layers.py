@@ -198,6 +198,7 @@ def test_outputs_and_gradients_have_unit_variance(row: str, framework: str) -> N
     assert mean_square(gradient) == pytest.approx(mean_square(cotangent), rel=0.05)
 
 
+@pytest.mark.slow
 def test_dilated_input_is_a_transposed_stride() -> None:
     init = ji.lecun_normal(layer=ji.Conv(strides=2, transposed=True))
     layer = nnx.Conv(WIDTH, WIDTH, (4, 4), input_dilation=2, padding=0, kernel_init=init, rngs=nnx.Rngs(0))
@@ -219,6 +220,7 @@ def nnx_cell(kind: Any, start: Callable[[jax.Array], Any], h: jax.Array, x: jax.
 FRAMEWORKS = pytest.mark.parametrize(("framework", "build"), [(linen, linen_cell), (nnx, nnx_cell)])
 
 
+@pytest.mark.sampled(2)
 @FRAMEWORKS
 @pytest.mark.parametrize("kind", ["LSTMCell", "OptimizedLSTMCell"])
 def test_cells_of_lstm_have_the_second_moment_of_two_layers(framework: Any, build: Any, kind: str) -> None:
@@ -298,6 +300,7 @@ def members(layer: str) -> dict[str, ji.Initializer]:
     return {name: init for name, init in MEMBERS.items() if windows or name != "delta_orthogonal"}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("layer", LINEN)
 def test_layers_of_linen_take_every_member(layer: str) -> None:
     make, x = LINEN[layer]
@@ -306,6 +309,7 @@ def test_layers_of_linen_take_every_member(layer: str) -> None:
         assert jax.eval_shape(make(init).init, KEY, x) == expected, name
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("layer", NNX)
 def test_layers_of_nnx_take_every_member(layer: str) -> None:
     for init in members(layer).values():

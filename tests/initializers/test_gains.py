@@ -47,6 +47,7 @@ GAINS = {
 }
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", TABLE)
 def test_moments_and_gains(name: str) -> None:
     fn, second, slope = TABLE[name]
@@ -181,6 +182,7 @@ def test_for_activation_passes_on_the_rest() -> None:
         np.testing.assert_array_equal(ji.for_activation(relu, **says)(KEY, shape), like(KEY, shape))
 
 
+@pytest.mark.slow
 def test_what_changes_is_looked_at_anew() -> None:
     from jaxacts.nnx import PReLU
 

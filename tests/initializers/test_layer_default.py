@@ -53,6 +53,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("layer", "parameter", "shape", "fan_in", "law"), ROWS, ids=lambda value: str(value).replace(" ", "")
 )

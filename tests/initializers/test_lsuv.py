@@ -41,6 +41,7 @@ class Multilayer(nnx.Module):
         return x
 
 
+@pytest.mark.slow
 def test_linen_through_the_layers_themselves() -> None:
     model = Convolutions()
     x = 3 + 5 * jax.random.normal(KEY, (32, 6, 6, 8))
@@ -70,6 +71,7 @@ def test_kernels_stay_orthogonal() -> None:
     np.testing.assert_allclose(dense.T @ dense, np.eye(10), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_nnx_is_pure_and_reproducible() -> None:
     model = Multilayer(nnx.Rngs(0))
     x = 0.01 * jax.random.normal(KEY, (128, 24))
@@ -106,6 +108,7 @@ class Tied(linen.Module):
         return table.attend(h)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("hidden", [False, True])
 def test_a_table_that_is_also_the_last_layer(hidden: bool) -> None:
     model, ids = Tied(hidden), jax.random.randint(KEY, (64, 8), 0, 50)
@@ -126,6 +129,7 @@ class Residual(linen.Module):
         return linen.Dense(3, name="head")(jaxacts.relu(linen.Dense(8, name="full")(x) + branch))
 
 
+@pytest.mark.slow
 def test_kernels_of_zeros_are_left_alone() -> None:
     model, x = Residual(), jax.random.normal(KEY, (64, 16))
     new, report = ji.lsuv(model, x, KEY)
@@ -245,6 +249,7 @@ class Block(linen.Module):
         return x + linen.Dense(24, name="down")(h), None
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("axis", [0, 1])
 def test_each_step_of_a_scan_is_a_layer(axis: int) -> None:
     blocks = linen.scan(Block, variable_axes={"params": axis}, split_rngs={"params": True}, length=3)
@@ -263,6 +268,7 @@ def test_each_step_of_a_scan_is_a_layer(axis: int) -> None:
         h = h + branch
 
 
+@pytest.mark.slow
 def test_recurrent_kernels_are_scaled_over_all_steps() -> None:
     model, x = linen.RNN(linen.SimpleCell(24)), jax.random.normal(KEY, (64, 6, 16))
     new, report = ji.lsuv(model, x, KEY)

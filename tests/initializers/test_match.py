@@ -67,6 +67,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[jax.Array], jax.Array], Callable[..., Any
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations(name: str) -> None:
     written, meant = ACTIVATIONS[name]
@@ -77,6 +78,7 @@ def test_activations(name: str) -> None:
     assert (found["head"].activation, found["head"].gain) == ("linear", 1.0)
 
 
+@pytest.mark.slow
 def test_convolutions_have_exact_fans() -> None:
     def body(x: jax.Array) -> jax.Array:
         x = jax.nn.relu(linen.Conv(12, (3, 3), name="conv")(x))
@@ -117,6 +119,7 @@ POOLED: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("place", POOLED)
 def test_average_pooling_is_no_factor(place: str) -> None:
     def body(x: jax.Array) -> jax.Array:
@@ -137,6 +140,7 @@ def test_average_pooling_is_no_factor(place: str) -> None:
     assert [(row.activation, row.gain) for row in report.layers] == [("relu", 2**0.5)]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("written", "activation", "gain", "notes"),
     [
@@ -167,6 +171,7 @@ def test_kernels_of_zeros_are_left_alone() -> None:
     assert new["params"]["last"]["kernel"].all()
 
 
+@pytest.mark.slow
 def test_biases_of_several_axes_are_not_worth_a_line() -> None:
     attention = nnx.MultiHeadAttention(2, 16, decode=False, rngs=nnx.Rngs(0))
     assert not ji.match(attention, jnp.ones((2, 5, 16)), KEY)[1].left
@@ -201,6 +206,7 @@ def test_transformer_block() -> None:
     assert "gated" in found["value"].notes
 
 
+@pytest.mark.slow
 def test_scanned_and_recurrent_layers_have_the_fans_of_one_step() -> None:
     class Block(linen.Module):
         @linen.compact
@@ -239,6 +245,7 @@ class Small(nnx.Module):
         return self.last(jax.nn.silu(self.norm(self.first(x))))
 
 
+@pytest.mark.slow
 def test_nnx_is_pure_and_reproducible() -> None:
     model = Small(nnx.Rngs(0))
     before = jax.tree.leaves(nnx.state(model))
@@ -303,6 +310,7 @@ def test_arrays_of_numpy() -> None:
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
+@pytest.mark.slow
 def test_a_deep_network_keeps_its_second_moment() -> None:
     def body(x: jax.Array) -> jax.Array:
         for i in range(20):

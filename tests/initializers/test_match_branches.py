@@ -228,6 +228,7 @@ def test_branches_that_end_in_zeros_are_left_alone() -> None:
     assert warning.startswith("the kernels that end residual branches are left alone, so residual='depth_scaled'")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("residual", ["depth_scaled", "zero"])
 def test_what_a_normalization_undoes_is_said(residual: Any) -> None:
     """Outputs with and without the scaling are the same, but for a kernel of zeros."""

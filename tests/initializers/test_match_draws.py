@@ -39,6 +39,7 @@ def assert_different(*matrices: Any) -> None:
         assert np.abs(a - b).max() > 0.1
 
 
+@pytest.mark.slow
 def test_stacks_of_orthogonal_kernels_stay_orthogonal() -> None:
     class Cell(linen.Module):
         @linen.compact
@@ -53,6 +54,7 @@ def test_stacks_of_orthogonal_kernels_stay_orthogonal() -> None:
     assert_different(*drawn)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("packed", [1, 2], ids=["drawn as a whole", "drawn apart"])
 def test_packed_gates_stay_orthogonal_each(packed: int) -> None:
     def body(x: jax.Array) -> jax.Array:
@@ -69,6 +71,7 @@ def test_packed_gates_stay_orthogonal_each(packed: int) -> None:
     assert_different(gates[0] / gains[0], gates[1] / gains[1])
 
 
+@pytest.mark.slow
 def test_packed_layers_of_one_gain_stay_orthogonal_each() -> None:
     def body(x: jax.Array) -> jax.Array:
         z = linen.Dense(3 * N, kernel_init=ji.orthogonal(layer=ji.Dense(packed=3)), name="z")(x)
@@ -95,6 +98,7 @@ def drawn_from(kernel: Any) -> tuple[Any, tuple[str, ...]]:
     return np.asarray(new), report.layers[0].notes
 
 
+@pytest.mark.slow
 def test_unitary_kernels_stay_unitary() -> None:
     drawn, notes = drawn_from(jax.random.orthogonal(KEY, N, dtype=jnp.complex64))
     assert notes == ("orthogonal",)
@@ -187,6 +191,7 @@ RIGHT: dict[str, Callable[[], tuple[Any, Any]]] = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", RIGHT)
 def test_kernels_drawn_with_the_right_fans_are_not_noted(name: str) -> None:
     _, report = ji.match(*RIGHT[name](), KEY)

@@ -23,6 +23,7 @@ def head(x: jax.Array) -> jax.Array:
     return dense(3, "head")(x)
 
 
+@pytest.mark.slow
 def test_parts_of_a_kernel_have_gains_of_their_own() -> None:
     def body(x: jax.Array) -> jax.Array:
         z = linen.Dense(3 * 300, name="z")(x)
@@ -34,6 +35,7 @@ def test_parts_of_a_kernel_have_gains_of_their_own() -> None:
     assert report.layers[0].std == pytest.approx(float(jnp.sqrt(jnp.mean(new["params"]["z"]["kernel"] ** 2))), rel=0.02)
 
 
+@pytest.mark.slow
 def test_one_gain_for_a_gate_and_its_values() -> None:
     """The packed functions of the catalogue: the second moment of the product is 1."""
     body = lambda x: jaxacts.glu(linen.Dense(4096, name="z")(x))  # noqa: E731
@@ -43,6 +45,7 @@ def test_one_gain_for_a_gate_and_its_values() -> None:
     assert float((Net(body).apply(new, x) ** 2).mean()) == pytest.approx(1, rel=0.1)
 
 
+@pytest.mark.slow
 def test_recurrent_cells() -> None:
     x = jnp.ones((2, 8))
     gates = ji.gain(jaxacts.sigmoid) / ROOT2
@@ -60,6 +63,7 @@ def test_recurrent_cells() -> None:
         assert all(" | tanh" in row.activation for row in report.layers)
 
 
+@pytest.mark.slow
 def test_the_candidate_of_gru() -> None:
     """Its two layers are not a plain sum, since a gate closes one of them, so that each has the whole gain."""
     cell = linen.GRUCell(64)
@@ -79,6 +83,7 @@ def test_the_candidate_of_gru() -> None:
     np.testing.assert_allclose(squares, ji.gain(jaxacts.tanh) ** 2, rtol=0.15)
 
 
+@pytest.mark.slow
 def test_orthogonal_kernels_stay_orthogonal() -> None:
     cell = linen.SimpleCell(24)
     carry = cell.initialize_carry(KEY, (2, 8))
@@ -94,6 +99,7 @@ def test_orthogonal_kernels_stay_orthogonal() -> None:
     assert dict(report.left) == {"z/kernel": "the identity, which it may have to be; name it in choices to draw it"}
 
 
+@pytest.mark.slow
 def test_batch_normalization_in_evaluation() -> None:
     def body(x: jax.Array) -> jax.Array:
         scale = linen.initializers.zeros
@@ -139,6 +145,7 @@ def test_abstract_variables_give_abstract_ones() -> None:
     assert "was" not in str(report)
 
 
+@pytest.mark.slow
 def test_wrong_fans_are_seen() -> None:
     class Heads(linen.Module):
         @linen.compact
@@ -156,6 +163,7 @@ def test_wrong_fans_are_seen() -> None:
     assert any(note.startswith("was drawn with fan_in ") for note in report.layers[0].notes)
 
 
+@pytest.mark.slow
 def test_a_fan_that_fits_a_little_better_by_chance_is_not_noted() -> None:
     """A variance 9% below torch's 1/(3·16) is 6% above 2/(7·16) too, He's with seven matrices taken for one."""
     kernel = jax.random.normal(KEY, (7, 16, 8))
@@ -176,6 +184,7 @@ def blocks(x: jax.Array, depth: int, norm: bool) -> jax.Array:
     return x
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("residual", ["depth_scaled", "layer_scaled", "zero"])
 def test_the_last_layer_of_each_branch_is_scaled(residual: str) -> None:
     body = lambda x: head(linen.LayerNorm()(blocks(dense(64, "stem")(x), 6, norm=True)))  # noqa: E731
@@ -195,6 +204,7 @@ def test_the_last_layer_of_each_branch_is_scaled(residual: str) -> None:
     assert row["stem/kernel"].std == 1 / 4
 
 
+@pytest.mark.slow
 def test_both_branches_of_a_parallel_block_are_zero() -> None:
     """As in GPT-J and PaLM: attention and the dense part have the same input, and each block starts as the identity."""
 
@@ -210,6 +220,7 @@ def test_both_branches_of_a_parallel_block_are_zero() -> None:
     np.testing.assert_array_equal(Net(body).apply(new, x), x)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("residual", ["depth_scaled", "layer_scaled"])
 def test_branches_in_a_scan_are_scaled_by_their_step(residual: str) -> None:
     class Block(linen.Module):
@@ -230,6 +241,7 @@ def test_branches_in_a_scan_are_scaled_by_their_step(residual: str) -> None:
     np.testing.assert_allclose(new["params"]["blocks"]["up"]["kernel"].std((1, 2)) * 8, ROOT2, rtol=0.05)
 
 
+@pytest.mark.slow
 def test_residual_networks_without_normalization_are_warned_of() -> None:
     body = lambda x: blocks(x, 10, norm=False)  # noqa: E731
     x = jax.random.normal(KEY, (32, 64))
@@ -247,6 +259,7 @@ def test_residual_networks_without_normalization_are_warned_of() -> None:
     assert float((Net(body).apply(new, x) ** 2).mean()) < 5
 
 
+@pytest.mark.slow
 def test_drift_over_the_depth() -> None:
     def body(x: jax.Array) -> jax.Array:
         for i in range(100):
@@ -282,6 +295,7 @@ def test_exports() -> None:
     assert scaled.to_markdown().startswith("| layer | shape | variance before |")
 
 
+@pytest.mark.slow
 def test_equinox() -> None:
     model = eqx.nn.MLP(16, 3, 32, 1, activation=relu, key=KEY)
     new, report = ji.match(model, jnp.ones(16), KEY)
@@ -298,6 +312,7 @@ def test_equinox() -> None:
     assert not jnp.any(by_path.layers[1].weight)
 
 
+@pytest.mark.slow
 def test_convolutions_of_equinox() -> None:
     first, last = jax.random.split(KEY)
     pooled = eqx.nn.Lambda(lambda x: x.mean((1, 2)))

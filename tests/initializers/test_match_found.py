@@ -161,6 +161,7 @@ FOUND: dict[str, tuple[Callable[[jax.Array], Any], dict[str, tuple[str, float, s
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", FOUND)
 def test_found(name: str) -> None:
     body, expected = FOUND[name]

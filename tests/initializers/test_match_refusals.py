@@ -87,6 +87,7 @@ REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
 }
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(name: str) -> None:
     body, reason = REFUSED[name]
@@ -115,6 +116,7 @@ def test_choices() -> None:
     assert str(report).endswith("left alone: z/kernel (as chosen)")
 
 
+@pytest.mark.slow
 def test_one_gain_for_a_gate_and_its_values_keeps_their_product() -> None:
     body = lambda x: jax.nn.relu((z := linen.Dense(2048, name="z")(x))[:, :1024]) * z[:, 1024:]  # noqa: E731
     x = jax.random.normal(KEY, (64, 256))
@@ -122,6 +124,7 @@ def test_one_gain_for_a_gate_and_its_values_keeps_their_product() -> None:
     assert float((Net(body).apply(new, x) ** 2).mean()) == pytest.approx(1, rel=0.1)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("pieces", [2, 3, 4])
 def test_the_gains_of_maxout_keep_the_second_moment(pieces: int) -> None:
     gain = {2: 1.0, 3: 0.885, 4: 0.803}[pieces]

@@ -74,6 +74,7 @@ def found_in(body: Callable[[jax.Array], Any]) -> dict[str, ji.MatchedLayer]:
     return rows(body, SETS, variables=jax.eval_shape(Net(body).init, KEY, SETS))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("behind", BEHIND)
 def test_activations_of_sums_means_and_maxima(behind: str) -> None:
     """The sums in one model, each with a layer of its own."""
@@ -106,6 +107,7 @@ def test_what_divides_a_sum_is_not_a_factor_and_what_scales_a_mean_is() -> None:
     assert found["scaled"].gain == pytest.approx(ji.gain(lambda z: jaxacts.gelu(0.25 * z)), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_graph_network_keeps_its_second_moment() -> None:
     """Ten layers of leaky_relu behind sums over neighbours that keep the mean square, as an orthogonal matrix does."""
     mixing = jax.random.orthogonal(KEY, 8)
@@ -124,6 +126,7 @@ def test_a_graph_network_keeps_its_second_moment() -> None:
     )
 
 
+@pytest.mark.slow
 def test_zero_kernels_that_are_left_alone_are_not_terms() -> None:
     """As of LoRA, whose second matrix is zero at the start."""
     rng = np.random.default_rng(0)
@@ -184,6 +187,7 @@ def test_halves_with_different_scales_are_still_noted() -> None:
     assert found_in(body)["z"].notes == ("scaled per unit", f"×{expected:.4g}")
 
 
+@pytest.mark.slow
 def test_constants_of_16_bits_have_the_name_of_the_activation() -> None:
     functions = {"gelu": jax.nn.gelu, "selu": jax.nn.selu, "quick_gelu": lambda z: z * jax.nn.sigmoid(1.702 * z)}
     others = {"silu of 1.68 z": lambda z: z * jax.nn.sigmoid(1.68 * z), "prelu": lambda z: jnp.where(z > 0, z, 0.2 * z)}

@@ -18,6 +18,7 @@ def gains(report: ji.MatchReport) -> set[tuple[Any, ...]]:
     return {(row.activation, row.fan_in, row.fan_out, round(row.gain, 4), round(row.std, 5)) for row in report.layers}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", MODELS)
 def test_nnx_models_get_the_gains_of_linen_ones(name: str) -> None:
     make, sample = MODELS[name]

@@ -22,6 +22,7 @@ def gram(w: jax.Array) -> np.ndarray:
     return tall.conj().T @ tall
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("shape", "dtype"), [((64, 64), jnp.float32), ((32, 96), jnp.float32), *(((96, 32), dtype) for dtype in DTYPES)]
 )
@@ -37,6 +38,7 @@ def test_float64() -> None:
         np.testing.assert_allclose(gram(ji.orthogonal()(KEY, (40, 20), jnp.float64)), np.eye(20), atol=1e-14)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("column_axis", [-1, 0, 1])
 def test_column_axis_has_the_rows_of_jax(column_axis: int) -> None:
     ours = ji.orthogonal(0.7, column_axis)(KEY, (6, 4, 5))
@@ -62,6 +64,7 @@ def test_wide_matrix_keeps_the_meaning_of_jax() -> None:
     assert np.linalg.norm(x @ w) == pytest.approx(np.linalg.norm(x), rel=1e-5)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("shape", [(64, 512), (512, 64), (512, 512), (3, 3, 16, 512)])
 def test_mode_keeps_the_second_moment(shape: tuple[int, ...]) -> None:
     outputs = shape[-1]
@@ -102,6 +105,7 @@ def convolve(x: jax.Array, w: jax.Array) -> jax.Array:
     return jax.lax.conv_general_dilated(x, w, (1,) * len(spatial), "SAME", dimension_numbers=layout)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kernel", [(3, 6, 6), (3, 3, 5, 9), (4, 2, 6, 6), (3, 1, 2, 4, 7)])
 def test_convolution_keeps_the_norm(kernel: tuple[int, ...]) -> None:
     x = RNG.standard_normal((4, *(7,) * len(kernel[:-2]), kernel[-2]), np.float32)
@@ -118,6 +122,7 @@ def test_transposed_convolution_keeps_the_norm_with_fewer_outputs(kernel: tuple[
     np.testing.assert_allclose(np.linalg.norm(pull(y)[0]), np.linalg.norm(y), rtol=1e-5)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("column_axis", "dtype"), [(-1, jnp.float32), (-2, jnp.float32), (-1, jnp.bfloat16)])
 def test_delta_is_orthogonal_at_the_centre_and_zero_elsewhere(column_axis: int, dtype: jnp.dtype) -> None:
     w = np.array(ji.delta_orthogonal(column_axis=column_axis)(KEY, (3, 4, 6, 8), dtype))
@@ -132,6 +137,7 @@ def test_delta_has_the_values_of_jax() -> None:
     np.testing.assert_allclose(ours, jaxs, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_delta_orthogonal_with_other_axes() -> None:
     """Equinox has (outputs, inputs, *window): the same kernel, transposed, also where columns are inputs."""
     several: list[dict[str, Any]] = [{"mode": "fan_in"}, {"column_axis": -2, "mode": "fan_out"}]

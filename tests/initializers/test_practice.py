@@ -49,6 +49,7 @@ ROWS: dict[str, tuple[ji.Initializer, float, float, tuple[float, float]]] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
 @pytest.mark.parametrize("row", ROWS)
 def test_moments_and_bounds(row: str, dtype: str) -> None:
@@ -122,6 +123,7 @@ def test_vectors_of_zeros_keep_their_norm() -> None:
     assert float(jnp.linalg.norm(z)) == pytest.approx(1, rel=1e-6)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("dtype", ["float32", "complex64", "bfloat16", "float64"])
 def test_vectors_of_any_size_get_the_norm_1(dtype: str) -> None:
     """Also where their squares, their norm or its reciprocal leave the range of the dtype."""
@@ -148,6 +150,7 @@ STACKS: dict[str, tuple[ji.Initializer, tuple[int, ...], str]] = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("row", STACKS)
 def test_each_matrix_of_a_stack_is_orthogonal(row: str) -> None:
     init, shape, _ = STACKS[row]

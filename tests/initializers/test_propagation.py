@@ -42,6 +42,7 @@ def assert_ratio(out: jax.Array, x: jax.Array, expected: float) -> None:
     assert units.mean() == pytest.approx(expected, abs=5 * error)
 
 
+@pytest.mark.sampled(8)
 @LAYERS
 @pytest.mark.parametrize(("family", "expected"), [("lecun", 1.0), ("xavier", 2 * WIDTH / (WIDTH + UNITS)), ("he", 2.0)])
 @pytest.mark.parametrize("law", ["normal", "truncated_normal", "uniform"])
@@ -79,6 +80,7 @@ def log2_second_moments(init: ji.Initializer, act: Callable[[jax.Array], jax.Arr
     return jnp.log2(jnp.stack([there, back[::-1]], axis=1))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("init", "slope", "expected"),
     [
@@ -95,6 +97,7 @@ def test_thirty_layers(init: ji.Initializer, slope: float, expected: float) -> N
     np.testing.assert_allclose(np.mean(slopes, axis=0), expected, atol=0.05)
 
 
+@pytest.mark.slow
 def test_gelu_on_the_edge_of_chaos_is_stable_over_a_hundred_layers() -> None:
     gelu = functools.partial(jaxacts.gelu, approximate=False)
     found = ji.critical(gelu, bias_variance=0.25)
@@ -138,6 +141,7 @@ def squared_singular_values_spread(
     return (gram**2).sum() / n / (jnp.trace(gram) / n) ** 2 - 1
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("init", "slope", "expected", "seeds"),
     [

@@ -169,6 +169,7 @@ def test_jit_and_vmap_give_the_bits_of_eager(name: str) -> None:
     np.testing.assert_allclose(mapped, jnp.stack([init(k, shape) for k in keys]), rtol=0, atol=1e-6)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", WRAPPED)
 def test_wrapped_initializers_are_placed(name: str) -> None:
     mesh = jax.make_mesh((1,), ("x",), axis_types=(jax.sharding.AxisType.Auto,))
@@ -178,6 +179,7 @@ def test_wrapped_initializers_are_placed(name: str) -> None:
     np.testing.assert_array_equal(w, WRAPPED[name](KEY, (64, 32)))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", sorted({*SAMPLERS} - FIXED))
 def test_keys_decide(name: str) -> None:
     init = INITIALIZERS[name]
@@ -214,6 +216,7 @@ def test_equal_initializers_share_one_compilation() -> None:
     assert traced == [((3, 4), jnp.float32)] * 2
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", sorted({*SAMPLERS, *PLAIN} - {"delta_orthogonal", "dirac"}))
 def test_is_a_kernel_init_of_flax(name: str) -> None:
     init = INITIALIZERS[name]

@@ -31,6 +31,7 @@ def test_identity_layer_passes_on_its_input() -> None:
     np.testing.assert_array_equal(nnx.Linear(6, 6, kernel_init=ji.identity(), rngs=nnx.Rngs(0))(x), x)
 
 
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("window", [(3,), (5, 3), (4, 2), (1, 3, 2)])
 @pytest.mark.parametrize("groups", [1, 2, 6])
 @pytest.mark.parametrize("layer", ["linen", "nnx"])
@@ -55,6 +56,7 @@ def test_dirac_has_the_entries_of_torch(inputs: int, outputs: int, groups: int) 
     np.testing.assert_array_equal(ji.dirac(groups)(None, (3, 3, inputs, outputs)), expected)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("sparsity", "inputs", "zeros"),
     [(0.07, 100, 7), (0.14, 50, 7), (0.55, 100, 55), (1 / 3, 300, 100), (0.1 + 0.2, 10, 3), (0.071, 100, 8)],
@@ -64,6 +66,7 @@ def test_sparse_counts_exactly(sparsity: float, inputs: int, zeros: int) -> None
     assert (w == 0).sum(0).tolist() == [zeros] * 3
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("sparsity", "zeros"), [(0.0, 0), (0.1, 15), (0.75, 113), (0.999, 150), (1.0, 150)])
 def test_sparse_has_its_zeros_in_every_column(sparsity: float, zeros: int) -> None:
     w = np.asarray(ji.sparse(sparsity, 0.5)(KEY, (150, 400)))

@@ -39,6 +39,7 @@ def exact(name: str, xs: Any) -> list[Any]:
         return [REFERENCES[name].formula(mp.mpf(float(x)), **given) for x in xs]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", CURVES)
 def test_where_it_rises(name: str) -> None:
     xs = np.unique(
@@ -88,6 +89,7 @@ def test_exact_zeros(name: str) -> None:
         assert (y == 0) == bool(zero), f"{name}({x}) = {y}"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", CURVES)
 def test_moments_and_gain(name: str) -> None:
     """E[f²] by 200,000 quantiles of the normal distribution, and the gain that undoes it."""
@@ -100,6 +102,7 @@ def test_moments_and_gain(name: str) -> None:
     assert found.backward_gain == pytest.approx(float(jnp.square(slope).mean()) ** -0.5, rel=2e-3)
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("name", CURVES)
 def test_the_initializer_makes_weights_that_keep_the_signal(name: str) -> None:
     """He's and LeCun's rule keep E[f²] = 1; Xavier's and SIREN's the variance of what a linear layer sees."""

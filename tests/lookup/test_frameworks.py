@@ -177,6 +177,7 @@ def test_every_name_computes_what_it_means_there(framework: str, name: str) -> N
     np.testing.assert_allclose(function(jnp.asarray(x, jnp.float32)), formula(x), rtol=3e-6, atol=1e-6)
 
 
+@pytest.mark.sampled(26)
 @pytest.mark.parametrize(("framework", "name"), [r for r in ROWS if r[0] in ("jax", "flax")])
 def test_every_name_of_jax_and_flax_computes_what_it_does_there(framework: str, name: str) -> None:
     x = jnp.asarray(X, jnp.float32)

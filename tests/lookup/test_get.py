@@ -126,6 +126,7 @@ CONFIGURED: list[tuple[Callable[..., Array], dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("function", "config"), CONFIGURED, ids=[repr(config) for _, config in CONFIGURED])
 def test_configuration_and_function_are_one(function: Callable[..., Array], config: dict[str, Any]) -> None:
     assert ja.config_of(function) == config
