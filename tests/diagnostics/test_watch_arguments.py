@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from watched import equinox_model
 
 import jaxacts
 from jaxacts import diagnostics
 
 X = jnp.ones((4, 3))
+EQUINOX = eqx.nn.Sequential([eqx.nn.Lambda(jaxacts.softplus)])
 
 
 class Net(nn.Module):
@@ -131,8 +131,8 @@ THIRD = "watch: the state must be the third argument, got it before; call watch(
             "watch: model must be an nnx module, got its state; pass the module, which nnx.merge makes.",
         ),
         (
-            equinox_model(),
-            lambda s: (X, equinox_model(), s),
+            EQUINOX,
+            lambda s: (X, EQUINOX, s),
             "watch: model must be a callable pytree, got float32[4, 3]; call watch(model, x, state).",
         ),
     ],

@@ -51,6 +51,7 @@ def test_where_it_rises(name: str) -> None:
     assert described(name).shape.monotone == ("increasing" if rising else "decreasing" if falling else None)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", CURVES)
 def test_parity(name: str) -> None:
     xs = np.array([0.17, 0.9, 1.3, 2.6, 3.4, 7.7, 30.1])
@@ -144,6 +145,7 @@ def test_models_are_named_with_a_source() -> None:
             assert re.match(r"https://(arxiv\.org/abs/\d{4}\.\d{4,5}|github\.com/\S+)$", model.source), model
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_a_description_is_plain_data_and_a_table(name: str) -> None:
     found = described(name)
