@@ -28,6 +28,8 @@ def inputs(step: int = 1) -> Reals:
     return np.unique(np.concatenate([every_input(dtype)[::step].astype(np.float64) for dtype in NARROW]))
 
 
+WIDTHS = {8: FLOAT8, 16: ("bfloat16", "float16")}
+
 NEAR_TIES = {
     "arelu": "on the left it is 9/10 of x, the middle of two numbers for some inputs, and float32 has no 9/10",
     **dict.fromkeys(
@@ -99,11 +101,10 @@ def digest_of(subject: Subject, found: Mapping[tuple[str, str, str], jax.Array])
     return digest("\n".join([subject.about, *judges]), bits)
 
 
-@pytest.mark.parametrize("anew", [False, pytest.param(True, id="anew", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("label", SUBJECTS)
-def test_every_input_is_rounded_correctly(label: str, anew: bool) -> None:
+def check(label: str, dtypes: tuple[str, ...], anew: bool) -> None:
+    """Compare with what is recorded, or else, and ``anew``, with mpmath."""
     subject = SUBJECTS[label]
-    found = results(subject, NARROW)
+    found = results(subject, dtypes)
     known = digest_of(subject, found) in recorded().get(label, ())
     if known and not anew:
         return
@@ -115,12 +116,31 @@ def test_every_input_is_rounded_correctly(label: str, anew: bool) -> None:
         )
 
 
+@pytest.mark.parametrize("label", SUBJECTS)
+def test_every_input_of_16_bits_is_rounded_correctly(label: str) -> None:
+    check(label, WIDTHS[16], False)
+
+
+@pytest.mark.sampled(8)
+@pytest.mark.parametrize("label", SUBJECTS)
+def test_every_input_of_8_bits_is_rounded_correctly(label: str) -> None:
+    check(label, WIDTHS[8], False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("label", SUBJECTS)
+def test_what_is_recorded_is_right(label: str) -> None:
+    """One input in 29 compared anew."""
+    for dtypes in WIDTHS.values():
+        check(label, dtypes, True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("isa", ["AVX", "AVX2"])
 def test_with_other_instructions(isa: str) -> None:
     """AVX has no fused multiply-add. On processors without it XLA takes what there is."""
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
-    command += [__file__, "-k", test_every_input_is_rounded_correctly.__name__]
+    command += [__file__, "-k", "test_every_input", "-m", "slow or not slow"]
     environment = {**os.environ, "XLA_FLAGS": f"--xla_cpu_max_isa={isa}"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
@@ -156,7 +176,7 @@ def test_a_wrong_rounding_is_seen() -> None:
 
 def test_the_record_is_of_what_judges_now() -> None:
     """Without a record of these judges, mpmath takes several minutes longer; this function is the same everywhere."""
-    found = digest_of(SUBJECTS["hard_tanh"], results(SUBJECTS["hard_tanh"], NARROW))
+    found = digest_of(SUBJECTS["hard_tanh"], results(SUBJECTS["hard_tanh"], WIDTHS[16]))
     assert found in recorded()["hard_tanh"], "tests/accuracy/verified.json is of other judges: run make_verified.py"
 
 

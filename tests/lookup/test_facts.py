@@ -61,6 +61,7 @@ def test_parity(name: str) -> None:
     assert described(name).shape.parity == ("odd" if odd else "even" if even else None)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", CURVES)
 def test_saturation(name: str) -> None:
     """Hard where the exact value is one constant far outside, soft where it only comes closer and closer to one."""

@@ -18,16 +18,15 @@ sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "accuracy")]
 
 from rich.console import Console
 from rich.progress import track
-from rounding import NARROW
 from subjects import SUBJECTS
-from test_rounding import digest_of, misrounded, results
+from test_rounding import WIDTHS, digest_of, misrounded, results
 from verified import RECORD, recorded
 
 
-def right(label: str) -> str:
-    """The digest of the results of a function, which must be right."""
+def right(label: str, width: int) -> str:
+    """The digest of the results of a function in dtypes of this width, which must be right."""
     subject = SUBJECTS[label]
-    found = results(subject, NARROW)
+    found = results(subject, WIDTHS[width])
     for (what, way, dtype), got in found.items():
         x, _ = misrounded(subject, what, dtype, got)
         if x.size:
@@ -43,8 +42,8 @@ def main(names: list[str]) -> None:
         environment = {**os.environ, "XLA_FLAGS": f"--xla_cpu_max_isa={isa}" if isa else ""}
         command = [sys.executable, __file__, "--print", isa or "all instructions", *names]
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-        for label, one in json.loads(done.stdout).items():
-            found.setdefault(label, set()).add(one)
+        for label, digests in json.loads(done.stdout).items():
+            found.setdefault(label, set()).update(digests)
     kept = {label: digests for label, digests in recorded().items() if label in SUBJECTS}
     record = kept | {label: sorted(digests) for label, digests in found.items()}
     RECORD.write_text(json.dumps(dict(sorted(record.items())), indent=1) + "\n", encoding="utf-8")
@@ -53,7 +52,8 @@ def main(names: list[str]) -> None:
 def child(isa: str, names: list[str]) -> None:
     """Print the digests of these functions, or of all, with the instructions of this process."""
     labels = [label for label, s in SUBJECTS.items() if not names or s.name in names]
-    print(json.dumps({label: right(label) for label in track(labels, isa, console=Console(stderr=True))}))
+    progress = track(labels, isa, console=Console(stderr=True))
+    print(json.dumps({label: [right(label, width) for width in WIDTHS] for label in progress}))
 
 
 if __name__ == "__main__":
