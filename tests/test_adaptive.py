@@ -192,7 +192,7 @@ def assert_rational_is_exact(x: Array, a: NDArray[np.float32], b: NDArray[np.flo
                 assert abs(got - want) <= bound, f"{k} at {float(at)}: {got} and not {float(want)}"
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
 @pytest.mark.parametrize("of", ["typical", "almost degenerate", "gelu", "relu"])
 def test_rational_at_all_magnitudes(of: str, name: str) -> None:

@@ -62,10 +62,8 @@ def _rows() -> list[Any]:
                     continue
                 why = EXCEPTIONS.get((clause, name, index))
                 marks = [pytest.mark.xfail(reason=why, strict=True)] if why else []
-                # Of draws that differ in numbers alone the plain tests have one, in exact clauses the second; in those
-                # that once has, one of all.
-                earlier = reference.draws[1 if clause in EXACT else 0 : index]
-                if (once and index) or any(_same_program(entry, draw, d) for d in earlier):
+                # Plain tests have the first draw: tests/accuracy has that of elementwise functions in exact clauses.
+                if index:
                     marks.append(pytest.mark.slow)
                 rows.append(pytest.param(clause, name, index, marks=marks, id=f"{clause}-{name}-{index}"))
     return rows

@@ -58,7 +58,7 @@ def _computed(x: Array) -> dict[str, Array]:
     return found | {f"{what}[{k}]": by(what, k) for what in ("slopes", "hinges") for k in range(3)}
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float8_e4m3fn", "float8_e5m2"])
 def test_every_input_of_8_and_16_bits_is_rounded_correctly(dtype: str) -> None:
     inputs = every_input(dtype)

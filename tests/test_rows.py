@@ -47,7 +47,7 @@ def test_a_mask_of_maxout() -> None:
     np.testing.assert_array_equal(ja.maxout(y, 3, 0, jnp.ones((6, 1), bool)), ja.maxout(y, 3, 0))
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENTRIES)
 def test_elements_that_take_no_part_have_no_influence(name: str) -> None:
     x, mask = _rows(), jax.random.bernoulli(jax.random.key(1), 0.6, (4, 6, 5)).at[0].set(False)
@@ -114,7 +114,7 @@ def test_rows_without_a_deviation(name: str) -> None:
     np.testing.assert_array_equal(ja.gaussian_topk(jnp.full(4, 3.0)), 0)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
 @pytest.mark.parametrize("power", [-120, -60, -20, 0, 20, 60, 120])
 def test_rows_of_any_magnitude(power: int, dtype: str) -> None:

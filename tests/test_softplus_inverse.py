@@ -48,7 +48,7 @@ def test_value_and_slopes(dtype: type, x64: None) -> None:
         assert errors_in_ulps(np.asarray(got, float), right, dtype).max() <= bound
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_below_32_bits_it_is_rounded_once(dtype: str) -> None:
     """To 1/64 of a unit more than half of one."""

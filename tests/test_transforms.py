@@ -104,7 +104,7 @@ def test_a_variant_with_other_slopes_or_values_has_not_the_facts_of_the_original
 LEAKY = functools.partial(ja.leaky_relu, negative_slope=0.5)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("f", "g"), [(ja.relu, ja.silu), (ja.silu, ja.relu6), (ja.relu, LEAKY)], ids=ids)
 def test_check_activation_judges_value_and_slope_by_their_own_functions(f: Any, g: Any) -> None:
     slow = ["transformations", "one_element", "compiles_once", "one_fusion", "backward_memory"]

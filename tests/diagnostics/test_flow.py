@@ -42,6 +42,7 @@ def test_gradients_are_those_by_the_preactivations() -> None:
     assert flow.rows[-1].relative == 1
 
 
+@pytest.mark.slow
 def test_gradients_pass_through_scans_and_nnx_modules() -> None:
     stacked = jnp.stack([jax.random.normal(jax.random.key(i), (4, 4)) for i in range(3)])
     x = jax.random.normal(KEY, (7, 4))

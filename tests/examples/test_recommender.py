@@ -55,7 +55,7 @@ def test_a_short_training_beats_chance(tmp_path: Path, capsys: pytest.CaptureFix
     assert "test AUC" in capsys.readouterr().out
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("activation", "slope"), [("prelu", "negative_slope"), ("dice", "alpha")])
 def test_weight_decay_leaves_the_slopes_alone(activation: str, slope: str) -> None:
     network, questions = recommender.Interest(5, activation), [np.ones((1, 4), int), np.ones(1, int)]

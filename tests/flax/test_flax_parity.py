@@ -268,6 +268,7 @@ def test_a_linen_network_learns_and_so_do_its_slopes():
     assert model.apply({"params": params, "batch_stats": stats}, x, train=False).shape == y.shape
 
 
+@pytest.mark.slow
 def test_an_nnx_network_learns_and_so_do_its_slopes():
     model, (x, y) = NnxNet(nnx.Rngs(0)), regression()
     optimizer = nnx.Optimizer(model, optax.sgd(0.1), wrt=nnx.Param)

@@ -284,6 +284,7 @@ def test_linen_variables_are_serialised_and_restored(tmp_path):
     jax.tree.map(np.testing.assert_array_equal, restored, stored)
 
 
+@pytest.mark.slow
 def test_nnx_state_is_serialised_and_restored(tmp_path):
     class All(nnx.Module):
         def __init__(self):

@@ -241,7 +241,7 @@ def test_shapes_with_a_zero(name: str) -> None:
     assert INITIALIZERS[name](KEY, shapes[-1]).shape == shapes[-1]
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", ["Auto", "Explicit"])
 def test_the_sharding_is_that_of_jax(axis: str) -> None:
     kind = getattr(jax.sharding.AxisType, axis)

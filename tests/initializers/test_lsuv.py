@@ -59,6 +59,7 @@ def test_linen_through_the_layers_themselves() -> None:
     assert "variance before" in str(report)
 
 
+@pytest.mark.slow
 def test_kernels_stay_orthogonal() -> None:
     model = Convolutions()
     x = jax.random.normal(KEY, (32, 6, 6, 8))

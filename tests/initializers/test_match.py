@@ -119,7 +119,7 @@ POOLED: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("place", POOLED)
 def test_average_pooling_is_no_factor(place: str) -> None:
     def body(x: jax.Array) -> jax.Array:
@@ -140,7 +140,7 @@ def test_average_pooling_is_no_factor(place: str) -> None:
     assert [(row.activation, row.gain) for row in report.layers] == [("relu", 2**0.5)]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("written", "activation", "gain", "notes"),
     [

@@ -184,7 +184,7 @@ def blocks(x: jax.Array, depth: int, norm: bool) -> jax.Array:
     return x
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("residual", ["depth_scaled", "layer_scaled", "zero"])
 def test_the_last_layer_of_each_branch_is_scaled(residual: str) -> None:
     body = lambda x: head(linen.LayerNorm()(blocks(dense(64, "stem")(x), 6, norm=True)))  # noqa: E731

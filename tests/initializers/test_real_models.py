@@ -74,7 +74,7 @@ def test_every_kernel_of_nnx_is_found(name: str) -> None:
     assert not {path for path in report.left if path.endswith("kernel")}
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EQUINOX)
 def test_every_kernel_of_equinox_is_found(name: str) -> None:
     make, sample = EQUINOX[name]

@@ -82,6 +82,7 @@ def _steps(name: str, xs: np.ndarray) -> list[Any]:
         return [abs(a - b) for a, b in itertools.pairwise(exact(name, xs))]
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", CURVES)
 def test_exact_zeros(name: str) -> None:
     intervals = described(name).shape.zeros
