@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -51,10 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         text, data, code = run(options)
     except UsageError as error:
         parser.exit(2, f"{parser.prog} {options.command}: error: {error}\n")
-    if options.json:
-        print(json.dumps(data, indent=1))
-    else:
-        _show(text)
+    try:
+        if options.json:
+            print(json.dumps(data, indent=1))
+        else:
+            _show(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has gone, as head does; what is left must not fail again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 

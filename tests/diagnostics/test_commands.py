@@ -284,6 +284,15 @@ def test_it_runs_as_a_module_with_examples_in_its_help() -> None:
         assert command in done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("options", ["--json", ""])
+def test_a_reader_may_go_before_the_end(options: str) -> None:
+    command = [sys.executable, "-m", "jaxacts", "list", *options.split()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        running.stdout.close()
+        assert running.stderr.read() == b""
+
+
 @functools.cache
 def examples() -> dict[str, list[str]]:
     """The examples in what --help says of all commands, and of each."""
