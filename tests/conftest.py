@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -17,19 +18,17 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m is looked at
+@pytest.hookimpl(tryfirst=True)  # before -m is applied
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a test with ``sampled(count)`` mark all rows as slow but ``count`` that are evenly spread."""
+    """Of a test with ``sampled(count)`` mark all rows as slow but ``count``, which new rows do not change much."""
     rows: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
         if item.get_closest_marker("sampled") and not item.get_closest_marker("slow"):
             rows[item.nodeid.partition("[")[0]].append(item)
     for same in rows.values():
         (count,) = same[0].get_closest_marker("sampled").args
-        kept = {len(same) * i // count for i in range(count)}
-        for index, item in enumerate(same):
-            if index not in kept:
-                item.add_marker("slow")
+        for item in sorted(same, key=lambda item: zlib.crc32(item.nodeid.encode()))[count:]:
+            item.add_marker("slow")
 
 
 @pytest.fixture

@@ -55,15 +55,19 @@ def _rows() -> list[Any]:
             if clause == "parameter_slopes" and not entry.parameters:
                 continue
             for index, draw in enumerate(reference.draws):
-                once = clause in (*behaviour.__all__, "numerical_derivatives")
-                if once and any(_same_program(entry, draw, d) for d in reference.draws[:index]):
+                earlier, later = reference.draws[:index], reference.draws[index + 1 :]
+                if clause in behaviour.__all__ and any(_same_program(entry, draw, d) for d in earlier):
+                    continue
+                # At other parameters than the defaults, which tests/accuracy has.
+                others = later if entry.elementwise else earlier
+                if clause == "numerical_derivatives" and any(_same_program(entry, draw, d) for d in others):
                     continue
                 if clause in EXACT and entry.elementwise and index == 0:  # tests/accuracy has more points
                     continue
                 why = EXCEPTIONS.get((clause, name, index))
                 marks = [pytest.mark.xfail(reason=why, strict=True)] if why else []
-                # Plain tests have the first draw: tests/accuracy has that of elementwise functions in exact clauses.
-                if index:
+                # Plain tests have the first draw, and of values the second.
+                if index > {"value": 1, "numerical_derivatives": index}.get(clause, 0):
                     marks.append(pytest.mark.slow)
                 rows.append(pytest.param(clause, name, index, marks=marks, id=f"{clause}-{name}-{index}"))
     return rows

@@ -78,6 +78,26 @@ def vanishes_alone(x):
     return x + share * share * np.float32(2.0**126)
 
 
+@jax.custom_jvp
+def vanishes_alone_without_its_rule(x):
+    return vanishes_alone(x)
+
+
+@vanishes_alone_without_its_rule.defjvp
+def _(primals, tangents):
+    return primals[0], tangents[0]
+
+
+@jax.custom_jvp
+def overflows_without_its_rule(x):
+    return jnp.log(1 + jnp.exp(x))
+
+
+@overflows_without_its_rule.defjvp
+def _(primals, tangents):
+    return jax.jvp(jax.nn.softplus, primals, tangents)
+
+
 def compiles_anew(x):
     return jax.jit(lambda x: jnp.tanh(x))(x)
 
@@ -148,6 +168,8 @@ FAULTS = {
     "jit differs": ("transformations", plain(knows_of_tracing)),
     "another shape": ("shape", plain(lambda x: x.sum())),
     "another value alone": ("one_element", plain(vanishes_alone)),
+    "another value than that of its rule": ("finite_derivatives", plain(overflows_without_its_rule)),
+    "another value alone, and not in its rule": ("one_element", plain(vanishes_alone_without_its_rule)),
     "compiles at every call": ("compiles_once", plain(compiles_anew)),
     "two loops": ("one_fusion", plain(two_loops)),
     "two loops in 16 bits": ("one_fusion", plain(two_loops_in_16_bits)),
@@ -266,7 +288,7 @@ def with_nan(f):
     return lambda x: jnp.where(x == x, f(x), jnp.nan * x)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("function", "result"),
     [

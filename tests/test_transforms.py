@@ -124,7 +124,6 @@ def test_check_activation_takes_the_reference_for_the_value_alone() -> None:
     assert wrong["value"].result == "failed"
 
 
-@pytest.mark.slow
 def test_check_activation_takes_any_functions() -> None:
     report = check_activation(
         ja.with_slope(jnp.sign, ja.hard_tanh), without=["wrong_dtypes", "non_finite", "docstring", "pickling"]
@@ -160,7 +159,6 @@ def test_slope_of_split_complex_by_both_parts() -> None:
     np.testing.assert_allclose(gradient, [2.0, -8j])
 
 
-@pytest.mark.slow
 def test_clipped() -> None:
     f = ja.clipped(ja.identity, -1.0, 2.0)
     np.testing.assert_array_equal(f(X), np.clip(X, -1, 2))

@@ -139,7 +139,7 @@ def _first_order(case: Case, x: Array, weights: Array) -> dict[str, Way]:
     return {
         "jit": (case.f, value),
         "vmap": (jax.vmap(case.f), jnp.stack([case.f(row) for row in x])),
-        "jit of grad": (lambda x: jax.grad(jax.jit(loss))(x, weights), slope),
+        "grad of jit": (lambda x: jax.grad(jax.jit(loss))(x, weights), slope),
         "vmap of grad": (lambda x: jax.vmap(gradient)(x, weights), slope),
         "grad of vmap": (jax.grad(lambda x: jax.vmap(loss)(x, weights).sum()), slope),
         "grad of remat": (lambda x: jax.grad(jax.checkpoint(loss))(x, weights), slope),

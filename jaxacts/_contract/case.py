@@ -85,20 +85,21 @@ class Case:
         """Its derivative along a vector of ones (elementwise: the slope)."""
         return jax.jvp(self.f, (x,), (jnp.ones_like(x),))[1]
 
-    def derivatives(self, highest: int) -> Callable[[Array], tuple[Array, ...]]:
-        """The value and its derivatives along a vector of ones, up to this order."""
-
-        def value(x: Array) -> tuple[Array, ...]:
-            return (self.f(x),)
+    def derivatives(self, order: int) -> Callable[[Array], tuple[Array, ...]]:
+        """The value and its derivatives along a vector of ones, up to this order, each lower one traced once."""
 
         def one_more(lower: Callable[[Array], tuple[Array, ...]], x: Array) -> tuple[Array, ...]:
             values, tangents = jax.jvp(lower, (x,), (jnp.ones_like(x),))
             return *values, tangents[-1]
 
+        def value(x: Array) -> tuple[Array, ...]:
+            return (self.f(x),)
+
         found = value
-        for _ in range(highest):
+        for _ in range(order):
             found = partial(one_more, found)
-        return found
+        # A derivative rule may return another value than the function does.
+        return lambda x: (self.f(x), *found(x)[1:])
 
     def expect_elementwise(self) -> None:
         """Raise a NotApplicableError where elements depend on each other."""

@@ -46,7 +46,11 @@ def kinks(case: Case) -> None:
     choice = kink_choice(source.function)
     rule, roundings = choice_rule(choice), 4 if isinstance(choice, float) else 0
     compiled = jax.jit(
-        lambda x: {"jvp": case.slope(x), "jit(grad)": gradient(x), "vmap(grad)": jax.vmap(gradient)(x[None])[0]}
+        lambda x: {
+            "jit(jvp)": case.slope(x),
+            "jit(grad)": gradient(x),
+            "jit(vmap(grad))": jax.vmap(gradient)(x[None])[0],
+        }
     )
     continuous = source.entry is None or source.entry.declared is None or source.facts.lipschitz is not None
     places = jnp.array([-1, 0, 0, 1] if continuous else [-2, -1, 1, 2]) * 2.0**-10
@@ -60,7 +64,7 @@ def kinks(case: Case) -> None:
         for dtype in DTYPES:
             for at in (0.0, -0.0) if kink.at == 0 else (kink.at,):
                 x, right = jnp.asarray(at, dtype), float(jnp.asarray(expected, dtype))
-                for way, got in {"grad": gradient(x), **compiled(x)}.items():
+                for way, got in {"grad": gradient(x), "jvp": case.slope(x), **compiled(x)}.items():
                     got = float(got)
                     assert abs(got - right) <= roundings * float(jnp.finfo(dtype).eps) * abs(right), (
                         f"slope at the kink {at!r} under {way} in {jnp.dtype(dtype).name}: got {got:.9g}, "

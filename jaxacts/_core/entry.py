@@ -167,8 +167,8 @@ class Activation:
             if not _is_piecewise(slope, parameters):
                 return None
             pieces: Any = slope(jnp.zeros(1), *parameters)
-            at_knots = slope(jnp.asarray(pieces.knots, float), *parameters)
-        return at_knots if isinstance(at_knots, Pieces) else None
+            at_knots: Any = slope(jnp.asarray(pieces.knots, float), *parameters)
+        return at_knots
 
 
 def _is_piecewise(slope: SlopeFormula, parameters: list[Array]) -> bool:

@@ -105,7 +105,7 @@ class Subject:
         return "\n".join([source_of(self.name), code_of(*EVALUATION), repr(sorted(arguments.items()))])
 
     def _key(self, x: Reals, what: str, wide: type) -> str:
-        parts = [what, wide.__name__, x.tobytes().hex(), self.about]
+        parts = [what, wide.__name__, x.tobytes().hex(), self.about, code_of(Subject.exact, Subject._formula)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     def curvature(self, x: Reals) -> Exact:

@@ -102,7 +102,7 @@ def digest_of(subject: Subject, found: Mapping[tuple[str, str, str], jax.Array])
 
 
 def check(label: str, dtypes: tuple[str, ...], anew: bool) -> None:
-    """Compare with what is recorded, or else, and ``anew``, with mpmath."""
+    """Accept what is recorded; compare the rest, and with ``anew`` one input in 29 of what is recorded, with mpmath."""
     subject = SUBJECTS[label]
     found = results(subject, dtypes)
     known = digest_of(subject, found) in recorded().get(label, ())
@@ -177,7 +177,7 @@ def test_a_wrong_rounding_is_seen() -> None:
 def test_the_record_is_of_what_judges_now() -> None:
     """Without a record of these judges, mpmath takes several minutes longer; this function is the same everywhere."""
     found = digest_of(SUBJECTS["hard_tanh"], results(SUBJECTS["hard_tanh"], WIDTHS[16]))
-    assert found in recorded()["hard_tanh"], "tests/accuracy/verified.json is of other judges: run make_verified.py"
+    assert found in recorded().get("hard_tanh", ()), "verified.json was made by other code: run make_verified.py"
 
 
 def test_another_bit_is_not_recorded() -> None:

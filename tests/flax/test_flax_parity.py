@@ -147,7 +147,7 @@ VIA = {"linen": via_linen, "nnx": via_nnx}
 each_framework = pytest.mark.parametrize("via", VIA.values(), ids=VIA.keys())
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.sampled(2)
 @each_row
 def test_values_and_gradients_are_those_of_the_function(row):
     params, x = drawn(row), batch()

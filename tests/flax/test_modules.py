@@ -46,7 +46,7 @@ def by_function(name, params, x, axis):
     return definition.function(x, **arguments)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", LEARNABLE)
 def test_values_and_gradients_are_those_of_the_function(name):
     """In one program for shared parameters and for those on two axes, as far as the class lets one choose."""
