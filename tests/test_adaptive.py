@@ -312,3 +312,11 @@ def test_one_array_is_kept_and_channels_have_their_own_curves(name: str) -> None
 def test_errors(call: Callable[[], Array], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=f"^{message}"):
         call()
+
+
+def test_a_spline_without_silu_can_learn_it() -> None:
+    x = jnp.array([-jnp.inf, -2.0, 0.5, 3.0, jnp.inf])
+    flat = jnp.zeros(8)
+    np.testing.assert_array_equal(jaxacts.spline(x, flat, 0.0), jnp.zeros(5))
+    slopes = jax.vmap(jax.grad(lambda scale, x: jaxacts.spline(x, flat, scale)), (None, 0))(jnp.float32(0), x[1:4])
+    np.testing.assert_allclose(slopes, jaxacts.silu(x[1:4]), rtol=1e-6)

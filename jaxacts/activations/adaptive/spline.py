@@ -30,7 +30,7 @@ def _value(grid: tuple[float, float], x: Array, coefficients: list[Array], scale
     intervals = len(coefficients) - 3
     t = jnp.clip((x - low) * (intervals / (high - low)), -4, intervals + 4)  # no B-spline reaches so far
     terms = [c * _bump(t - (i - 1)) for i, c in enumerate(coefficients)]
-    return sum(terms, jnp.where(scale == 0, 0, scale * silu(x)))
+    return sum(terms, jnp.where((scale == 0) & jnp.isinf(x), 0, scale * silu(x)))
 
 
 @functools.partial(jax.checkpoint, static_argnums=(0,), prevent_cse=False)

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, Pieces, activation
 from jaxacts._kernels import star_relu as _star_relu
+from jaxacts._kernels.arithmetic.elementary import finite
 
 __all__ = ["abs", "identity", "relu", "relu6", "relu_squared", "sparse_plus", "star_relu", "threshold"]
 
@@ -222,9 +223,10 @@ def relu_squared(x: Array) -> Array:
 
 
 def _star_relu_slope(x: Array, scale: Array, bias: Array) -> Pieces:
-    # Twice a factor that is at most 1: the product neither overflows nor vanishes before the end.
-    grown = x * jnp.maximum(jnp.abs(scale), 1) * (2 * jnp.clip(scale, -1, 1))
-    return Pieces((0.0,), (0.0, jnp.where(scale == 0, 0, grown)))
+    x = jnp.where(scale == 0, finite(x), x)
+    # Neither product overflows or vanishes before the end.
+    grown = jnp.where(jnp.abs(scale) > 1, x * scale * 2, x * (2 * scale))
+    return Pieces((0.0,), (0.0, grown))
 
 
 def _by_scale(x: Array, scale: Array, bias: Array) -> Array:
