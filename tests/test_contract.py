@@ -66,8 +66,9 @@ def _rows() -> list[Any]:
                     continue
                 why = EXCEPTIONS.get((clause, name, index))
                 marks = [pytest.mark.xfail(reason=why, strict=True)] if why else []
-                # Plain tests have the first draw, and of values the second.
-                if index > {"value": 1, "numerical_derivatives": index}.get(clause, 0):
+                # Plain tests have the first draw, of values the second, and differences at the last of elementwise functions.
+                differences = index if entry.elementwise else 0
+                if index > {"value": 1, "numerical_derivatives": differences}.get(clause, 0):
                     marks.append(pytest.mark.slow)
                 rows.append(pytest.param(clause, name, index, marks=marks, id=f"{clause}-{name}-{index}"))
     return rows

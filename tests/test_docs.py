@@ -79,6 +79,7 @@ def test_worked_example(tmp_path: Path) -> None:
     assert int(found[1]) > 20
 
 
+@pytest.mark.slow
 def test_every_name_has_a_place(tmp_path: Path) -> None:
     spec = importlib.util.spec_from_file_location("_generate", DOCS / "_generate.py")
     assert spec

@@ -27,7 +27,7 @@ def _convolved(x: Array, kernel: Array) -> Array:
 KERNELS = [(3, 3, 1, 4), (3, 3, 1, 1), (1, 1, 1, 4), (4, 2, 1, 4), (5, 7, 1, 1)]
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", KERNELS)
 def test_the_condition_is_the_depthwise_convolution(shape: tuple[int, ...]) -> None:
     x, kernel, bias = (jax.random.normal(jax.random.key(i), s) for i, s in enumerate([(2, 6, 5, 4), shape, (4,)]))

@@ -26,7 +26,7 @@ REQUIRED_SLOPES = [
 ]
 
 
-@pytest.mark.sampled(21)
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
 @pytest.mark.parametrize(("name", "at", "arguments", "slope"), REQUIRED_SLOPES)
 def test_slope_at_the_kink(name, at, arguments, slope, dtype) -> None:

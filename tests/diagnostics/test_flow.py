@@ -215,7 +215,7 @@ def test_the_note_has_the_factors_a_layer_and_over_the_depth() -> None:
     assert report.notes[0].endswith(" and by 16 over the depth")
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["linen", "equinox", "function"])
 def test_advice_is_that_of_match_for_every_kind(kind: str) -> None:
     x = jax.random.normal(KEY, (64,))

@@ -114,6 +114,7 @@ def test_nnx_module_keeps_its_statistics_and_keys() -> None:
     assert state.layers[0].count == 32
 
 
+@pytest.mark.slow
 def test_equinox_under_vmap_counts_like_a_batch() -> None:
     model, x = equinox_model(), jax.random.normal(KEY, (20, 5))
     watch = diagnostics.watch(model, x[0])

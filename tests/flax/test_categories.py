@@ -32,7 +32,7 @@ def call(request):
         yield request.param
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 def test_one_category_is_the_most_probable(call):
     """The first of equals, and none of a row without any: as the function has it."""
     hard = call(ROWS, hard=True, temperature=0.5)

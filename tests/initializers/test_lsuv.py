@@ -250,7 +250,7 @@ class Block(linen.Module):
         return x + linen.Dense(24, name="down")(h), None
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", [0, 1])
 def test_each_step_of_a_scan_is_a_layer(axis: int) -> None:
     blocks = linen.scan(Block, variable_axes={"params": axis}, split_rngs={"params": True}, length=3)
