@@ -66,7 +66,7 @@ def _rows() -> list[Any]:
                     continue
                 why = EXCEPTIONS.get((clause, name, index))
                 marks = [pytest.mark.xfail(reason=why, strict=True)] if why else []
-                # Plain tests have the first draw, of values the second, and differences at the last of elementwise functions.
+                # Plain tests have the first draw, of values the second; differences of elementwise functions all rows.
                 differences = index if entry.elementwise else 0
                 if index > {"value": 1, "numerical_derivatives": differences}.get(clause, 0):
                     marks.append(pytest.mark.slow)
