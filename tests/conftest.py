@@ -20,7 +20,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before -m is applied
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a test with ``sampled(count)`` mark all rows as slow but ``count``, which new rows do not change much."""
+    """Of a test with ``sampled(count)`` mark all rows as slow but ``count``, those of the least hashes."""
     rows: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
         if item.get_closest_marker("sampled") and not item.get_closest_marker("slow"):

@@ -55,20 +55,18 @@ def _rows() -> list[Any]:
             if clause == "parameter_slopes" and not entry.parameters:
                 continue
             for index, draw in enumerate(reference.draws):
-                earlier, later = reference.draws[:index], reference.draws[index + 1 :]
-                if clause in behaviour.__all__ and any(_same_program(entry, draw, d) for d in earlier):
-                    continue
-                # At other parameters than the defaults, which tests/accuracy has.
-                others = later if entry.elementwise else earlier
-                if clause == "numerical_derivatives" and any(_same_program(entry, draw, d) for d in others):
+                differences = clause == "numerical_derivatives"
+                # One draw of each program: the first, and for differences the last, as tests/accuracy has the defaults.
+                others = reference.draws[index + 1 :] if differences and entry.elementwise else reference.draws[:index]
+                once = differences or clause in behaviour.__all__
+                if once and any(_same_program(entry, draw, d) for d in others):
                     continue
                 if clause in EXACT and entry.elementwise and index == 0:  # tests/accuracy has more points
                     continue
                 why = EXCEPTIONS.get((clause, name, index))
                 marks = [pytest.mark.xfail(reason=why, strict=True)] if why else []
-                # Plain tests have the first draw, of values the second; differences of elementwise functions all rows.
-                differences = index if entry.elementwise else 0
-                if index > {"value": 1, "numerical_derivatives": differences}.get(clause, 0):
+                # Plain tests have the first draw, of values the second too, and differences of elementwise functions.
+                if index > (clause == "value") and not (differences and entry.elementwise):
                     marks.append(pytest.mark.slow)
                 rows.append(pytest.param(clause, name, index, marks=marks, id=f"{clause}-{name}-{index}"))
     return rows

@@ -19,7 +19,8 @@ from references import REFERENCES
 
 import jaxacts
 from jaxacts import nnx as modules
-from jaxacts._contract.exact import Exact, errors_in_ulps, evaluate
+from jaxacts._contract.exact import Exact, evaluate
+from jaxacts._contract.ulps import errors_in_ulps
 
 Unit = Callable[..., Array]
 ENTRIES = {n: e for n, e in jaxacts.catalogue().items() if e.family == "gated" and "interleaved" in e.static}

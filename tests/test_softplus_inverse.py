@@ -10,7 +10,8 @@ import pytest
 from rounding import every_input, spacing
 
 import jaxacts
-from jaxacts._contract.exact import Reals, directional, errors_in_ulps, evaluate, ulp
+from jaxacts._contract.exact import Reals, directional, evaluate
+from jaxacts._contract.ulps import errors_in_ulps, ulp
 from jaxacts._core import entry_of
 
 

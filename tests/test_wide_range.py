@@ -23,7 +23,8 @@ from references import REFERENCES, sigmoid
 
 import jaxacts
 from jaxacts import Pieces
-from jaxacts._contract.exact import Exact, Reals, errors_in_ulps
+from jaxacts._contract.exact import Exact, Reals
+from jaxacts._contract.ulps import errors_in_ulps
 from jaxacts._core import Activation
 
 COUNT = 300

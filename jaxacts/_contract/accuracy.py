@@ -14,7 +14,8 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import DTypeLike
 
 from .case import DTYPES, Case, NotApplicableError
-from .exact import Exact, Reals, directional, errors_in_ulps, evaluate
+from .exact import Exact, Reals, directional, evaluate
+from .ulps import errors_in_ulps
 
 __all__ = ["numerical_derivatives", "parameter_slopes", "slope", "value"]
 

@@ -20,7 +20,7 @@ from jax import Array
 
 from jaxacts._core import kink_choice, with_kink_slope
 
-from .case import Case
+from .case import DTYPES, Case
 
 __all__ = [
     "backward_memory",
@@ -221,7 +221,7 @@ def _fusions(f: Callable[..., Any], *arguments: Array) -> list[str]:
 def one_fusion(case: Case) -> None:
     """The value compiles to one loop, and so does the backward pass, in 32 and in 16 bits."""
     case.expect_elementwise()
-    for dtype in (jnp.float32, jnp.bfloat16):
+    for dtype in DTYPES:
         x = jnp.linspace(-4, 4, 4096, dtype=dtype)
         for what, ops in (
             ("the value", _fusions(case.f, x)),

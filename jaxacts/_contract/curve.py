@@ -15,7 +15,8 @@ from jaxacts._core import Facts, Line, kink_choice
 from jaxacts._core.pieces import choice_rule
 
 from .case import DTYPES, Case, NotApplicableError
-from .exact import Reals, evaluate, ulp
+from .exact import Reals, evaluate
+from .ulps import ulp
 
 __all__ = [
     "asymptotes",

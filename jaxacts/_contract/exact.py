@@ -1,19 +1,16 @@
-"""Exact values and slopes from an mpmath formula, and errors in units in the last place."""
+"""Exact values and derivatives from an mpmath formula."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import mpmath as mp  # pyright: ignore[reportMissingTypeStubs] (it has none)
 import numpy as np
-from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
-__all__ = ["Exact", "Reals", "directional", "errors_in_ulps", "evaluate", "ulp"]
+__all__ = ["Exact", "Reals", "directional", "evaluate"]
 
 Formula: TypeAlias = Callable[..., Any]
 Reals: TypeAlias = NDArray[np.float64]
@@ -48,11 +45,9 @@ def _float(value: Any) -> float:
         return float("inf") if value > 0 else -float("inf")
 
 
-@contextmanager
-def _naming_the_reference(elementwise: bool) -> Generator[None]:
-    """Errors of a formula, with what it was given."""
+def _rows(formula: Formula, elementwise: bool, xs: Sequence[Any], arguments: dict[str, Any]) -> list[Any]:
     try:
-        yield
+        return [formula(x, **arguments) for x in xs] if elementwise else list(formula(list(xs), **arguments))
     except Exception as error:
         got = "an mpmath number" if elementwise else "a list of mpmath numbers, as elements depend on each other"
         remedy = "write it for one" if elementwise else "pass elementwise=True if it takes one number"
@@ -60,11 +55,6 @@ def _naming_the_reference(elementwise: bool) -> Generator[None]:
             f"the reference was given {got}, and raises {type(error).__name__}: "
             f"{str(error).removesuffix('.')}; {remedy}"
         ) from error
-
-
-def _rows(formula: Formula, elementwise: bool, xs: Sequence[Any], arguments: dict[str, Any]) -> list[Any]:
-    with _naming_the_reference(elementwise):
-        return [formula(x, **arguments) for x in xs] if elementwise else list(formula(list(xs), **arguments))
 
 
 def _exactly(value: Any) -> Any:
@@ -102,25 +92,3 @@ def directional(
         sides = [_rows(formula, elementwise, m, exact) for m in moved]
         width = steps if elementwise else [step] * len(sides[0])
         return Exact([_difference(p, m) / (2 * h) for p, m, h in zip(*sides, width, strict=True)])
-
-
-def ulp(values: Reals, dtype: DTypeLike) -> Reals:
-    """The unit in the last place of the dtype at these magnitudes, that of the smallest normal number below it."""
-    info = jnp.finfo(dtype)
-    exponent = np.frexp(np.maximum(np.abs(values), float(info.smallest_normal)))[1]
-    return np.ldexp(float(info.eps), exponent - 1)
-
-
-def errors_in_ulps(got: Reals, exact: Exact, dtype: DTypeLike, floor: Reals | float = 0.0) -> Reals:
-    """|got - exact| in ulps of the exact result (of ``floor`` where that is larger).
-
-    A result below the smallest normal number may be flushed, and one beyond the largest may be infinite.
-    """
-    info = jnp.finfo(dtype)
-    unit = ulp(np.maximum(np.abs(exact.high), floor), dtype)
-    with np.errstate(invalid="ignore"):
-        error = np.abs((got - exact.high) - exact.low) / unit
-    tiny = (np.abs(exact.high) <= float(info.smallest_normal)) & (np.abs(got) <= float(info.smallest_normal))
-    huge = (np.abs(exact.high) > float(info.max)) & np.isinf(got) & (np.sign(got) == np.sign(exact.high))
-    same = (got == exact.high) & (exact.low == 0)
-    return np.where(tiny | huge | same, 0.0, error)

@@ -30,10 +30,6 @@ from jaxacts._contract.exact import Exact, Reals, directional, evaluate
 
 CACHE = Path(__file__).parents[1] / ".exact"
 
-EVALUATION = (Exact, _exact._digits, _exact._float, _exact._rows, _exact._exactly, _exact._difference)
-EVALUATION += (evaluate, directional)
-"""What computes exact results from a formula."""
-
 ARTICLES = {"abs", "dice", "prelu"}
 """Beside the functions of jax.nn those that meet its bounds in float32."""
 
@@ -102,7 +98,7 @@ class Subject:
     def about(self) -> str:
         """What the exact results depend on, as text."""
         _, arguments = self._formula(np.float32)
-        return "\n".join([source_of(self.name), code_of(*EVALUATION), repr(sorted(arguments.items()))])
+        return "\n".join([source_of(self.name), code_of(_exact), repr(sorted(arguments.items()))])
 
     def _key(self, x: Reals, what: str, wide: type) -> str:
         parts = [what, wide.__name__, x.tobytes().hex(), self.about, code_of(Subject.exact, Subject._formula)]

@@ -15,7 +15,8 @@ from jax import Array
 from subjects import SUBJECTS, Subject, backward, by, forward, second
 
 from jaxacts._contract.accuracy import near_roots
-from jaxacts._contract.exact import Exact, Reals, errors_in_ulps
+from jaxacts._contract.exact import Exact, Reals
+from jaxacts._contract.ulps import errors_in_ulps
 from jaxacts._core.rounding import partial_key
 from jaxacts._kernels.arithmetic import coefficients
 from jaxacts._kernels.arithmetic.polynomial import Series
@@ -60,7 +61,7 @@ SAMPLES = {dtype: _sample(dtype) for dtype in (np.float32, np.float64)}
 
 
 def _away(subject: Subject, x: Reals, dtype: type) -> Reals:
-    """The inputs that are not at a knot, where a central difference is no derivative."""
+    """The inputs that are not at a knot, where a central difference is not a derivative."""
     return x[~np.isin(x, [float(dtype(k)) for k in (*subject.entry.knots(**subject.arguments), 0.0)])]
 
 

@@ -23,7 +23,8 @@ from rich.table import Table
 
 import jaxacts
 from jaxacts._contract.accuracy import near_roots
-from jaxacts._contract.exact import directional, errors_in_ulps, evaluate
+from jaxacts._contract.exact import directional, evaluate
+from jaxacts._contract.ulps import errors_in_ulps
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from references import REFERENCES

@@ -22,7 +22,7 @@ from subjects import SUBJECTS, backward
 from test_rounding import misrounded
 
 from jaxacts._contract.accuracy import near_roots
-from jaxacts._contract.exact import errors_in_ulps
+from jaxacts._contract.ulps import errors_in_ulps
 
 LABELS = {"gelu approximate=True": "gelu tanh", "gelu approximate=False": "gelu exact"}
 REFERENCES = {LABELS.get(label, label): subject for label, subject in SUBJECTS.items()}

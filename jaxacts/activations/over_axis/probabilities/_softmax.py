@@ -46,7 +46,7 @@ def _winners(p: Array, q: Row, axes: Axes) -> tuple[Array, Array | bool]:
 
 
 def _relative(t: Array, s: Row, winner: Array, sink_wins: Array | bool, axes: Axes) -> tuple[Array, Row]:
-    """The tangents less that of the winner: a constant is no change, and what is 0 there does not cancel."""
+    """The tangents less that of the winner: a constant changes nothing, and what is 0 there does not cancel."""
     at_winner = jnp.sum(jnp.where(winner, t, 0), axes, keepdims=True)
     if s is None:
         return t - at_winner, None
