@@ -95,6 +95,15 @@ def _reduced(a: Array, lo: ArrayLike, coefficients: Sequence[float]) -> tuple[Ar
     return t, s, s * s * horner_pairs(coefficients, s)
 
 
+def _reduction_error(a: Array) -> Array:
+    """What the rounded s of exp(-a) lacks; 0 in float64."""
+    if a.dtype == jnp.float64:
+        return jnp.zeros_like(a)
+    t, s, _ = _reduced(a, 0.0, EXP)
+    k = _TO_INTEGER - t
+    return ((a - k * _LN2) - s) - k * _LN2_LO
+
+
 def _power_of_two(t: Array, unit: Array | np.float32) -> Array:
     """2^-k·unit for a power of two, by bits; a conversion of k would be clamped and twice as slow."""
     bits = lax.bitcast_convert_type(t, jnp.int32) << 23
@@ -151,7 +160,7 @@ def exp_words(x: Array) -> tuple[Array, Array]:
     n = e.value
     size = jnp.where(x < 0, n, 1 / n)
     back, back_lo = two_prod(size, n)
-    lo = e.rounding_error() / n  # its share of n
+    lo = e.rounding_error() / n - _reduction_error(clipped_abs(x, underflow(x)))  # its share of n
     lo = jnp.where(x < 0, n * lo, size * (((1 - back) - back_lo) - lo))
     return size, lax.stop_gradient(lo)
 

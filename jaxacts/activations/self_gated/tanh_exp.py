@@ -17,7 +17,7 @@ from jaxacts._kernels.arithmetic.elementary import derivative, erf, magnitude
 from jaxacts._kernels.arithmetic.exponential import exp_words
 from jaxacts._kernels.arithmetic.polynomial import about_root
 from jaxacts._kernels.sigmoids import tanh as _tanh
-from jaxacts.activations._logistic import root_exp, sigmoid, tanh_slope
+from jaxacts.activations._logistic import root_exp, root_of_slope, sigmoid
 from jaxacts.activations.self_gated._gate import lowest
 
 __all__ = ["serf", "tanh_exp", "telu"]
@@ -46,16 +46,16 @@ def _tanh_exp_curvature(x: Array) -> Array:
     x = jnp.clip(x, -1e3, 6)
     u = jnp.exp(x / 2)
     m = u * u
-    return u * tanh_slope(m) * (2 + x * (1 - 2 * m * jnp.tanh(m))) * u
+    v = u * root_of_slope(2 * m)
+    return v * (4 * (2 + x * (1 - 2 * m * jnp.tanh(m)))) * v
 
 
 def _tanh_exp_refined_curvature(x: Array) -> Array:
     """The same with exp(x) as a sum of two words: on the right an error of it is multiplied by itself."""
     x = jnp.clip(x, -1e3, 6)
     m, lo = exp_words(jnp.maximum(x, -20))
-    u = jnp.exp(x / 2)
-    rest = (1 - 2 * lo * jnp.tanh(m)) * tanh_slope(m) * (2 + x * (1 - 2 * m * jnp.tanh(m)))
-    return u * rest * u
+    v = jnp.exp(x / 2) * root_of_slope(2 * m)
+    return v * (4 * (1 - 2 * lo * jnp.tanh(m)) * (2 + x * (1 - 2 * m * jnp.tanh(m)))) * v
 
 
 @derivative(_tanh_exp_refined_curvature)
@@ -148,10 +148,10 @@ def _serf_curvature(x: Array) -> Array:
     s = right + less
     # s² as an exact square and a rest: on the right one rounding of it would cost as many units as it is large.
     half = jax.lax.stop_gradient(split(right))
-    bell, rest = jnp.exp(-half * half), jnp.exp((half - right) * (half + right) - less * (right + s))
+    root, rest = jnp.exp(-half * half / 2), jnp.exp((half - right) * (half + right) - less * (right + s))
     u = root_exp(-magnitude(x), 1.0)
     share, factor = jnp.where(x < 0, u / (1 + u * u), p), jnp.where(x < 0, u, 1)
-    return share * (_DENSITY * bell * (2 + x * (sigmoid(-x) - 2 * s * p)) * rest) * factor
+    return share * root * (_DENSITY * (2 + x * (sigmoid(-x) - 2 * s * p)) * rest) * root * factor
 
 
 @derivative(_serf_curvature)
