@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import jax
 import jax.monitoring
@@ -37,10 +37,6 @@ __all__ = [
 
 SECTIONS = (".. math::", "Args:", "Returns:", "Raises:", "Note:", "Example:", "References:")
 _FLOATS = (jnp.float32, jnp.bfloat16, jnp.float16, jnp.float8_e4m3fn, jnp.float8_e5m2)
-
-
-Way: TypeAlias = tuple[Callable[[Array], Array], Array]
-"""A function of x, and what it has to give."""
 
 
 def _sample(case: Case, dtype: Any = jnp.float32) -> Array:
@@ -101,62 +97,72 @@ def wrong_dtypes(case: Case) -> None:
 
 
 def transformations(case: Case) -> None:
-    """Eager, jit, vmap and their compositions with grad agree; scan, remat and hessian work."""
-    _agree(case, _first_order)
+    """Eager, jit, vmap and their compositions with grad agree, with scan and remat, and so do second derivatives."""
+    _first_order(case)
     with jax.enable_x64(True):  # second derivatives may cancel, which is not the fault of a transformation
-        _agree(case, _second_order)
+        _second_order(case)
 
 
-def _agree(case: Case, ways_of: Callable[[Case, Array, Array], dict[str, Way]]) -> None:
-    """The ways give what eager evaluation does, within 1e-5."""
+def _loss(case: Case) -> tuple[Callable[[Array, Array], Array], Array, Array]:
+    """A weighted sum of the values, two rows of inputs, and the weights."""
     row = _sample(case, jnp.result_type(float))
     x = jnp.stack([row, row[::-1]])
     shape = jax.eval_shape(case.f, x).shape
-    ways = ways_of(case, x, jnp.cos(jnp.arange(math.prod(shape), dtype=x.dtype)).reshape(shape))
-    # One program for all: each transformation is applied, and compiling them one by one would take most of the time.
-    got = jax.jit(lambda x: {way: f(x) for way, (f, _) in ways.items()})(x)
-    for way, (_, expected) in ways.items():
-        a, b = np.asarray(got[way]), np.asarray(expected)
-        assert (np.isfinite(a) == np.isfinite(b)).all(), f"{way} is finite elsewhere than eager"
-        a, b = (np.where(np.isfinite(v), v, 0) for v in (a, b))
-        error = np.max(np.abs(a - b) / np.maximum(np.abs(b), 1e-3))
-        assert error < 1e-5, f"{way} differs from eager by a factor of {error:.2g}"
+
+    def loss(x: Array, weights: Array) -> Array:
+        y = case.f(x)
+        return (jnp.where(jnp.isfinite(y), y, 0) * weights).sum()
+
+    return loss, x, jnp.cos(jnp.arange(math.prod(shape), dtype=x.dtype)).reshape(shape)
 
 
-def _loss(case: Case, x: Array, weights: Array) -> Array:
-    y = case.f(x)
-    return (jnp.where(jnp.isfinite(y), y, 0) * weights).sum()
+def _agree(way: str, result: Array, other: str, expected: Array) -> None:
+    """Within 1e-5."""
+    a, b = np.asarray(result), np.asarray(expected)
+    assert (np.isfinite(a) == np.isfinite(b)).all(), f"{way} is finite elsewhere than {other}"
+    a, b = (np.where(np.isfinite(v), v, 0) for v in (a, b))
+    error = np.max(np.abs(a - b) / np.maximum(np.abs(b), 1e-3))
+    assert error < 1e-5, f"{way} differs from {other} by a factor of {error:.2g}"
 
 
-def _first_order(case: Case, x: Array, weights: Array) -> dict[str, Way]:
-    loss = partial(_loss, case)
+def _first_order(case: Case) -> None:
+    loss, x, weights = _loss(case)
     gradient = jax.grad(loss)
 
     def scanned(x: Array) -> Array:
         return jax.lax.scan(lambda s, row: (s + loss(*row), None), jnp.float32(0), (x, weights))[0]
 
     value, slope = case.f(x), gradient(x, weights)
-    return {
+    ways = {
         "jit": (case.f, value),
-        "vmap": (jax.vmap(case.f), jnp.stack([case.f(row) for row in x])),
+        "vmap": (jax.vmap(case.f), value if case.elementwise else jnp.stack([case.f(row) for row in x])),
         "grad of jit": (lambda x: jax.grad(jax.jit(loss))(x, weights), slope),
         "vmap of grad": (lambda x: jax.vmap(gradient)(x, weights), slope),
         "grad of vmap": (jax.grad(lambda x: jax.vmap(loss)(x, weights).sum()), slope),
         "grad of remat": (lambda x: jax.grad(jax.checkpoint(loss))(x, weights), slope),
         "grad of scan": (jax.grad(scanned), slope),
     }
+    # One program for all: each transformation is applied, and compiling them one by one would take most of the time.
+    got = jax.jit(lambda x: {way: f(x) for way, (f, _) in ways.items()})(x)
+    for way, (_, expected) in ways.items():
+        _agree(way, got[way], "eager", expected)
 
 
-def _second_order(case: Case, x: Array, weights: Array) -> dict[str, Way]:
-    loss = partial(_loss, case)
+def _second_order(case: Case) -> None:
+    loss, x, weights = _loss(case)
     gradient = jax.grad(loss)
     # Not x: along it a homogeneous function has no curvature.
     direction = jnp.sin(1 + jnp.arange(x.size, dtype=x.dtype)).reshape(x.shape)
-    bend = jax.jvp(lambda x: gradient(x, weights), (x,), (direction,))[1]
-    return {
-        "grad of grad": (lambda x: jax.grad(lambda v: jnp.vdot(gradient(v, weights), direction))(x), bend),
-        "hessian": (lambda x: jax.hessian(lambda row: loss(row, weights[0]))(x[0]) @ direction[0], bend[0]),
-    }
+
+    @jax.jit
+    def all_ways(x: Array) -> tuple[Array, Array, Array]:
+        bend = jax.jvp(lambda x: gradient(x, weights), (x,), (direction,))[1]
+        twice = jax.grad(lambda x: jnp.vdot(gradient(x, weights), direction))(x)
+        return bend, twice, jax.hessian(lambda row: loss(row, weights[0]))(x[0]) @ direction[0]
+
+    bend, twice, hessian = all_ways(x)
+    _agree("grad of grad", twice, "jvp of grad", bend)
+    _agree("hessian", hessian, "jvp of grad", bend[0])
 
 
 def one_element(case: Case) -> None:
