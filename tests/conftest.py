@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests, the marker ``sampled``, and how often they collect garbage."""
+"""Fixtures shared by all tests, the markers ``sampled`` and ``optimized``, and how often garbage is collected."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from collections.abc import Iterator
 
 import jax
 import pytest
+
+_UNOPTIMIZED = "jax_disable_most_optimizations"
+jax.config.update(_UNOPTIMIZED, True)
 
 
 def pytest_collection_finish() -> None:
@@ -29,6 +32,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         (count,) = same[0].get_closest_marker("sampled").args
         for item in sorted(same, key=lambda item: zlib.crc32(item.nodeid.encode()))[count:]:
             item.add_marker("slow")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Optimize the programs of tests marked ``optimized`` alone: that took a third of the time of the others."""
+    unoptimized = item.get_closest_marker("optimized") is None
+    if jax.config.read(_UNOPTIMIZED) != unoptimized:
+        jax.config.update(_UNOPTIMIZED, unoptimized)
+        jax.clear_caches()  # what is in them is used whether it was optimized or not
 
 
 @pytest.fixture

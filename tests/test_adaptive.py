@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 import jaxacts
 from jaxacts._modules.rational import fitted
 
+pytestmark = pytest.mark.optimized
+
 Reals = NDArray[np.float64]
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 LARGE = jaxacts.catalogue()["rational"].typical

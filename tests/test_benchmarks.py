@@ -28,6 +28,8 @@ import timing
 import variances
 import watch
 
+pytestmark = pytest.mark.optimized
+
 TINY = architectures.TINY._replace(batches=8)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +36,7 @@ EXCEPTIONS = {
 
 
 EXACT = ("parameter_slopes", "slope", "value")
+PROGRAMS = ("backward_memory", "one_fusion")
 
 
 def _same_program(entry: jaxacts.Activation, first: dict[str, Any], second: dict[str, Any]) -> bool:
@@ -43,13 +45,11 @@ def _same_program(entry: jaxacts.Activation, first: dict[str, Any], second: dict
     return all(first.get(n) is second.get(n) for n in others)
 
 
-def _rows() -> list[Any]:
+def _rows(clauses: Iterable[str]) -> list[Any]:
     rows: list[Any] = []
     for name, reference in REFERENCES.items():
         entry = jaxacts.catalogue()[name]
-        for clause in CLAUSES:  # those of one function beside each other: they share what is compiled
-            if clause == "declared_slope":  # of functions that with_slope made: test_transforms.py
-                continue
+        for clause in clauses:  # those of one function beside each other: they share what is compiled
             if clause in (*curve.__all__, "one_element", "one_fusion", "shape") and not entry.elementwise:
                 continue
             if clause == "parameter_slopes" and not entry.parameters:
@@ -79,14 +79,29 @@ def case(name: str, index: int) -> Case:
     return replace(found, terms=reference.terms, floor=reference.floor, shape=reference.shape)
 
 
-@pytest.mark.parametrize(("clause", "name", "index"), _rows())
-def test_clause(clause: str, name: str, index: int) -> None:
+# declared_slope is about functions that with_slope made: test_transforms.py
+OTHERS = [clause for clause in CLAUSES if clause not in (*EXACT, *PROGRAMS, "declared_slope")]
+
+
+def _check(clause: str, name: str, index: int) -> None:
     try:
         CLAUSES[clause](case(name, index))
     except NotApplicableError as reason:
         pytest.skip(str(reason))
 
 
+@pytest.mark.parametrize(("clause", "name", "index"), _rows(OTHERS))
+def test_clause(clause: str, name: str, index: int) -> None:
+    _check(clause, name, index)
+
+
+@pytest.mark.optimized
+@pytest.mark.parametrize(("clause", "name", "index"), _rows((*EXACT, *PROGRAMS)))
+def test_clause_about_digits_or_programs(clause: str, name: str, index: int) -> None:
+    _check(clause, name, index)
+
+
+@pytest.mark.optimized
 @pytest.mark.slow
 @pytest.mark.parametrize("clause", ["value", "slope"])
 @pytest.mark.parametrize("name", [n for n, e in jaxacts.catalogue().items() if e.elementwise and e.parameters])

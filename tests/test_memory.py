@@ -14,6 +14,8 @@ from peers import pairs
 
 import jaxacts
 
+pytestmark = pytest.mark.optimized
+
 POLICIES = jax.checkpoint_policies
 
 

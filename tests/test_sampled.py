@@ -26,7 +26,7 @@ def test_few_rows(row):
 
 def test_as_many_rows_as_it_says_from_everywhere(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text(encoding="utf-8"))
-    pytester.makeini("[pytest]\nmarkers =\n  slow\n  sampled(count)")
+    pytester.makeini("[pytest]\nmarkers =\n  slow\n  sampled(count)\n  optimized")
     pytester.makepyfile(TESTS)
     plain = pytester.runpytest("-m", "not slow", "-v", "-p", "no:cacheprovider")
     plain.assert_outcomes(passed=6, deselected=8)

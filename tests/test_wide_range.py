@@ -27,6 +27,8 @@ from jaxacts._contract.exact import Exact, Reals
 from jaxacts._contract.ulps import errors_in_ulps
 from jaxacts._core import Activation
 
+pytestmark = pytest.mark.optimized
+
 COUNT = 300
 """Points for a function and a dtype."""
 

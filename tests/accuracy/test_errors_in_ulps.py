@@ -21,6 +21,8 @@ from jaxacts._core.rounding import partial_key
 from jaxacts._kernels.arithmetic import coefficients
 from jaxacts._kernels.arithmetic.polynomial import Series
 
+pytestmark = pytest.mark.optimized
+
 SECOND = 16.0
 """The error allowed in the second derivative in float32."""
 DOUBLE = (4.0, 8.0)

@@ -12,6 +12,8 @@ from subjects import SUBJECTS, forward, second
 
 import jaxacts
 
+pytestmark = pytest.mark.optimized
+
 CURVED = [n for n, s in SUBJECTS.items() if not s.entry.knots(**s.arguments) and s.name != "identity"]
 
 

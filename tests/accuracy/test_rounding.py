@@ -21,6 +21,8 @@ from jaxacts._contract.accuracy import largest_term
 from jaxacts._contract.exact import Exact, Reals
 from jaxacts._core.rounding import partial_key
 
+pytestmark = pytest.mark.optimized
+
 
 @functools.cache
 def inputs(step: int = 1) -> Reals:

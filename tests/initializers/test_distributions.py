@@ -11,6 +11,8 @@ import pytest
 
 from jaxacts import initializers as ji
 
+pytestmark = pytest.mark.optimized
+
 KEY = jax.random.key(20)
 SHAPE = (800, 500)
 CONV = (3, 3, 100, 400)

@@ -67,6 +67,7 @@ def test_moments_and_bounds(row: str, dtype: str) -> None:
     assert w.max() <= high + room * abs(high)
 
 
+@pytest.mark.optimized
 def test_the_bits_of_jax_with_the_deviation_of_the_parent() -> None:
     for lower, upper in ((-2.0, 2.0), (-3.0, 3.0)):
         ours = ji.truncated_normal(0.02, lower=lower, upper=upper, parent=True)(KEY, (50, 40))

@@ -159,8 +159,9 @@ class Curve:
         return np.union1d(self._kinks[power_of_two(reach)], [k for k in self._known if abs(k) < reach])
 
     def _refined(self, edges: Floats) -> Floats:
-        # Relative to the values of the panel, or to a share of those near 0; the second is for float32 inside.
-        for tolerance, share in ((1e-10, 1e-3), (1e-5, 1e-1)):
+        # Relative to the values of the panel, or to a share of those near 0; the second is for float32 inside, whose
+        # rounding errors are larger without fused multiply-add.
+        for tolerance, share in ((1e-10, 1e-3), (1e-5, 1.0)):
             floor = share * self._unit
             kept, open_ = [edges], np.stack([edges[:-1], edges[1:]], axis=1)
             count = len(open_)
