@@ -34,12 +34,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Optimize the programs of tests marked ``optimized`` alone: that took a third of the time of the others."""
-    unoptimized = item.get_closest_marker("optimized") is None
-    if jax.config.read(_UNOPTIMIZED) != unoptimized:
-        jax.config.update(_UNOPTIMIZED, unoptimized)
-        jax.clear_caches()  # what is in them is used whether it was optimized or not
+class _Compilation:
+    """Optimizes the programs of tests marked ``optimized`` alone: it took a third of the time of the others."""
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        unoptimized = item.get_closest_marker("optimized") is None
+        if jax.config.read(_UNOPTIMIZED) != unoptimized:
+            jax.config.update(_UNOPTIMIZED, unoptimized)
+            jax.clear_caches()  # they do not tell optimized programs from others
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Compilation())  # which, unlike a hook of this file, is asked for doctests too
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ EXCEPTIONS = {
 
 
 EXACT = ("parameter_slopes", "slope", "value")
-PROGRAMS = ("backward_memory", "one_fusion")
+PROGRAMS = ("backward_memory", "one_element", "one_fusion")
 
 
 def _same_program(entry: jaxacts.Activation, first: dict[str, Any], second: dict[str, Any]) -> bool:

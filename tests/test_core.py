@@ -253,6 +253,7 @@ def test_no_float64_where_it_is_enabled(name: str, dtype: str, x64: None) -> Non
         assert jax.jvp(ja.get(name), (wide,), (wide,))[1].dtype == jnp.float64
 
 
+@pytest.mark.optimized
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["elu", "gelu", "silu", "squareplus", "softplus", "tanh", "sigmoid", "mish"])
 def test_products_keep_their_size(name: str) -> None:
@@ -276,6 +277,7 @@ def test_without_jit(dtype: str) -> None:
         np.testing.assert_allclose(a.astype(float), b.astype(float), rtol=1e-6)
 
 
+@pytest.mark.optimized
 def test_a_parameter_at_its_default_costs_nothing() -> None:
     @ja.activation(slope=lambda x: 2 * x)
     def alone(x):

@@ -24,6 +24,8 @@ from jax.typing import DTypeLike
 
 import jaxacts
 
+pytestmark = pytest.mark.optimized
+
 Function = Callable[[Any], Array]
 ENTRIES = jaxacts.catalogue()
 ELEMENTWISE = [n for n, e in ENTRIES.items() if e.elementwise or n == "rrelu"]

@@ -8,8 +8,6 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.optimized
-
 SHARDED = """
 import jax, jax.numpy as jnp, numpy as np, jaxacts
 from jax.sharding import PartitionSpec as P

@@ -98,6 +98,26 @@ def _(primals, tangents):
     return jax.jvp(jax.nn.softplus, primals, tangents)
 
 
+@jax.custom_jvp
+def bends_in_a_batch(x):
+    return jnp.square(x)
+
+
+@bends_in_a_batch.defjvp
+def _(primals, tangents):
+    return jnp.square(primals[0]), doubled(primals[0]) * tangents[0]
+
+
+@jax.custom_jvp
+def doubled(x):
+    return 2 * x
+
+
+@doubled.defjvp
+def _(primals, tangents):
+    return 2 * primals[0], (3 if type(tangents[0]).__name__ == "BatchTracer" else 2) * tangents[0]
+
+
 def compiles_anew(x):
     return jax.jit(lambda x: jnp.tanh(x))(x)
 
@@ -166,6 +186,7 @@ FAULTS = {
     "dtype not kept": ("dtypes", plain(widens)),
     "integers kept": ("wrong_dtypes", plain(keeps_integers)),
     "jit differs": ("transformations", plain(knows_of_tracing)),
+    "another curvature in a batch": ("transformations", plain(bends_in_a_batch)),
     "another shape": ("shape", plain(lambda x: x.sum())),
     "another value alone": ("one_element", plain(vanishes_alone)),
     "another value than that of its rule": ("finite_derivatives", plain(overflows_without_its_rule)),

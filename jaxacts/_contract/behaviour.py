@@ -96,7 +96,7 @@ def wrong_dtypes(case: Case) -> None:
 
 
 def transformations(case: Case) -> None:
-    """Eager, jit, vmap and their compositions with grad agree, with scan and remat, and so do second derivatives."""
+    """Eager, jit, vmap, scan and remat agree in values and gradients, and so do the ways to a second derivative."""
     _first_order(case)
     with jax.enable_x64(True):  # second derivatives may cancel, which is not the fault of a transformation
         _second_order(case)
@@ -121,7 +121,7 @@ def _agree(way: str, result: Array, other: str, expected: Array) -> None:
     assert (np.isfinite(a) == np.isfinite(b)).all(), f"{way} is finite elsewhere than {other}"
     a, b = (np.where(np.isfinite(v), v, 0) for v in (a, b))
     error = np.max(np.abs(a - b) / np.maximum(np.abs(b), 1e-3))
-    assert error < 1e-5, f"{way} differs from {other} by a factor of {error:.2g}"
+    assert error < 1e-5, f"{way} differs from {other} by {error:.2g} of it"
 
 
 def _first_order(case: Case) -> None:

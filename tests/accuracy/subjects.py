@@ -35,7 +35,7 @@ ARTICLES = {"abs", "dice", "prelu"}
 
 
 LOOSER = {"squareplus": (3.0, 5.0)}
-"""A function of jax.nn with other bounds: its plain form, a root and a quotient, rounds four times."""
+"""A function of jax.nn with other bounds: it is a plain root and a quotient, each of whose roundings counts."""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,19 @@ def test_squareplus_without_a_curve(dtype) -> None:
     np.testing.assert_array_equal(np.float32(slope), [0, 0, 0, 1])
 
 
-def test_squareplus_with_the_least_curve() -> None:
-    value, slope = jax.value_and_grad(jaxacts.squareplus)(jnp.float32(0), 1.3e-38)
-    assert slope == 0.5
-    assert value == pytest.approx(np.sqrt(1.3e-38) / 2, rel=2e-7)
+def test_squareplus_with_little_curve() -> None:
+    value, slope = jax.value_and_grad(jaxacts.squareplus)(jnp.float32(0), 2.0**-60)
+    assert (value, slope) == (2.0**-31, 0.5)
+    assert jax.grad(jaxacts.squareplus)(jnp.float32(0), 1.3e-38) == 0.5
+
+
+MIXED = [((0, 0, 1), 0, 4, -1 / 32), ((1, 0, 0), 0, 4, -1 / 32), ((0, 0, 0, 0), 0, 4, -3 / 16), ((1, 1), -1, 0, -1 / 8)]
+
+
+@pytest.mark.parametrize(("by", "x", "b", "expected"), [*MIXED, ((1, 1), 2.0**13, 4, -(2.0**-42))])
+def test_squareplus_where_x_or_b_makes_no_difference(by, x, b, expected) -> None:
+    """A maximum of x and the root, instead of a selection, halves these."""
+    f = jaxacts.squareplus
+    for argument in by:
+        f = jax.grad(f, argument)
+    assert f(jnp.float32(x), jnp.float32(b)) == pytest.approx(expected, rel=1e-6, abs=0)

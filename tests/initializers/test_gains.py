@@ -17,6 +17,8 @@ import jaxacts
 from jaxacts import initializers as ji
 from jaxacts.linen import PReLU
 
+pytestmark = pytest.mark.optimized
+
 KEY = jax.random.key(0)
 gelu = functools.partial(jaxacts.gelu, approximate=False)
 
@@ -101,6 +103,15 @@ def test_moments_of_any_normal(q: float, mean: float) -> None:
 def test_any_callable(fn: Callable[..., Any], second: float, slope: float) -> None:
     found = ji.moments(fn)
     assert (found.second_moment, found.slope) == pytest.approx((second, slope), abs=1e-6)
+
+
+def test_a_small_step_beside_a_steep_slope_is_seen() -> None:
+    def stepped(x: jax.Array) -> jax.Array:
+        y = jnp.tanh(100 * x.astype(jnp.float32))
+        return jnp.where(jnp.abs(x) < 1.2345, y, 1.005 * y)
+
+    beyond, around_0 = 2 * special.ndtr(-1.2345), 0.02 / math.sqrt(2 * math.pi)  # the integral of sech²(100x) is 0.02
+    assert ji.moments(stepped).second_moment == pytest.approx(1 + (1.005**2 - 1) * beyond - around_0, abs=1e-6)
 
 
 def test_close_kinks_are_seen() -> None:

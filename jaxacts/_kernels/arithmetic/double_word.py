@@ -16,7 +16,6 @@ from jax.typing import DTypeLike
 
 __all__ = [
     "opaque",
-    "power_of_two",
     "product_error",
     "split",
     "split_constant",
@@ -32,11 +31,6 @@ def split(x: Array, fewer: int = 0) -> Array:
     integer, dropped = (jnp.int64, 27) if x.dtype == jnp.float64 else (jnp.int32, 12)
     bits = lax.bitcast_convert_type(x, integer)
     return lax.bitcast_convert_type(bits & -(1 << dropped + fewer), x.dtype)
-
-
-def power_of_two(x: Array) -> Array:
-    """The sign and the power of two of a normal number: its significand without any bit after the first."""
-    return split(x, 25 if x.dtype == jnp.float64 else 11)
 
 
 def two_sum(x: Array, y: Array) -> tuple[Array, Array]:

@@ -6,7 +6,7 @@ from math import inf
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxacts._core import Facts, Line, activation
@@ -184,21 +184,25 @@ def softplus_inverse(x: Array) -> Array:
 
 
 def _half_root(a: Array, b: Array) -> Array:
-    """sqrt(a² + b/4) for a = |x|/2; beyond 2^63, where the square might overflow, a stands for it."""
-    return jnp.maximum(a, jnp.sqrt(jnp.square(jnp.minimum(a, 2.0**63)) + b / 4))
+    """sqrt(a² + b/4) for a = |x|/2, or a itself where its square might overflow."""
+    largest = 2.0**511 if a.dtype == jnp.float64 else 2.0**63
+    root = jnp.sqrt(jnp.square(jnp.minimum(a, largest)) + b / 4)
+    return jnp.where(root < a, a, root)  # a maximum has another derivative where both are equal
 
 
 def _halves(x: Array, b: Array) -> tuple[Array, Array, Array]:
-    """|x|/2, sqrt(b)/2, and r/2 > 0 with r = sqrt(x² + b)."""
-    a, s = jnp.abs(x / 2), jnp.sqrt(b) / 2
-    return a, s, jnp.maximum(_half_root(a, b), jnp.maximum(s, float(jnp.finfo(x.dtype).tiny)))
+    """|x|/2, sqrt(b)/2 and sqrt(x² + b)/2 > 0."""
+    a, half_s = jnp.abs(x / 2), jnp.sqrt(b) / 2
+    least = lax.stop_gradient(jnp.maximum(half_s, float(jnp.finfo(x.dtype).tiny)))
+    half_r = _half_root(a, b)
+    return a, half_s, jnp.where(half_r < least, least, half_r)
 
 
 @jax.custom_jvp
 def _squareplus_slope(x: Array, b: Array) -> Array:
-    """(1 + x/r)/2, on the left as b/(2r·(r + |x|))."""
-    a, s, r = _halves(x, b)
-    tail = (s / (r + a)) * (s / r) / 2
+    """(1 + x/r)/2 with r = sqrt(x² + b), on the left as b/(2r·(r + |x|))."""
+    a, half_s, half_r = _halves(x, b)
+    tail = half_s / (half_r + a) * (half_s / half_r) / 2
     return jnp.where(x <= 0, tail, 1 - tail)
 
 
@@ -206,10 +210,10 @@ def _squareplus_slope(x: Array, b: Array) -> Array:
 def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
     """(b·dx - x/2·db)/(2r³), as products of quotients up to 1: XLA would join r·r·r."""
     (x, b), (dx, db) = primals, tangents
-    _, s, r = _halves(x, b)
-    curved, steep = s / r, jnp.clip(finite(x / 2) / r, -1, 1)
-    by_b = steep * jnp.minimum(0.0625 / r, float(jnp.finfo(x.dtype).max)) / r
-    return _squareplus_slope(x, b), curved * curved * (0.25 / r) * dx - by_b * db
+    _, half_s, half_r = _halves(x, b)
+    curved, steep = half_s / half_r, jnp.clip(finite(x / 2) / half_r, -1, 1)
+    by_x, by_b = curved * curved * (0.25 / half_r), steep * (0.0625 / half_r) / half_r
+    return _squareplus_slope(x, b), by_x * dx - by_b * db
 
 
 @activation(

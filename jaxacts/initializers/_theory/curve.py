@@ -162,11 +162,10 @@ class Curve:
         # Relative to the values of the panel, or to a share of those near 0; the second is for float32 inside, whose
         # rounding errors are larger without fused multiply-add.
         for tolerance, share in ((1e-10, 1e-3), (1e-5, 1.0)):
-            floor = share * self._unit
             kept, open_ = [edges], np.stack([edges[:-1], edges[1:]], axis=1)
             count = len(open_)
             while len(open_) and count < _MOST_PANELS:
-                open_ = open_[~self._smooth(open_, tolerance, floor)]
+                open_ = open_[~self._smooth(open_, tolerance, share)]
                 middle = open_.mean(1)
                 kept.append(middle)
                 count += len(middle)
@@ -182,27 +181,27 @@ class Curve:
             f"; pass a deterministic function of the real line that computes in at least float32."
         )
 
-    def _smooth(self, panels: Floats, tolerance: float, floor: float) -> NDArray[np.bool_]:
+    def _smooth(self, panels: Floats, tolerance: float, share: float) -> NDArray[np.bool_]:
         z = panels.mean(1)[:, None] + np.ptp(panels, axis=1)[:, None] / 2 * NODES
         smooth = np.ones(len(panels), bool)
-        for y in self(z.ravel()):
+        for y, unit in zip(self(z.ravel()), self._units, strict=True):
             y = y.reshape(len(panels), len(NODES), -1)
             size = np.abs(y).max(1)
             tail = np.abs(np.einsum("pnc,nk->pkc", y, TAIL)).max(1)
-            smooth &= (tail <= tolerance * np.maximum(size, floor)).all(1)
+            smooth &= (tail <= tolerance * np.maximum(size, share * unit)).all(1)
         return smooth
 
     @functools.cached_property
-    def _unit(self) -> float:
-        """The largest value or slope on [-1, 1]."""
-        return max(float(np.abs(y).max()) for y in self(np.linspace(-1.0, 1.0, _CHUNK * len(NODES)))) or 1.0
+    def _units(self) -> list[float]:
+        """The largest value and the largest slope on [-1, 1]."""
+        return [float(np.abs(y).max()) or 1.0 for y in self(np.linspace(-1.0, 1.0, _CHUNK * len(NODES)))]
 
     def _jumps(self, edges: Floats) -> Floats:
         """The edges at which value or slope jump; those closer than the step are one."""
         step = 1e-7 * np.maximum(1.0, np.abs(edges))
         jump = np.zeros(len(edges), bool)
-        for left, right in zip(self(edges - step), self(edges + step), strict=True):
-            jump |= (np.abs(left - right) > 1e-4 * np.maximum(self._unit, np.abs(left) + np.abs(right))).any(1)
+        for left, right, unit in zip(self(edges - step), self(edges + step), self._units, strict=True):
+            jump |= (np.abs(left - right) > 1e-4 * np.maximum(unit, np.abs(left) + np.abs(right))).any(1)
         found = edges[jump]
         groups = np.split(found, np.flatnonzero(np.diff(found) > 3e-7 * np.maximum(1.0, np.abs(found[:-1]))) + 1)
         # The halving closes in on a kink from both sides: it is where the edges are densest.
