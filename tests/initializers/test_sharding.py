@@ -18,6 +18,8 @@ import pytest
 from sharded_worker import GRIDS, INITIALIZERS, ONE_OF_EACH, OTHER_DTYPES, OTHER_GRID, SHAPES, WHOLE_ON_EACH
 from test_protocol import KEY, SAMPLERS
 
+pytestmark = pytest.mark.optimized
+
 ROOT = Path(__file__).parents[2]
 # On a busy machine the threads and processes of a collective may come to it minutes after each other.
 PATIENT = [
