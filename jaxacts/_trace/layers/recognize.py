@@ -10,8 +10,10 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from numpy.typing import NDArray
 
+from jaxacts._core import Activation, plain_form
 from jaxacts._trace.layers.follow import Signal, Trail
 from jaxacts.lookup import catalogue
 
@@ -21,7 +23,7 @@ Floats: TypeAlias = NDArray[np.float64]
 
 _WIDE = np.array([10.0, 30.0, 100.0, 1e3])
 _GRID = np.concatenate([np.linspace(-4.0, 4.0, 33), -_WIDE, _WIDE])
-_COMMON = ("relu", "gelu", "silu", "tanh", "sigmoid")
+_USUAL = ("relu", "gelu", "silu", "tanh", "sigmoid", "gelu (exact)")
 _INFIX = {
     "add": " + {}",
     "add_any": " + {}",
@@ -80,38 +82,53 @@ def _table(function: Callable[..., Any]) -> Floats:
         return np.asarray(jax.jit(function)(jnp.asarray(_GRID)), np.float64)
 
 
+def _with_arguments(name: str) -> tuple[Activation, dict[str, Any]]:
+    entry = catalogue()[name.removesuffix(" (exact)")]
+    return entry, entry.arguments() | ({"approximate": False} if name == "gelu (exact)" else {})
+
+
 @functools.cache
 def _known(name: str) -> tuple[Callable[..., Any], Floats]:
-    entry = catalogue()[name.removesuffix(" (exact)")]
-    arguments = entry.arguments() | ({"approximate": False} if name == "gelu (exact)" else {})
+    entry, arguments = _with_arguments(name)
     function = functools.partial(entry.function, **arguments)
     return function, _table(function)
 
 
-def _names() -> list[str]:
-    """The activations that a function may be, the usual ones first."""
+@functools.cache
+def _tables() -> dict[str, Floats]:
+    """The values of all activations that a function may be, from one program, which takes half the time to compile."""
     names = [name for name, entry in catalogue().items() if entry.elementwise and name != "identity"]
-    return [*dict.fromkeys([*_COMMON, "gelu (exact)", *names])]
+    given = {name: _with_arguments(name) for name in dict.fromkeys([*_USUAL, *names])}
+
+    def all_of(x: Array) -> list[Array]:
+        return [plain_form(entry.function)(x, **arguments) for entry, arguments in given.values()]
+
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        return {name: np.asarray(y) for name, y in zip(given, jax.jit(all_of)(jnp.asarray(_GRID)), strict=True)}
 
 
 def _named(values: Floats) -> str | None:
-    return next((n for n in _names() if _equal(values, _known(n)[1], 1e-4)), None)
+    usual = next((n for n in _USUAL if _equal(values, _known(n)[1], 1e-4)), None)
+    return usual or next((n for n, known in _tables().items() if _equal(values, known, 1e-4)), None)
 
 
 def _rounded(trail: Trail, end: Signal, values: Floats) -> str | None:
     """The activation whose constants have been rounded to 16 bits: the one that is called, or one that is close."""
-    open_, constants, scopes = [end.expr], list[Any](), dict[str, None]()
+    open_, seen, constants, scopes = [end.expr], set[int](), set[int](), dict[str, None]()
     while open_:
-        op = trail.graph.producer[open_.pop()]
+        if (expr := open_.pop()) in seen:
+            continue
+        seen.add(expr)
+        op = trail.graph.producer[expr]
         scopes |= dict.fromkeys(op.scope)
         within = [v for v in op.inputs if trail.signal(v)]
-        constants += [np.asarray(trail.uniform(v)) for v in op.inputs if v not in within]
+        constants.update(v for v in op.inputs if v not in within)
         open_ += [s.expr for v in within if (s := trail.signal(v)) and s.expr != trail.base(s)]
-    if not any(c.dtype.itemsize == 2 for c in constants):
+    if not any(np.asarray(trail.uniform(v)).dtype.itemsize == 2 for v in constants):
         return None
-    called = [name for name in _names() if name in scopes]
-    for names, tolerance in ((called, 2**-8), (_names(), 2**-10)):
-        errors = {n: _error(values, _known(n)[1]) for n in names}
+    called = {name: known for name, known in _tables().items() if name in scopes}
+    for tables, tolerance in ((called, 2**-8), (_tables(), 2**-10)):
+        errors = {name: _error(values, known) for name, known in tables.items()}
         name = min(errors, key=errors.__getitem__, default=None)
         if name and errors[name] <= tolerance:
             return name
@@ -170,10 +187,14 @@ def _called(trail: Trail, state: Signal) -> str | None:
     scope = trail.graph.producer[state.expr].scope[depth : depth + 1]
     if not scope or scope[0] not in catalogue():
         return None
-    open_, outside = [state.expr], dict[int, None]()
+    open_, inside, outside = [state.expr], {state.expr}, dict[int, None]()
     while open_:
         for v in trail.graph.producer[open_.pop()].inputs:
-            if inner := trail.signal(v):
-                inside = trail.graph.producer[inner.expr].scope[depth : depth + 1] == scope
-                (open_.append(inner.expr) if inside else outside.update({inner.expr: None}))
+            if not (inner := trail.signal(v)) or inner.expr in inside:
+                continue
+            if trail.graph.producer[inner.expr].scope[depth : depth + 1] == scope:
+                inside.add(inner.expr)
+                open_.append(inner.expr)
+            else:
+                outside[inner.expr] = None
     return f"{scope[0]}({_text(trail, next(iter(outside)))})" if len(outside) == 1 else None
