@@ -67,7 +67,7 @@ def dtypes(case: Case) -> None:
         for dtype in _FLOATS:
             x = _sample(case, dtype)
             parameters = {n: jnp.asarray(case.arguments[n], jnp.float32) for n in case.parameters}
-            for given in (parameters, {}):
+            for given in (parameters, {}) if parameters else ({},):
                 y, by_x, by_parameter = jax.eval_shape(value_and_gradients, x, given)
                 with_them = f"x of dtype {jnp.dtype(dtype).name} with float32 {list(given) or 'nothing'}"
                 assert y.dtype == dtype, f"{with_them} gives a value of dtype {y.dtype}"

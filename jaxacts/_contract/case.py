@@ -85,6 +85,11 @@ class Case:
         """Its derivative along a vector of ones (elementwise: the slope)."""
         return jax.jvp(self.f, (x,), (jnp.ones_like(x),))[1]
 
+    @cached_property
+    def curve(self) -> Callable[[Array], tuple[Array, Array]]:
+        """Both from one program, which is compiled once for a shape and dtype."""
+        return jax.jit(lambda x: (self.f(x), self.slope(x)))
+
     def derivatives(self, order: int) -> Callable[[Array], tuple[Array, ...]]:
         """The value and its derivatives along a vector of ones, up to this order, each lower one traced once."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -89,35 +88,48 @@ def declared_slope(case: Case) -> None:
         )
 
 
+_BLOCK = 8192
+
+
+def _curve(case: Case, xs: Reals, dtype: DTypeLike = jnp.float32) -> tuple[Reals, Reals]:
+    """Value and slope at these inputs, in blocks of one size, so that all clauses share what is compiled."""
+    blocks = np.zeros((-(-len(xs) // _BLOCK), _BLOCK))
+    blocks.flat[: len(xs)] = xs
+    values, slopes = zip(*(case.curve(jnp.asarray(block, dtype)) for block in blocks), strict=True)
+    return _numbers(jnp.concatenate(values))[: len(xs)], _numbers(jnp.concatenate(slopes))[: len(xs)]
+
+
 def no_other_kinks(case: Case) -> None:
     """Between the declared kinks the slope does not jump."""
     case.expect_elementwise()
     declared = [k.at for k in case.kinks]
     xs = np.linspace(-12, 12, 24 * 256 + 1)
-    slope = jax.jit(case.slope)
-
-    def jump(left: Reals, right: Reals) -> Reals:
-        return np.abs(
-            _numbers(slope(jnp.asarray(right, jnp.float32))) - _numbers(slope(jnp.asarray(left, jnp.float32)))
-        )
-
     left, right = xs[:-1], xs[1:]
     free = np.all([(left > k) | (right < k) for k in declared], axis=0) if declared else np.full(len(left), True)
-    jumps = np.where(free, jump(left, right), 0)
-    for i in np.flatnonzero(jumps > 0.02):
-        lo, hi, first = left[i : i + 1], right[i : i + 1], jumps[i]
-        while hi - lo > 1e-5 * max(1.0, float(abs(lo[0]))):
-            middle = (lo + hi) / 2
-            lo, hi = (lo, middle) if jump(lo, middle) > jump(middle, hi) else (middle, hi)
-        rest = float(jump(lo, hi)[0])
-        assert rest < first / 2, f"the slope jumps by {rest:.4g} near x = {float(lo[0]):.6g}, where no kink is declared"
+    jumps = np.where(free, np.abs(np.diff(_curve(case, xs)[1])), 0)
+
+    def jump(left: Reals, right: Reals) -> Reals:
+        return np.abs(_curve(case, right)[1] - _curve(case, left)[1])
+
+    steep = jumps > 0.02
+    if not steep.any():
+        return
+    lo, hi = left[steep], right[steep]
+    while (wide := hi - lo > 1e-5 * np.maximum(1.0, np.abs(lo))).any():
+        middle = (lo + hi) / 2
+        lower = jump(lo, middle) > jump(middle, hi)
+        lo, hi = np.where(wide & ~lower, middle, lo), np.where(wide & lower, middle, hi)
+    rest = jump(lo, hi)
+    (kinks,) = np.nonzero(rest >= jumps[steep] / 2)
+    assert not kinks.size, (
+        f"the slope jumps by {rest[kinks[0]]:.4g} near x = {lo[kinks[0]]:.6g}, where no kink is declared"
+    )
 
 
 def _values(case: Case) -> tuple[Reals, Reals, Reals]:
     sizes = np.concatenate([np.logspace(-6, 32, 500), np.linspace(0, 40, 40 * 64)])
     xs = np.concatenate([-sizes, sizes, case.points(jnp.float32), case.knots])
-    x = jnp.asarray(xs, jnp.float32)
-    return xs, _numbers(jax.jit(case.f)(x)), _numbers(jax.jit(case.slope)(x))
+    return xs, *_curve(case, xs)
 
 
 def image(case: Case) -> None:
@@ -164,7 +176,7 @@ def asymptotes(case: Case) -> None:
     for side, line, x in (("left", facts.left, -1e4), ("right", facts.right, 1e4)):
         if line is None:
             continue
-        got, expected = float(case.f(jnp.float32(x))), line.slope * x + line.intercept
+        got, expected = float(_curve(case, np.array([x]))[0][0]), line.slope * x + line.intercept
         assert abs(got - expected) < 3e-3, f"{side} asymptote: f({x:g}) = {got:g}, the declared line is at {expected:g}"
 
 
@@ -176,13 +188,12 @@ def non_finite(case: Case) -> None:
     straight = facts.left is not None and facts.left == facts.right and facts.left.slope == facts.lipschitz
     constant = straight or bool(case.constant_slopes) or bool(case.slope_source)  # declared_slope judges the latter
     judged = False
-    both = jax.jit(lambda x: (case.f(x), case.slope(x)))
     for dtype in DTYPES:
-        values, slopes = map(_numbers, both(jnp.asarray([jnp.nan, *lines], dtype)))
+        values, slopes = _curve(case, np.array([np.nan, *lines]), dtype)
         assert np.isnan(values[0]), f"f(NaN) = {values[0]} in {jnp.dtype(dtype).name}"
         assert constant or np.isnan(slopes[0]), f"the slope at NaN is {slopes[0]} in {jnp.dtype(dtype).name}"
         for (x, line), value, slope in zip(lines.items(), values[1:], slopes[1:], strict=True):
-            line, tolerance = (line, 0.0) if line is not None else _line(both, x)
+            line, tolerance = (line, 0.0) if line is not None else _line(case, x)
             if line is None:
                 continue
             judged = True
@@ -195,14 +206,14 @@ def non_finite(case: Case) -> None:
         raise NotApplicableError("NaN gives NaN, but what ±inf should give is neither declared nor seen")
 
 
-def _line(both: Callable[[Array], tuple[Array, Array]], side: float) -> tuple[Line | None, float]:
+def _line(case: Case, side: float) -> tuple[Line | None, float]:
     """The asymptote, where large numbers show it: the value stays the same, doubles with x, or overflows.
 
     Beside it the relative error that its slope may have, any where the slope differs between large numbers. A smaller
     number, which is not an integer, tells the line from a wave whose period divides the large ones.
     """
     x = math.copysign(1, side) * np.array([31415.927, 2.0**116, 2.0**117])
-    (at, near, far), slopes = map(_numbers, both(jnp.asarray(x, jnp.float32)))
+    (at, near, far), slopes = _curve(case, x)
     if math.isinf(far) and near == far and at * far > 0:
         return Line(far * x[2], 0), math.inf
     found = Line(0, far) if near == far else Line(far / x[2], 0) if far == 2 * near else None
