@@ -75,7 +75,8 @@ def _inputs(dtype: DTypeLike = "float32") -> Array:
 
 @functools.cache
 def _expected(dtype: str) -> dict[str, tuple[Array, Array]]:
-    return jax.jit(_all)(_inputs(dtype))
+    """Compiled ahead of time."""
+    return jax.jit(_all).lower(_inputs(dtype)).compile()(_inputs(dtype))
 
 
 def _assert_equal(got: dict[str, tuple[Array, Array]], dtype: str) -> None:
@@ -258,11 +259,6 @@ def test_through_an_interpreter_of_jaxprs() -> None:
     _assert_equal(jax.tree.unflatten(jax.tree.structure(shape), evaluate(_inputs())), "float32")
 
 
-@pytest.mark.slow
-def test_compiled_ahead_of_time() -> None:
-    _assert_equal(jax.jit(_all).lower(_inputs("bfloat16")).compile()(_inputs("bfloat16")), "bfloat16")
-
-
 def test_identity_has_a_linear_transpose() -> None:
     x = _inputs()
     np.testing.assert_array_equal(jax.linear_transpose(jaxacts.identity, x)(x)[0], x)
@@ -331,33 +327,22 @@ def _cancelled(name: str) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", IN_FLOAT64)
-def test_float64_inside_a_function_that_enables_it(name: str) -> None:
+def test_float64_while_64_bit_types_are_off(name: str) -> None:
+    """Of an array made elsewhere, eager and jitted, and in a function that enables them inside."""
+
+    def both(x: Array) -> tuple[Array, Array]:
+        return _ours(name)(x), _gradient(_ours(name))(x)
+
     def inside(x: Array) -> tuple[Array, Array]:
         with jax.enable_x64(True):
-            wide = x.astype(jnp.float64)
-            return _ours(name)(wide), _gradient(_ours(name))(wide)
+            return both(x.astype(jnp.float64))
 
-    x = jnp.array([[[-0.7, 0.3, 2.0, 8.0]]])
+    narrow = jnp.array([[[-0.7, 0.3, 2.0, 8.0]]])
     with jax.enable_x64(True):
-        wide = jnp.asarray(np.asarray(x), jnp.float64)
-        expected = _ours(name)(wide), _gradient(_ours(name))(wide)
-    for run in (inside, jax.jit(inside)):
-        for a, b in zip(run(x), expected, strict=True):
-            assert a.dtype == jnp.dtype("float64")
-            np.testing.assert_allclose(a, b, rtol=1e-14, atol=_cancelled(name))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", IN_FLOAT64)
-def test_a_float64_array_keeps_its_dtype_while_64_bit_types_are_off(name: str) -> None:
-    f = _ours(name)
-    with jax.enable_x64(True):
-        x = jnp.array([[[-0.7, 0.3, 2.0, 8.0]]], jnp.float64)
-        expected = f(x), jax.grad(lambda x: f(x).sum())(x)
-        t = jnp.ones_like(expected[0])
+        x = jnp.asarray(np.asarray(narrow), jnp.float64)
+        expected = jax.jit(both)(x)
     assert not jax.config.read("jax_enable_x64")
-    for run in (lambda f: f, jax.jit):
-        got = run(f)(x), run(lambda x, t: jax.vjp(f, x)[1](t)[0])(x, t)
+    for got in (both(x), jax.jit(both)(x), jax.jit(inside)(narrow)):
         for a, b in zip(got, expected, strict=True):
             assert a.dtype == jnp.dtype("float64")
             np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-14, atol=_cancelled(name))

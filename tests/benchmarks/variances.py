@@ -29,7 +29,7 @@ LARGE = Path(real_models.__file__).with_name("large_model.py")
 
 def measure(name: str) -> dict[str, Any]:
     """The layers that were drawn, each with the variances of its outputs before and after, and how many were left."""
-    model, sample = real_models.models()[name]
+    model, sample = real_models.model(name)
     _, report = ji.match(model, sample, real_models.KEY, measure=True)
     layers = [
         {"path": row.path, "activation": row.activation, "std": row.std, "before": row.before, "after": row.after}
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--tiny", action="store_true", help="two models, to see that everything runs")
     parser.add_argument("--output", type=Path, help="where the JSON goes")
     options = parser.parse_args(argv)
-    names = ["VAE", "LSTM and GRU, nnx"] if options.tiny else list(real_models.models())
+    names = ["VAE", "LSTM and GRU, nnx"] if options.tiny else [*real_models.LINEN, *real_models.NNX]
     found: dict[str, Any] = {"machine": machine(), "rows": [measure(name) for name in track(names, "Matching")]}
     if not options.tiny:
         found["large"] = large()

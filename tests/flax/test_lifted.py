@@ -63,19 +63,21 @@ def test_linen_scan_and_remat():
         return jax.grad(run, has_aux=True)(variables["params"])
 
     @jax.jit
-    def unrolled(variables):
-        def run(params):
-            h, ys = x, []
-            for i in range(DEPTH):
-                own = {**layer(variables, i), "params": layer(params, i)}
-                (h, y), _ = LinenBlock().apply(own, h, mutable=collections)
-                ys.append(y)
-            ys = jax.tree.map(lambda *v: jnp.stack(v), *ys)
-            return losses(ys), ys
+    def one(own, h):
+        return LinenBlock().apply(own, h, mutable=collections)[0]
 
-        return jax.grad(run, has_aux=True)(variables["params"])
-
-    (grads, (got, moved)), (wanted, want) = scanned(variables), unrolled(variables)
+    h, want, pullbacks = x, [], []
+    for i in range(DEPTH):
+        own = layer(variables, i)
+        (h, y), pullback = jax.vjp(lambda params, h, own=own: one({**own, "params": params}, h), own["params"], h)
+        want.append(y)
+        pullbacks.append(pullback)
+    by_h, wanted = jnp.zeros_like(h), []
+    for y, pullback in zip(reversed(want), reversed(pullbacks), strict=True):
+        by_params, by_h = pullback((by_h, jax.tree.map(jnp.cos, y)))
+        wanted.insert(0, by_params)
+    want, wanted = (jax.tree.map(lambda *v: jnp.stack(v), *layers) for layers in (want, wanted))
+    grads, (got, moved) = scanned(variables)
     assert_same(got, want)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3), grads, wanted)
     assert jax.tree.leaves(moved)[0].shape[0] == DEPTH

@@ -242,8 +242,10 @@ EQUINOX: dict[str, tuple[Callable[[], eqx.Module], Any]] = {
 }
 
 
-def models() -> dict[str, tuple[Any, Any]]:
-    """All of them: a module and its sample."""
-    return {name: (Model(body), sample) for name, (body, sample) in LINEN.items()} | {
-        name: (make(nnx.Rngs(0)), sample) for name, (make, sample) in NNX.items()
-    }
+def model(name: str) -> tuple[Any, Any]:
+    """A module of linen or nnx and its sample."""
+    if name in LINEN:
+        body, sample = LINEN[name]
+        return Model(body), sample
+    make, sample = NNX[name]
+    return make(nnx.Rngs(0)), sample

@@ -53,7 +53,7 @@ def kernels(report: ji.MatchReport) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LINEN)
 def test_every_kernel_of_linen_is_found(name: str) -> None:
-    model, sample = real_models.models()[name]
+    model, sample = real_models.model(name)
     shapes = jax.eval_shape(model.init, KEY, sample)
     _, report = ji.match(model, sample, KEY, variables=shapes)
     named, _ = jax.tree_util.tree_flatten_with_path(shapes["params"])
@@ -89,7 +89,7 @@ def test_every_kernel_of_equinox_is_found(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RANGES)
 def test_variances_before_and_after(name: str) -> None:
-    model, sample = real_models.models()[name]
+    model, sample = real_models.model(name)
     _, report = ji.match(model, sample, KEY, measure=True)
     assert all(row.before > 0 for row in report.layers)
     least, largest = RANGES[name]
