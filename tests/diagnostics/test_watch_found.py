@@ -174,6 +174,20 @@ def test_parameters_stand_in_formulas_by_their_names() -> None:
     assert rows(jl.SReLU()) == [("Dense_0", "srelu")]
 
 
+@pytest.mark.slow
+def test_every_operation_of_an_unrolled_loop_is_looked_at_once() -> None:
+    """Along each of the paths from the result to z it would be 2³² times."""
+
+    def unrolled(z: jax.Array) -> jax.Array:
+        for _ in range(16):
+            z = jnp.sin(z + 0.5 * z)
+        return z
+
+    ((_, name),) = rows(lambda z: unrolled(unrolled(z)))
+    assert name.startswith("sin(")
+    assert name.endswith("…")
+
+
 def test_functions_that_agree_on_small_inputs_alone_have_no_name_of_the_catalogue() -> None:
     ((_, name),) = rows(lambda z: jnp.clip(z, 0, 60))
     assert name not in ("relu", "relu6")

@@ -143,12 +143,20 @@ def _error(values: Floats, known: Floats) -> float:
 
 def _formula(trail: Trail, expr: int) -> str:
     """The expression in z, or the name of the function that computes it where that is too long to read."""
-    text = _text(trail, expr)
+    text = _text(trail, expr, {})
     scope = trail.graph.producer[expr].scope[len(trail.use.op.scope) :]
     return text if len(text) <= _LONGEST else scope[0] if scope else f"{text[:_LONGEST]}…"
 
 
-def _text(trail: Trail, value: int) -> str:
+def _text(trail: Trail, value: int, known: dict[int, str]) -> str:
+    """``known`` has the texts of the values that were met before, which an unrolled loop meets again and again."""
+    if value not in known:
+        text = _written(trail, value, known)
+        known[value] = text if len(text) <= 32 * _LONGEST else f"{text[:_LONGEST]}…"
+    return known[value]
+
+
+def _written(trail: Trail, value: int, known: dict[int, str]) -> str:
     state = trail.signal(value)
     if state is None:
         return trail.written(value)
@@ -156,10 +164,10 @@ def _text(trail: Trail, value: int) -> str:
         return "z"
     op = trail.graph.producer[state.expr]
     if op.name in _SAME:
-        return _text(trail, op.inputs[0])
-    if not state.linear and (name := _called(trail, state)):
+        return _text(trail, op.inputs[0], known)
+    if not state.linear and (name := _called(trail, state, known)):
         return name
-    parts = [_text(trail, v) for v in op.inputs]
+    parts = [_text(trail, v, known) for v in op.inputs]
     if op.name in _INFIX:
         first, second = (_grouped(p, " ") for p in parts)
         return first + _INFIX[op.name].format(second)
@@ -179,7 +187,7 @@ def _grouped(part: str, loose: str) -> str:
     return f"({part})" if any(sign in bare for sign in loose) else part
 
 
-def _called(trail: Trail, state: Signal) -> str | None:
+def _called(trail: Trail, state: Signal, known: dict[int, str]) -> str | None:
     """``relu(0.1·z)`` for an activation of the catalogue, by its values or, of a scaled z, by the name of the call."""
     if name := _named(_table(trail.function(state))):
         return f"{name}(z)"
@@ -197,4 +205,4 @@ def _called(trail: Trail, state: Signal) -> str | None:
                 open_.append(inner.expr)
             else:
                 outside[inner.expr] = None
-    return f"{scope[0]}({_text(trail, next(iter(outside)))})" if len(outside) == 1 else None
+    return f"{scope[0]}({_text(trail, next(iter(outside)), known)})" if len(outside) == 1 else None
