@@ -79,7 +79,7 @@ def _equal(values: Floats, known: Floats, tolerance: float) -> bool:
 
 def _table(function: Callable[..., Any]) -> Floats:
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-        return np.asarray(jax.jit(function)(jnp.asarray(_GRID)), np.float64)
+        return np.asarray(function(jnp.asarray(_GRID)), np.float64)
 
 
 def _with_arguments(name: str) -> tuple[Activation, dict[str, Any]]:
