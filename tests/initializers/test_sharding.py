@@ -18,6 +18,8 @@ import pytest
 from sharded_worker import GRIDS, INITIALIZERS, ONE_OF_EACH, OTHER_DTYPES, OTHER_GRID, SHAPES, WHOLE_ON_EACH
 from test_protocol import KEY, SAMPLERS
 
+pytestmark = pytest.mark.optimized
+
 ROOT = Path(__file__).parents[2]
 # On a busy machine the threads and processes of a collective may come to it minutes after each other.
 PATIENT = [
@@ -40,9 +42,7 @@ def run(devices: int, path: Path, arguments: list[list[str]]) -> list[dict[str, 
     """What the workers found, one for each list of arguments, all at the same time."""
     python_path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     flags = " ".join([f"--xla_force_host_platform_device_count={devices}", *PATIENT])
-    # Compiled as here, since bits are compared.
-    how = {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    environment = {**os.environ, **how, "PYTHONPATH": python_path}
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": python_path}
     command = [sys.executable, str(Path(__file__).with_name("sharded_worker.py"))]
     paths = [path / f"{process}.npz" for process in range(len(arguments))]
     with contextlib.ExitStack() as running:
