@@ -87,7 +87,7 @@ class Case:
 
     @cached_property
     def curve(self) -> Callable[[Array], tuple[Array, Array]]:
-        """Both from one program, which is compiled once for a shape and dtype."""
+        """Value and slope, from one program for a shape and dtype."""
         return jax.jit(lambda x: (self.f(x), self.slope(x)))
 
     def derivatives(self, order: int) -> Callable[[Array], tuple[Array, ...]]:

@@ -193,3 +193,16 @@ def test_slopes_keep_their_digits_at_the_root(label: str, dtype: type, x64: None
     got = np.asarray(jax.jit(lambda x: forward(subject.ours, x))(x))
     exact = subject.exact(x.astype(np.float64), "slope", dtype)
     assert errors_in_ulps(got, exact, dtype).max() <= 2
+
+
+def test_an_error_above_its_bound_counts_in_ulps_of_the_largest_term() -> None:
+    asked: list[list[int]] = []
+
+    def terms(at: Any) -> Reals:
+        asked.append(at.tolist())
+        return np.array([1.0, 2.0**8])
+
+    got, exact = np.array([1.0, 1 + 2.0**-16, 1 + 2.0**-16]), Exact.of(np.ones(3), np.zeros(3))
+    errors = errors_beside_terms(got, exact, np.float32, 2.0, 0.0, terms)
+    np.testing.assert_array_equal(errors, [0, 2.0**7, 0.5])
+    assert asked == [[1, 2]]
