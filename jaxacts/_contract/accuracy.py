@@ -105,7 +105,7 @@ def largest_term(
 
 
 def _terms(case: Case, xs: Reals, arguments: dict[str, Any], by: str | None = None) -> Callable[[Any], Reals | float]:
-    return lambda at: largest_term(case.terms, xs[at], arguments, by)
+    return lambda at: largest_term(case.terms, xs[at], arguments, by) if case.terms else 0.0
 
 
 def _samples(case: Case) -> list[tuple[Reals, Array]]:

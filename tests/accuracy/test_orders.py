@@ -17,6 +17,7 @@ pytestmark = pytest.mark.optimized
 CURVED = [n for n, s in SUBJECTS.items() if not s.entry.knots(**s.arguments) and s.name != "identity"]
 
 DTYPES = ("bfloat16", "float16", "float8_e4m3fn", "float8_e5m2")
+"""Two kinds of float8, with an infinity and without: all are computed in float32, and only the rounding differs."""
 
 
 @pytest.mark.slow

@@ -183,9 +183,18 @@ def test_every_operation_of_an_unrolled_loop_is_looked_at_once() -> None:
             z = jnp.sin(z + 0.5 * z)
         return z
 
-    ((_, name),) = rows(lambda z: unrolled(unrolled(z)))
-    assert name.startswith("sin(")
+    ((_, name),) = rows(lambda z: unrolled(unrolled(z)) + 1)
+    assert name.startswith("sin(sin(sin(")
     assert name.endswith("…")
+
+
+def test_a_function_with_nan_on_the_way_has_its_name_where_nan_is_an_error() -> None:
+    def silu(z: jax.Array) -> jax.Array:
+        e = jnp.exp(z)
+        return jnp.where(z > 20, z, z * e / (1 + e))
+
+    with jax.debug_nans(True):
+        assert rows(silu) == [("Dense_0", "silu")]
 
 
 def test_functions_that_agree_on_small_inputs_alone_have_no_name_of_the_catalogue() -> None:

@@ -14,12 +14,14 @@ from jax import Array
 from numpy.typing import NDArray
 
 from jaxacts._core import Activation, plain_form
+from jaxacts._trace.graph import Op
 from jaxacts._trace.layers.follow import Signal, Trail
 from jaxacts.lookup import catalogue
 
 __all__ = ["agrees", "linear", "recognized", "same"]
 
 Floats: TypeAlias = NDArray[np.float64]
+_Pattern: TypeAlias = tuple[Callable[[list[str]], str], list[int]]
 
 _WIDE = np.array([10.0, 30.0, 100.0, 1e3])
 _GRID = np.concatenate([np.linspace(-4.0, 4.0, 33), -_WIDE, _WIDE])
@@ -78,7 +80,7 @@ def _equal(values: Floats, known: Floats, tolerance: float) -> bool:
 
 
 def _table(function: Callable[..., Any]) -> Floats:
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True), jax.debug_nans(False), jax.debug_infs(False):
         return np.asarray(function(jnp.asarray(_GRID)), np.float64)
 
 
@@ -143,31 +145,50 @@ def _error(values: Floats, known: Floats) -> float:
 
 def _formula(trail: Trail, expr: int) -> str:
     """The expression in z, or the name of the function that computes it where that is too long to read."""
-    text = _text(trail, expr, {})
+    text = _text(trail, expr)
     scope = trail.graph.producer[expr].scope[len(trail.use.op.scope) :]
     return text if len(text) <= _LONGEST else scope[0] if scope else f"{text[:_LONGEST]}…"
 
 
-def _text(trail: Trail, value: int, known: dict[int, str]) -> str:
-    """``known`` has the texts of the values that were met before, which an unrolled loop meets again and again."""
-    if value not in known:
-        text = _written(trail, value, known)
-        known[value] = text if len(text) <= 32 * _LONGEST else f"{text[:_LONGEST]}…"
-    return known[value]
+def _text(trail: Trail, end: int) -> str:
+    """Each value is written once, operands first: an unrolled loop may have many operations, and far more paths."""
+    patterns, texts, open_ = dict[int, _Pattern](), dict[int, str](), [end]
+    while open_:
+        value = open_[-1]
+        if value not in patterns:
+            patterns[value] = _pattern(trail, value)
+        write, operands = patterns[value]
+        if missing := [v for v in operands if v not in texts]:
+            open_ += missing
+        else:
+            texts[open_.pop()] = _cut(write([texts[v] for v in operands]))
+    return texts[end]
 
 
-def _written(trail: Trail, value: int, known: dict[int, str]) -> str:
+def _cut(text: str) -> str:
+    """The beginning of a very long text, with its parentheses closed and in need of some around it as before."""
+    if len(text) <= 32 * _LONGEST:
+        return text
+    start = text[:_LONGEST]
+    return f"{start}…{')' * (start.count('(') - start.count(')'))}{' …' if _grouped(text, ' ') != text else ''}"
+
+
+def _pattern(trail: Trail, value: int) -> _Pattern:
+    """How a value is written, and the values whose texts stand in it."""
     state = trail.signal(value)
     if state is None:
-        return trail.written(value)
+        return lambda texts: trail.written(value), []
     if state.expr == trail.base(state):
-        return "z"
+        return lambda texts: "z", []
     op = trail.graph.producer[state.expr]
     if op.name in _SAME:
-        return _text(trail, op.inputs[0], known)
-    if not state.linear and (name := _called(trail, state, known)):
-        return name
-    parts = [_text(trail, v, known) for v in op.inputs]
+        return lambda texts: texts[0], [op.inputs[0]]
+    if not state.linear and (called := _called(trail, state)):
+        return called
+    return functools.partial(_joined, op), list(op.inputs)
+
+
+def _joined(op: Op, parts: list[str]) -> str:
     if op.name in _INFIX:
         first, second = (_grouped(p, " ") for p in parts)
         return first + _INFIX[op.name].format(second)
@@ -187,10 +208,10 @@ def _grouped(part: str, loose: str) -> str:
     return f"({part})" if any(sign in bare for sign in loose) else part
 
 
-def _called(trail: Trail, state: Signal, known: dict[int, str]) -> str | None:
+def _called(trail: Trail, state: Signal) -> _Pattern | None:
     """``relu(0.1·z)`` for an activation of the catalogue, by its values or, of a scaled z, by the name of the call."""
     if name := _named(_table(trail.function(state))):
-        return f"{name}(z)"
+        return lambda texts: f"{name}(z)", []
     depth = len(trail.use.op.scope)
     scope = trail.graph.producer[state.expr].scope[depth : depth + 1]
     if not scope or scope[0] not in catalogue():
@@ -205,4 +226,4 @@ def _called(trail: Trail, state: Signal, known: dict[int, str]) -> str | None:
                 open_.append(inner.expr)
             else:
                 outside[inner.expr] = None
-    return f"{scope[0]}({_text(trail, next(iter(outside)), known)})" if len(outside) == 1 else None
+    return (lambda texts: f"{scope[0]}({texts[0]})", [*outside]) if len(outside) == 1 else None
