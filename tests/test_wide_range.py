@@ -128,7 +128,7 @@ def _points(name: str, range_: Range) -> list[Reals]:
     info = jnp.finfo(dtype)
     low, high = np.log2(float(info.smallest_normal)), np.log2(float(info.max)) - 0.01
     rng = np.random.default_rng(zlib.crc32(name.encode()))
-    many = 4 * range_.count
+    many = 1200
     common = rng.uniform(low, high, many)
     columns: list[Reals] = []
     for n in names:
