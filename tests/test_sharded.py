@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
+from devices import printed_on
 
 SHARDED = """
 import jax, jax.numpy as jnp, numpy as np, jaxacts
@@ -47,10 +44,4 @@ print("same")
 
 @pytest.mark.slow
 def test_sharded_like_unsharded() -> None:
-    flags = {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-        "JAX_PLATFORMS": "cpu",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    }
-    done = subprocess.run([sys.executable, "-c", SHARDED], capture_output=True, text=True, env={**os.environ, **flags})
-    assert done.stdout.strip() == "same", done.stderr
+    assert printed_on(8, SHARDED) == "same"

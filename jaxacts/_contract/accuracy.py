@@ -58,7 +58,7 @@ def errors_beside_terms(
     return error
 
 
-def _compare(
+def compare(
     what: str,
     got: Array,
     exact: Exact,
@@ -67,6 +67,7 @@ def _compare(
     floor: Reals | float = 0.0,
     terms: Callable[[Any], Reals | float] = lambda at: 0.0,
 ) -> None:
+    """Raise an AssertionError with the largest error, if it is above the limit in ulps."""
     error = errors_beside_terms(np.asarray(got, float).ravel(), exact, got.dtype, limit, floor, terms)
     worst = int(np.argmax(np.where(np.isnan(error), np.inf, error)))
     at = xs[worst] if len(xs) == len(error) else f"index {worst}"
@@ -121,7 +122,7 @@ def value(case: Case) -> None:
         arguments = case.exact_arguments(x.dtype)
         exact = evaluate(formula, case.elementwise, xs, arguments)
         terms = _terms(case, xs, arguments)
-        _compare("value", y, exact, xs, ULPS[x.dtype.name][0], case.floor, terms)
+        compare("value", y, exact, xs, ULPS[x.dtype.name][0], case.floor, terms)
 
 
 def _expect_true_slope(case: Case) -> None:
@@ -152,8 +153,8 @@ def slope(case: Case) -> None:
         exact = directional(formula, case.elementwise, xs, arguments, tangent)
         if case.elementwise:
             floor, terms = near_roots(xs, exact), _terms(case, xs, arguments, "x")
-            _compare("slope (jvp)", forward, exact, xs, ULPS[x.dtype.name][1], floor, terms)
-            _compare("slope (vjp)", back, exact, xs, ULPS[x.dtype.name][1], floor, terms)
+            compare("slope (jvp)", forward, exact, xs, ULPS[x.dtype.name][1], floor, terms)
+            compare("slope (vjp)", back, exact, xs, ULPS[x.dtype.name][1], floor, terms)
         else:
             eps = float(jnp.finfo(x.dtype).eps)
             wrong = np.abs(np.asarray(forward, float).ravel() - exact.high) / eps
@@ -187,7 +188,7 @@ def parameter_slopes(case: Case) -> None:
             exact = directional(formula, case.elementwise, xs, arguments, np.ones(len(xs)), by=name)
             floor = near_roots(xs, exact) if case.elementwise else 1.0
             terms = _terms(case, xs, arguments, name)
-            _compare(f"derivative by {name}", got, exact, xs, ULPS[x.dtype.name][1], floor, terms)
+            compare(f"derivative by {name}", got, exact, xs, ULPS[x.dtype.name][1], floor, terms)
 
 
 def numerical_derivatives(case: Case) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from devices import printed_on
 from jax.sharding import PartitionSpec as P
 
 import jaxacts
@@ -68,13 +66,7 @@ print("same")
 
 @pytest.mark.slow
 def test_sums_on_eight_devices_are_those_of_one() -> None:
-    flags = {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-        "JAX_PLATFORMS": "cpu",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    }
-    done = subprocess.run([sys.executable, "-c", SHARDED], capture_output=True, text=True, env={**os.environ, **flags})
-    assert done.stdout.strip() == "same", done.stderr
+    assert printed_on(8, SHARDED) == "same"
 
 
 @jax.custom_vjp

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from devices import printed_on
 from flax import nnx
 
 import jaxacts
@@ -253,10 +250,7 @@ with jax.set_mesh(mesh):
 
 @pytest.mark.slow
 def test_sharded_over_four_devices():
-    how = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
-    environment = {**os.environ, **how, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    done = subprocess.run([sys.executable, "-c", ON_FOUR_DEVICES], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    printed_on(4, ON_FOUR_DEVICES)
 
 
 # What they refuse
