@@ -28,8 +28,6 @@ import timing
 import variances
 import watch
 
-pytestmark = pytest.mark.optimized
-
 TINY = architectures.TINY._replace(batches=8)
 
 

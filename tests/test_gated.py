@@ -22,8 +22,6 @@ from jaxacts import nnx as modules
 from jaxacts._contract.exact import Exact, evaluate
 from jaxacts._contract.ulps import errors_in_ulps
 
-pytestmark = pytest.mark.optimized
-
 Unit = Callable[..., Array]
 ENTRIES = {n: e for n, e in jaxacts.catalogue().items() if e.family == "gated" and "interleaved" in e.static}
 UNITS: dict[str, Unit] = {n: e.function for n, e in ENTRIES.items()}

@@ -14,8 +14,6 @@ from jax.typing import DTypeLike
 
 import jaxacts as ja
 
-pytestmark = pytest.mark.optimized
-
 X = jnp.concatenate([jnp.linspace(-8, 8, 33), jnp.array([-0.0, 1e-30, -1e-30, 1e30, -1e30])])
 Curve = Callable[[Array], Array]
 

@@ -24,8 +24,6 @@ from jax.typing import DTypeLike
 
 import jaxacts
 
-pytestmark = pytest.mark.optimized
-
 Function = Callable[[Any], Array]
 ENTRIES = jaxacts.catalogue()
 ELEMENTWISE = [n for n, e in ENTRIES.items() if e.elementwise or n == "rrelu"]
@@ -107,6 +105,7 @@ def _in_kernel(f: Callable[[Array], Any], x: Any, **options: Any) -> Callable[[A
     return lambda x: jax.tree.unflatten(tree, call(*closed.consts, x))
 
 
+@pytest.mark.optimized
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_inside_an_interpreted_kernel(dtype: str) -> None:
@@ -234,6 +233,7 @@ def test_inside_a_fused_kernel(name: str) -> None:
 # Other ways to use a function
 
 
+@pytest.mark.optimized
 @pytest.mark.slow
 def test_exported_and_called() -> None:
     exported = jax.export.export(jax.jit(_all))(_inputs())
@@ -252,6 +252,7 @@ def test_exported_serialized_and_called_with_its_derivative() -> None:
     np.testing.assert_allclose(vjp({n: _cotangent(y) for n, y in got.items()})[0], total, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.optimized
 @pytest.mark.slow
 def test_through_an_interpreter_of_jaxprs() -> None:
     closed, shape = jax.make_jaxpr(_all, return_shape=True)(_inputs())

@@ -15,8 +15,6 @@ from jax import Array
 
 import jaxacts as ja
 
-pytestmark = pytest.mark.optimized
-
 MASKED = {n: e for n, e in ja.catalogue().items() if "where" in e.arguments()}
 ENTRIES = {n: e for n, e in MASKED.items() if n != "maxout"}  # whose results are those of groups
 SIMPLEX = ["entmax", "entmax15", "gumbel_softmax", "softmax", "softmin", "sparsemax"]

@@ -147,18 +147,24 @@ class Case:
         own = self.entry.knots(**self.arguments) if self.entry and not self._arrays else ()
         return (*own, *self.slope_source.knots) if self.slope_source else own
 
-    @property
+    @cached_property
     def constant_slopes(self) -> int:
         """How many different slopes it has, those at its kinks included, if all are numbers; else 0."""
         if self.slope_source:
             return self.slope_source.constant_slopes
         if self.entry is None or self.entry.slope is None or self._arrays:
             return 0
-        parameters = [jnp.float32(self.arguments[n]) for n in self.parameters]
-        pieces = self.entry.slope(jnp.zeros(2), *parameters, **{n: self.arguments[n] for n in self.entry.static})
-        if not isinstance(pieces, Pieces) or any(np.size(s) > 1 for s in pieces.slopes):
-            return 0
-        return len({float(s) for s in (*pieces.slopes, *pieces.at_knots(kink_choice(self.function)))})
+        slope, choice = self.entry.slope, kink_choice(self.function)
+        static = {n: self.arguments[n] for n in self.entry.static}
+
+        def numbers(x: Array, *parameters: Array) -> list[Array]:
+            pieces = slope(x, *parameters, **static)
+            if not isinstance(pieces, Pieces) or any(np.size(s) > 1 for s in pieces.slopes):
+                return []
+            return [*map(jnp.asarray, (*pieces.slopes, *pieces.at_knots(choice)))]
+
+        found = jax.jit(numbers)(jnp.zeros(2), *(jnp.float32(self.arguments[n]) for n in self.parameters))
+        return len({float(s) for s in found})
 
     @property
     def _arrays(self) -> list[str]:

@@ -41,35 +41,43 @@ def kinks(case: Case) -> None:
     case.expect_elementwise()
     if case.entry is None:
         raise NotApplicableError("no kinks are declared")
-    gradient = jax.grad(lambda x: case.f(x).astype(jnp.float32).sum())
     source = case.slope_source or case
     choice = kink_choice(source.function)
     rule, roundings = choice_rule(choice), 4 if isinstance(choice, float) else 0
-    compiled = jax.jit(
-        lambda x: {
-            "jit(jvp)": case.slope(x),
-            "jit(grad)": gradient(x),
-            "jit(vmap(grad))": jax.vmap(gradient)(x[None])[0],
-        }
-    )
     continuous = source.entry is None or source.entry.declared is None or source.facts.lipschitz is not None
-    places = jnp.array([-1, 0, 0, 1] if continuous else [-2, -1, 1, 2]) * 2.0**-10
+    beside = jnp.array([-1, 0, 0, 1] if continuous else [-2, -1, 1, 2]) * 2.0**-10
     for kink in case.kinks:
-        y = _numbers(source.f(jnp.float32(kink.at) + places))
+        y = _numbers(source.f(jnp.float32(kink.at) + beside))
         secants = np.diff(y)[::2] * 2.0**10
         assert np.allclose(secants, kink[1:3], atol=0.01, rtol=0.01), (
             f"the kink at {kink.at:g} declares slopes {kink.left:g} and {kink.right:g}, the secants are {secants}"
         )
-        expected = float(rule(kink.left, kink.right))
-        for dtype in DTYPES:
-            for at in (0.0, -0.0) if kink.at == 0 else (kink.at,):
-                x, right = jnp.asarray(at, dtype), float(jnp.asarray(expected, dtype))
-                for way, got in {"grad": gradient(x), "jvp": case.slope(x), **compiled(x)}.items():
-                    got = float(got)
-                    assert abs(got - right) <= roundings * float(jnp.finfo(dtype).eps) * abs(right), (
-                        f"slope at the kink {at!r} under {way} in {jnp.dtype(dtype).name}: got {got:.9g}, "
-                        f"between {kink.left:g} and {kink.right:g} it should be {right:.9g}"
-                    )
+    places = [(kink, at) for kink in case.kinks for at in ((0.0, -0.0) if kink.at == 0 else (kink.at,))]
+    points = [(kink, jnp.asarray(at, dtype)) for kink, at in places for dtype in DTYPES]
+    for (kink, x), slopes in zip(points, _slopes(case, [x for _, x in points]), strict=True):
+        right = float(jnp.asarray(float(rule(kink.left, kink.right)), x.dtype))
+        for way, got in slopes.items():
+            assert abs(float(got) - right) <= roundings * float(jnp.finfo(x.dtype).eps) * abs(right), (
+                f"slope at the kink {float(x)!r} under {way} in {x.dtype}: got {float(got):.9g}, "
+                f"between {kink.left:g} and {kink.right:g} it should be {right:.9g}"
+            )
+
+
+def _slopes(case: Case, xs: list[Array]) -> list[dict[str, Array]]:
+    """The slope at each of these scalars in each transformation; without jit in float32 alone."""
+    gradient = jax.grad(lambda x: case.f(x).astype(jnp.float32).sum())
+    compiled = jax.jit(
+        lambda xs: [
+            {
+                "jit(jvp)": case.slope(x),
+                "jit(grad)": gradient(x),
+                "jit(vmap(grad))": jax.vmap(gradient)(x[None])[0],
+            }
+            for x in xs
+        ]
+    )
+    eager = [{"grad": gradient(x), "jvp": case.slope(x)} if x.dtype == jnp.float32 else {} for x in xs]
+    return [{**each, **more} for each, more in zip(eager, compiled(xs), strict=True)]
 
 
 def declared_slope(case: Case) -> None:

@@ -11,8 +11,6 @@ import pytest
 
 from jaxacts import initializers as ji
 
-pytestmark = pytest.mark.optimized
-
 KEY = jax.random.key(20)
 SHAPE = (800, 500)
 CONV = (3, 3, 100, 400)
@@ -157,6 +155,7 @@ RANDOM = {
 }
 
 
+@pytest.mark.optimized
 @pytest.mark.slow
 @pytest.mark.parametrize("row", RANDOM)
 def test_low_precision_is_float32_rounded_once_and_finite(row: str) -> None:

@@ -17,8 +17,6 @@ from test_protocol import INITIALIZERS
 
 from jaxacts import initializers as ji
 
-pytestmark = pytest.mark.optimized
-
 KEY = jax.random.key(17)
 jn = jax.nn.initializers
 

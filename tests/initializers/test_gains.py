@@ -17,8 +17,6 @@ import jaxacts
 from jaxacts import initializers as ji
 from jaxacts.linen import PReLU
 
-pytestmark = pytest.mark.optimized
-
 KEY = jax.random.key(0)
 gelu = functools.partial(jaxacts.gelu, approximate=False)
 
