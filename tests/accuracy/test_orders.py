@@ -12,11 +12,10 @@ from subjects import SUBJECTS, forward, second
 
 import jaxacts
 
-pytestmark = pytest.mark.optimized
-
 CURVED = [n for n, s in SUBJECTS.items() if not s.entry.knots(**s.arguments) and s.name != "identity"]
 
 
+@pytest.mark.optimized
 @pytest.mark.slow
 @pytest.mark.parametrize("label", CURVED)
 def test_below_32_bits_they_are_those_of_float32(label: str) -> None:

@@ -73,8 +73,10 @@ def misrounded(subject: Subject, what: str, dtype: str, got: jax.Array, step: in
     return x[bad], Exact.of(exact.high[bad], exact.low[bad])
 
 
-def results(subject: Subject, dtypes: tuple[str, ...]) -> dict[tuple[str, str, str], jax.Array]:
+@functools.cache
+def results(label: str, dtypes: tuple[str, ...]) -> dict[tuple[str, str, str], jax.Array]:
     """By what, way and dtype, from one program."""
+    subject = SUBJECTS[label]
 
     def ways(xs: list[jax.Array]) -> dict[tuple[str, str, str], jax.Array]:
         found: dict[tuple[str, str, str], jax.Array] = {}
@@ -104,7 +106,7 @@ def digest_of(subject: Subject, found: Mapping[tuple[str, str, str], jax.Array])
 def check(label: str, dtypes: tuple[str, ...], anew: bool) -> None:
     """Accept what is recorded; compare the rest, and with ``anew`` one input in 29 of what is recorded, with mpmath."""
     subject = SUBJECTS[label]
-    found = results(subject, dtypes)
+    found = results(label, dtypes)
     known = digest_of(subject, found) in recorded().get(label, ())
     if known and not anew:
         return
@@ -171,13 +173,13 @@ def test_a_wrong_rounding_is_seen() -> None:
 
 def test_the_record_is_of_what_judges_now() -> None:
     """Without a record of these judges, mpmath takes several minutes longer; this function is the same everywhere."""
-    found = digest_of(SUBJECTS["hard_tanh"], results(SUBJECTS["hard_tanh"], WIDTHS[16]))
+    found = digest_of(SUBJECTS["hard_tanh"], results("hard_tanh", WIDTHS[16]))
     assert found in recorded().get("hard_tanh", ()), "verified.json was made by other code: run make_verified.py"
 
 
 def test_another_bit_is_not_recorded() -> None:
     subject = SUBJECTS["hard_tanh"]
-    found = results(subject, ("bfloat16",))
+    found = results("hard_tanh", ("bfloat16",))
     right = digest_of(subject, found)
     x = every_input("bfloat16")
     for at in (1.5, -0.375, 2.0**-100):

@@ -49,9 +49,9 @@ Table = dict[tuple[Any, ...], tuple[tuple[float, ...], tuple[float, ...]]]
 def found(names: set[str]) -> list[tuple[list[Any], float, int]]:
     """(key, input, direction) of each wrong rounding of these activations with the instructions of this process."""
     rows: list[tuple[list[Any], float, int]] = []
-    for subject in (s for s in SUBJECTS.values() if s.name in names):
+    for label, subject in ((n, s) for n, s in SUBJECTS.items() if s.name in names):
         static = [subject.arguments[n] for n in subject.entry.static]
-        for (what, _, dtype), got in results(subject, NARROW).items():
+        for (what, _, dtype), got in results(label, NARROW).items():
             for x, high, low in zip(*_columns(misrounded(subject, what, dtype, got)), strict=True):
                 unit = spacing(np.array([high]), dtype)[0]
                 share = abs(high) / unit

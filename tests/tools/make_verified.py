@@ -26,7 +26,7 @@ from verified import RECORD, recorded
 def right(label: str, width: int) -> str:
     """The digest of the results of a function in dtypes of this width, which must be right."""
     subject = SUBJECTS[label]
-    found = results(subject, WIDTHS[width])
+    found = results(label, WIDTHS[width])
     for (what, way, dtype), got in found.items():
         x, _ = misrounded(subject, what, dtype, got)
         if x.size:
