@@ -73,6 +73,7 @@ def along(formula: Callable[..., Any], x: Reals, given: dict[str, Any], name: st
     return [(a - b) / (2 * h) for a, b in zip(at(h), at(-h), strict=True)]
 
 
+@pytest.mark.optimized
 @pytest.mark.sampled(1)
 @each_curve
 def test_values_and_all_derivatives(curve: str, dtype: DTypeLike, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +108,7 @@ def test_values_and_all_derivatives(curve: str, dtype: DTypeLike, monkeypatch: p
         assert back(jnp.ones_like(got))[0].dtype == dtype
 
 
+@pytest.mark.optimized
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["bfloat16", "float16"])
 def test_results_of_16_bits_are_rounded_correctly(name: str) -> None:
@@ -192,6 +194,7 @@ def assert_rational_is_exact(x: Array, a: NDArray[np.float32], b: NDArray[np.flo
                 assert abs(got - want) <= bound, f"{k} at {float(at)}: {got} and not {float(want)}"
 
 
+@pytest.mark.optimized
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
 @pytest.mark.parametrize("of", ["typical", "almost degenerate", "gelu", "relu"])

@@ -46,6 +46,7 @@ def _exact(name: str, gate: Array, value: Array) -> Exact:
     return evaluate(REFERENCES[name].formula, False, xs, arguments)
 
 
+@pytest.mark.optimized
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ENTRIES)
 def test_the_value_is_rounded_once(name: str) -> None:
@@ -74,6 +75,7 @@ def test_the_three_ways_to_pass_gate_and_value_agree(name: str) -> None:
         np.testing.assert_array_equal(UNITS[name](alternating, axis=axis, interleaved=True), apart)
 
 
+@pytest.mark.optimized
 @pytest.mark.sampled(9)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", UNITS)
@@ -90,6 +92,7 @@ def _swiglu_of_jax(gate: Array, value: Array) -> Array:
     return jax.nn.silu(gate) * value
 
 
+@pytest.mark.optimized
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", UNITS)
 def test_scanned_layers_keep_two_arrays_where_jax_keeps_more(name: str) -> None:
@@ -107,6 +110,7 @@ def test_derivatives_agree_with_differences(name: str) -> None:
         jax.test_util.check_grads(jax.jit(UNITS[name]), pair, order=2, atol=1e-4, rtol=1e-4, eps=1e-5)
 
 
+@pytest.mark.optimized
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", UNITS)
 def test_derivatives_in_16_bits_are_those_of_float32_rounded(name: str) -> None:

@@ -20,6 +20,8 @@ import jaxacts
 from jaxacts import with_kink_slope
 from jaxacts._contract.exact import Exact
 
+pytestmark = pytest.mark.optimized
+
 Reals = NDArray[np.float64]
 SLOPES, HINGES = (0.3, -0.7, 1.1), (1.3, -0.4, 0.9)
 

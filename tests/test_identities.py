@@ -155,6 +155,7 @@ def test_a_sharp_maximum_of_two_lines_is_leaky_relu(sharp: Curve) -> None:
         np.testing.assert_allclose(f(sharp)(x), f(lambda x: ja.leaky_relu(x, 0.25))(x), rtol=2e-6, atol=0)
 
 
+@pytest.mark.optimized
 @pytest.mark.sampled(13)
 @pytest.mark.parametrize("name", SAME)
 def test_value_and_slope_agree(name: str) -> None:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 import jaxacts
 
+pytestmark = pytest.mark.optimized
+
 Reals = NDArray[np.float64]
 FUNCTIONS = {"softmax": jaxacts.softmax, "log_softmax": jaxacts.log_softmax}
 DTYPES: dict[str, DTypeLike] = {n: jnp.dtype(n) for n in ("float32", "float64", "bfloat16", "float16")}

@@ -14,6 +14,8 @@ from jaxacts._contract.exact import Reals, directional, evaluate
 from jaxacts._contract.ulps import errors_in_ulps, ulp
 from jaxacts._core import entry_of
 
+pytestmark = pytest.mark.optimized
+
 
 def exact(x):
     return mp.log(mp.expm1(x))

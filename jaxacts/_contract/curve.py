@@ -41,18 +41,21 @@ def kinks(case: Case) -> None:
     case.expect_elementwise()
     if case.entry is None:
         raise NotApplicableError("no kinks are declared")
+    kinks = case.kinks
+    if not kinks:
+        return
     source = case.slope_source or case
     choice = kink_choice(source.function)
     rule, roundings = choice_rule(choice), 4 if isinstance(choice, float) else 0
     continuous = source.entry is None or source.entry.declared is None or source.facts.lipschitz is not None
     beside = jnp.array([-1, 0, 0, 1] if continuous else [-2, -1, 1, 2]) * 2.0**-10
-    for kink in case.kinks:
+    for kink in kinks:
         y = _numbers(source.f(jnp.float32(kink.at) + beside))
         secants = np.diff(y)[::2] * 2.0**10
         assert np.allclose(secants, kink[1:3], atol=0.01, rtol=0.01), (
             f"the kink at {kink.at:g} declares slopes {kink.left:g} and {kink.right:g}, the secants are {secants}"
         )
-    places = [(kink, at) for kink in case.kinks for at in ((0.0, -0.0) if kink.at == 0 else (kink.at,))]
+    places = [(kink, at) for kink in kinks for at in ((0.0, -0.0) if kink.at == 0 else (kink.at,))]
     points = [(kink, jnp.asarray(at, dtype)) for kink, at in places for dtype in DTYPES]
     for (kink, x), slopes in zip(points, _slopes(case, [x for _, x in points]), strict=True):
         right = float(jnp.asarray(float(rule(kink.left, kink.right)), x.dtype))
@@ -64,7 +67,7 @@ def kinks(case: Case) -> None:
 
 
 def _slopes(case: Case, xs: list[Array]) -> list[dict[str, Array]]:
-    """The slope at each of these scalars in each transformation; without jit in float32 alone."""
+    """The slope at each of these scalars in each transformation; without jit not in float16, which is like bfloat16."""
     gradient = jax.grad(lambda x: case.f(x).astype(jnp.float32).sum())
     compiled = jax.jit(
         lambda xs: [
@@ -76,7 +79,7 @@ def _slopes(case: Case, xs: list[Array]) -> list[dict[str, Array]]:
             for x in xs
         ]
     )
-    eager = [{"grad": gradient(x), "jvp": case.slope(x)} if x.dtype == jnp.float32 else {} for x in xs]
+    eager = [{"grad": gradient(x), "jvp": case.slope(x)} if x.dtype != jnp.float16 else {} for x in xs]
     return [{**each, **more} for each, more in zip(eager, compiled(xs), strict=True)]
 
 

@@ -108,6 +108,7 @@ def takes(name: str, rank: int) -> bool:
     return rank > 1 or name in ("zeros", "ones", "constant", "normal", "uniform")
 
 
+@pytest.mark.optimized
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", SHAPES)
 def test_float32_has_the_bits_of_jax(rank: int) -> None:

@@ -158,6 +158,7 @@ def test_dtype_of_the_call_beats_that_of_the_factory(name: str) -> None:
     assert jax.eval_shape(lambda key: init(key, SHAPES[name], jnp.float16), KEY).dtype == jnp.float16
 
 
+@pytest.mark.optimized
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*SAMPLERS, *WRAPPED])
 def test_jit_and_vmap_give_the_bits_of_eager(name: str) -> None:
