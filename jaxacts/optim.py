@@ -67,6 +67,11 @@ def activation_mask(model: nnx.Module | nn.Module, *args: Any, **kwargs: Any) ->
     if isinstance(model, nnx.Module):
         return _nnx_mask(model, *args, **kwargs)
     if isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance] (untyped callers)
+        if not args:
+            raise TypeError(
+                "activation_mask: a linen model needs its variables and its inputs, got the model alone; "
+                "call activation_mask(model, variables, x)."
+            )
         return _linen_mask(model, *args, **kwargs)
     raise TypeError(
         f"activation_mask: model must be a module of flax.linen or flax.nnx, got {type(model).__name__}; "

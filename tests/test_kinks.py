@@ -120,7 +120,7 @@ def test_composites_do_not_claim_to_have_no_kinks() -> None:
         if entry.elementwise:
             assert isinstance(entry.kinks(), tuple)
         else:
-            with pytest.raises(ValueError, match=f"^{name}: is composed of other functions, so that its kinks are not"):
+            with pytest.raises(ValueError, match=f"^{name}: has no slope formula, so its kinks are not"):
                 entry.kinks()
 
 

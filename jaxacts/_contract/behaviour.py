@@ -91,8 +91,12 @@ def wrong_dtypes(case: Case) -> None:
         except TypeError as error:
             message = str(error)
         else:
-            raise AssertionError(f"{wrong!r:.40} raises no TypeError, it gives {got}")
-        assert case.name in message, f"the error for {wrong!r:.40} does not name the function: {message}"
+            raise AssertionError(f"{_kind(wrong)} raises no TypeError, it gives {got}")
+        assert case.name in message, f"the error for {_kind(wrong)} does not name the function: {message}"
+
+
+def _kind(x: Any) -> str:
+    return f"an array of dtype {x.dtype}" if isinstance(x, Array) else repr(x)
 
 
 def transformations(case: Case) -> None:

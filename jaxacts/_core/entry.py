@@ -124,13 +124,13 @@ class Activation:
         """The points where the slope jumps, computed from the slope formula, in rising order.
 
         Raises:
-            ValueError: the function is composed of others, so that there is neither a slope formula nor a declared
-                curve; its docstring says where its kinks are.
+            ValueError: the function has no slope formula: it depends on an axis, on a draw or on an array of
+                coefficients, or is composed of others.
         """
         if not self.elementwise:
             raise ValueError(
-                f"{self.name}: is composed of other functions, so that its kinks are not known here; "
-                f"see the Note of its docstring."
+                f"{self.name}: has no slope formula, so its kinks are not in the catalogue; "
+                f"compute its slope with jax.jvp where you need it."
             )
         pieces = self._pieces(**given)
         if pieces is None:

@@ -27,7 +27,8 @@ def with_kink_slope(function: F, choice: Choice) -> F:
 
     Args:
         function: an activation of this library, a variant of one (its own choice is replaced), or a
-            :func:`functools.partial` of these.
+            :func:`functools.partial` of these. Only slopes that are given as :class:`jaxacts.Pieces` follow the choice:
+            the kinks of ``sparsemax``, ``entmax`` and the like stay as they are.
         choice: ``"left"``, ``"right"``, or the weight in [0, 1] of the right slope in the convex combination of both;
             None restores the default (the least in magnitude).
 

@@ -150,6 +150,12 @@ def test_every_learnable_class_is_an_activation_to_the_optimizer():
             assert leaves == [name != "FReLU"] * len(leaves), name
 
 
+def test_a_linen_model_alone_is_not_enough():
+    for of in (activation_mask, decay_mask, activation_labels):
+        with pytest.raises(TypeError, match=r"call activation_mask\(model, variables, x\)"):
+            of(nn.Dense(3))
+
+
 def test_refuses_parameters():
     with pytest.raises(
         TypeError, match=r"activation_mask: model must be a module of flax\.linen or flax\.nnx, got dict"
